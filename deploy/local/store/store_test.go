@@ -1,0 +1,371 @@
+package store_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sluice/deploy/local/store"
+)
+
+func open(t *testing.T, o store.Options) *store.DB {
+	t.Helper()
+	d, err := store.Open(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func put(k, v string) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte("t"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(k), []byte(v))
+	}
+}
+
+func get(t *testing.T, d *store.DB, k string) string {
+	t.Helper()
+	var v string
+	err := d.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte("t")); b != nil {
+			v = string(b.Get([]byte(k)))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestUpdateSurvivesReopen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Update(t.Context(), put("a", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Update(t.Context(), put("a", "2")); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("update after close: got %v, want ErrClosed", err)
+	}
+	if err := d.View(func(*bbolt.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("view after close: got %v, want ErrClosed", err)
+	}
+	d, err = store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if got := get(t, d, "a"); got != "1" {
+		t.Errorf("after reopening: got %q, want 1", got)
+	}
+}
+
+// hold makes the writer busy until release is called, so that the calls made meanwhile form one group.
+func hold(t *testing.T, d *store.DB) (release func()) {
+	t.Helper()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	done := make(chan error, 1)
+	go func() {
+		done <- d.Update(context.Background(), func(*bbolt.Tx) error {
+			once.Do(func() { close(entered) })
+			<-leave
+			return nil
+		})
+	}()
+	<-entered
+	return func() {
+		close(leave)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestGroupSharesOneSync(t *testing.T) {
+	t.Parallel()
+	var syncs atomic.Int64
+	d := open(t, store.Options{Synced: func(int) { syncs.Add(1) }})
+	release := hold(t, d)
+	const n = 50
+	var wg sync.WaitGroup
+	var started atomic.Int64
+	for i := range n {
+		wg.Go(func() {
+			started.Add(1)
+			if err := d.Update(t.Context(), put(fmt.Sprint(i), "x")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for started.Load() < n {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	// The last goroutines may not have reached the channel when the writer drained it; most must have.
+	if got := syncs.Load(); got > n/2 {
+		t.Errorf("%d updates that waited together took %d syncs", n, got)
+	}
+}
+
+func TestNoAnswerBeforeSync(t *testing.T) {
+	t.Parallel()
+	var synced atomic.Int64
+	d := open(t, store.Options{Synced: func(txid int) { synced.Store(int64(txid)) }})
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 20 {
+				var mine int
+				err := d.Update(t.Context(), func(tx *bbolt.Tx) error {
+					mine = tx.ID()
+					return put(fmt.Sprint(i, j), "x")(tx)
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				if got := synced.Load(); got < int64(mine) {
+					t.Errorf("transaction %d answered when only %d was synced", mine, got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOneFailureDoesNotTouchItsGroup(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	rows := []struct {
+		name string
+		fail func(tx *bbolt.Tx) error
+		want func(error) bool
+	}{
+		{"error after a change", func(tx *bbolt.Tx) error {
+			return errors.Join(put("bad", "x")(tx), boom)
+		}, func(err error) bool { return errors.Is(err, boom) }},
+		{"panic after a change", func(tx *bbolt.Tx) error {
+			_ = put("bad", "x")(tx)
+			panic(boom)
+		}, func(err error) bool {
+			p, ok := errors.AsType[*store.PanicError](err)
+			return ok && errors.Is(err, boom) && len(p.Stack) > 0
+		}},
+		{"unchanged", func(*bbolt.Tx) error { return store.Unchanged(boom) }, func(err error) bool { return err == boom }},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t, store.Options{})
+			release := hold(t, d)
+			var wg sync.WaitGroup
+			for i := range 10 {
+				wg.Go(func() {
+					if i%5 == 0 {
+						if err := d.Update(t.Context(), r.fail); !r.want(err) {
+							t.Errorf("failing call: got %v", err)
+						}
+						return
+					}
+					if err := d.Update(t.Context(), put(fmt.Sprint(i), "x")); err != nil {
+						t.Errorf("good call: %v", err)
+					}
+				})
+			}
+			release()
+			wg.Wait()
+			for i := range 10 {
+				if want := i%5 != 0; (get(t, d, fmt.Sprint(i)) == "x") != want {
+					t.Errorf("key %d: written is not %v", i, want)
+				}
+			}
+			if get(t, d, "bad") != "" {
+				t.Error("the failed call's change was written")
+			}
+		})
+	}
+}
+
+func TestUnchangedErrorRunsTheGroupOnce(t *testing.T) {
+	t.Parallel()
+	d := open(t, store.Options{})
+	runs := 0
+	err := d.Update(t.Context(), func(*bbolt.Tx) error { runs++; return store.Unchanged(errors.New("no")) })
+	if err == nil || runs != 1 {
+		t.Errorf("got %v after %d runs, want an error after 1", err, runs)
+	}
+}
+
+func TestCancelledBeforeItsTurnDoesNotHappen(t *testing.T) {
+	t.Parallel()
+	d := open(t, store.Options{})
+	release := hold(t, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- d.Update(ctx, put("a", "1")) }()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want cancelled", err)
+	}
+	release()
+	if err := d.Update(t.Context(), put("b", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, d, "a"); got != "" {
+		t.Errorf("the cancelled update was written: %q", got)
+	}
+}
+
+func TestWakeUpsFollowTheCommitAndOnlyIt(t *testing.T) {
+	t.Parallel()
+	d := open(t, store.Options{})
+	var woken atomic.Int64
+	wake := func(tx *bbolt.Tx) { tx.OnCommit(func() { woken.Add(1) }) }
+	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { wake(tx); return errors.New("no") })
+	if woken.Load() != 0 {
+		t.Error("a failed update woke somebody")
+	}
+	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { wake(tx); return put("a", "1")(tx) })
+	if woken.Load() != 1 {
+		t.Errorf("woken %d times, want once", woken.Load())
+	}
+}
+
+func TestCloseFinishesWhatWasTaken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var acked sync.Map
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := 0; ; j++ {
+				k := fmt.Sprint(i, "-", j)
+				if err := d.Update(context.Background(), put(k, "x")); err != nil {
+					if !errors.Is(err, store.ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+				acked.Store(k, true)
+				if j == 10 && i == 0 {
+					go d.Close()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err = store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	acked.Range(func(k, _ any) bool {
+		if get(t, d, k.(string)) != "x" {
+			t.Errorf("%v was acknowledged and is gone", k)
+		}
+		return true
+	})
+}
+
+func TestFullStoreStaysUsable(t *testing.T) {
+	t.Parallel()
+	d := open(t, store.Options{MaxBytes: 18 << 20})
+	body := make([]byte, 1<<20)
+	var n int
+	var full *store.FullError
+	for ; n < 100; n++ {
+		err := d.Update(t.Context(), func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("t"))
+			if err != nil {
+				return err
+			}
+			return b.Put(binary.BigEndian.AppendUint32(nil, uint32(n)), body)
+		})
+		if errors.As(err, &full) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if full == nil {
+		t.Fatal("a store of 18 MB took 100 MB")
+	}
+	del := func(tx *bbolt.Tx) error { return tx.Bucket([]byte("t")).Delete(binary.BigEndian.AppendUint32(nil, 0)) }
+	if err := d.Update(t.Context(), del); err != nil {
+		t.Errorf("delete in a full store: %v", err)
+	}
+	if err := d.Update(t.Context(), put("small", "x")); err != nil {
+		t.Errorf("write after making room: %v", err)
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	for _, clients := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			d, err := store.Open(b.TempDir(), store.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer d.Close()
+			var n atomic.Uint64
+			body := make([]byte, 200)
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range clients {
+				wg.Go(func() {
+					for {
+						i := n.Add(1)
+						if i > uint64(b.N) {
+							return
+						}
+						err := d.Update(context.Background(), func(tx *bbolt.Tx) error {
+							t, err := tx.CreateBucketIfNotExists([]byte("t"))
+							if err != nil {
+								return err
+							}
+							return t.Put(binary.BigEndian.AppendUint64(nil, i), body)
+						})
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+		})
+	}
+}
