@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 
-	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
 
@@ -121,7 +120,7 @@ func isFull(err error) bool {
 
 // harmless tells errors that bbolt gives before it writes.
 func harmless(err error) bool {
-	return errors.Is(err, berrors.ErrDatabaseNotOpen) || errors.Is(err, bbolt.ErrDatabaseReadOnly)
+	return errors.Is(err, berrors.ErrDatabaseNotOpen) || errors.Is(err, berrors.ErrDatabaseReadOnly)
 }
 
 // translate gives bbolt's own errors our names.

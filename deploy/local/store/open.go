@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -60,50 +59,27 @@ func Open(dir string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// openBolt opens the file and turns what bbolt does with a damaged one (a panic, or a fault where the file is cut short) into an
-// error.
-func openBolt(path string, o Options) (b *bbolt.DB, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	var held *os.File // bbolt's handle, which a panic would leave open and locked
-	defer func() {
-		if p := recover(); p != nil {
-			if held != nil {
-				_ = held.Close()
-			}
-			b, err = nil, &CorruptError{Path: path, Err: fmt.Errorf("%v", p)}
-		}
-	}()
-	b, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:         lockWait,
-		NoSync:          o.NoSync,
-		NoFreelistSync:  true, // the free list is found by reading the tree at open, which also checks the tree
+// openBolt opens the file after [checkFile] found it whole.
+func openBolt(path string, o Options) (*bbolt.DB, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	return openGuarded(path, &bbolt.Options{
+		Timeout: lockWait,
+		NoSync:  o.NoSync,
+		// Not writing the free list at each commit gains a third on a drained file. It is found at open, by reading the tree.
+		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: initialMap(),
 		MaxSize:         o.MaxBytes,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, mode)
-			held = f
-			return f, err
-		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	var whole int64
-	if err := b.View(func(tx *bbolt.Tx) error { whole = tx.Size(); return nil }); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	if fi, err := held.Stat(); err != nil {
-		return nil, errors.Join(err, b.Close())
-	} else if fi.Size() < whole {
-		err := &CorruptError{Path: path, Err: fmt.Errorf("it has %d of its %d bytes", fi.Size(), whole)}
-		return nil, errors.Join(err, b.Close())
-	}
-	return b, nil
 }
 
 // openError says what is wrong in words that lead to what to do.
 func openError(dir, path string, err error) error {
+	if c, ok := errors.AsType[*CorruptError](err); ok {
+		return c
+	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return &InUseError{Dir: dir, PID: readHolder(dir)}

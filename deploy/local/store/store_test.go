@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"go.etcd.io/bbolt"
 
@@ -107,29 +107,25 @@ func hold(t *testing.T, d *store.DB) (release func()) {
 
 func TestGroupSharesOneSync(t *testing.T) {
 	t.Parallel()
-	var syncs atomic.Int64
-	d := open(t, store.Options{Synced: func(int) { syncs.Add(1) }})
-	release := hold(t, d)
-	const n = 50
-	var wg sync.WaitGroup
-	var started atomic.Int64
-	for i := range n {
-		wg.Go(func() {
-			started.Add(1)
-			if err := d.Update(t.Context(), put(fmt.Sprint(i), "x")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	for started.Load() < n {
-		time.Sleep(time.Millisecond)
-	}
-	release()
-	wg.Wait()
-	// The last goroutines may not have reached the channel when the writer drained it; most must have.
-	if got := syncs.Load(); got > n/2 {
-		t.Errorf("%d updates that waited together took %d syncs", n, got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var syncs atomic.Int64
+		d := open(t, store.Options{Synced: func(int) { syncs.Add(1) }})
+		release := hold(t, d)
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				if err := d.Update(t.Context(), put(fmt.Sprint(i), "x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all fifty stand before the writer
+		release()
+		wg.Wait()
+		if got := syncs.Load(); got != 2 {
+			t.Errorf("one update and then fifty that waited together took %d syncs, want 2", got)
+		}
+	})
 }
 
 func TestNoAnswerBeforeSync(t *testing.T) {

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"go.etcd.io/bbolt"
+)
+
+// checkFile reads every page of an existing file, without changing it, before the file is opened for writing. bbolt meets a
+// damaged page with a panic, and while it opens for writing it does so on a goroutine of its own, where no recover of ours
+// reaches. Here the walk is ours.
+func checkFile(path string) (err error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if fi.Size() == 0 {
+		return nil // made by an Open that was killed before it wrote
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	b, err := openGuarded(path, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &CorruptError{Path: path, Err: fmt.Errorf("%v", p)}
+		}
+		err = errors.Join(err, b.Close())
+	}()
+	if fi, err = os.Stat(path); err != nil { // again, now that the lock keeps writers out
+		return err
+	}
+	return b.View(func(tx *bbolt.Tx) error {
+		if tx.Size() > fi.Size() {
+			return &CorruptError{Path: path, Err: fmt.Errorf("it is cut short: %d of at least %d bytes", fi.Size(), tx.Size())}
+		}
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return walk(b) })
+	})
+}
+
+// openGuarded is bbolt.Open for a file that may be damaged: a panic becomes a CorruptError and leaves no handle, so no lock.
+func openGuarded(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
+	var file *os.File
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		f, err := os.OpenFile(name, flag, mode)
+		file = f
+		return f, err
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			if file != nil {
+				_ = file.Close()
+			}
+			b, err = nil, &CorruptError{Path: path, Err: fmt.Errorf("%v", p)}
+		}
+	}()
+	return bbolt.Open(path, 0o600, o)
+}
+
+// walk visits every key of b and of the buckets in it.
+func walk(b *bbolt.Bucket) error {
+	return b.ForEach(func(k, v []byte) error {
+		if v != nil {
+			return nil
+		}
+		return walk(b.Bucket(k))
+	})
+}
