@@ -11,14 +11,17 @@ import (
 
 // Table is the contract of a table with versions: four operations, which bbolt
 // and DynamoDB keep alike. Package tabletest holds a case for every sentence
-// here. All methods are safe for concurrent use, and none keeps a reference to
-// what it was given.
+// here. All methods are safe for concurrent use. None keeps a reference to what
+// it was given, or to what it returned.
 //
 // Reads see every write that was acknowledged before they began. Operations on
 // one item are linearizable; there is no transaction over two.
 //
 // Errors are ErrNotFound, a *ConflictError, a *ItemError, or whatever the
-// backend met on its way (retry those).
+// backend met on its way (retry those). All methods refuse a key that breaks a
+// limit by a *ItemError, Query a pk and skPrefix that no key could have. A
+// method whose context is done before it begins changes nothing and returns the
+// context's error.
 type Table interface {
 	// Get returns the item under k, or ErrNotFound. An item past its Expires
 	// may still be returned for a while: ask Item.Expired.
@@ -54,8 +57,8 @@ type Item struct {
 	// key, not even after a delete. So an owner who lost an item can neither
 	// overwrite nor remove what its successor wrote.
 	Version string
-	// Expires is when the item may be removed as by a service, to the second.
-	// Zero is never.
+	// Expires is when the item may be removed as by a service, to the second: a
+	// fraction is cut off. Zero is never.
 	Expires time.Time
 	// Data is a JSON object: the item's attributes. It must not hold the
 	// attributes that the table keeps for itself (PK, SK, version, expires) at
