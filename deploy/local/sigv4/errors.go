@@ -1,0 +1,84 @@
+package sigv4
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+)
+
+// Error is a refusal, in S3's words. For other services it is written with the names of AWS's JSON protocols.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+var (
+	errAnonymous = &Error{http.StatusForbidden, "AccessDenied", "Access Denied: the request is not signed"}
+	errAccessKey = &Error{http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
+	errSignature = &Error{
+		http.StatusForbidden, "SignatureDoesNotMatch",
+		"The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+	}
+	errSkew      = &Error{http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
+	errToken     = &Error{http.StatusBadRequest, "InvalidToken", "The provided token is malformed or otherwise invalid: this home issues no session tokens."}
+	errMechanism = &Error{
+		http.StatusBadRequest, "InvalidRequest",
+		"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+	}
+)
+
+func denied(message string) *Error {
+	return &Error{http.StatusForbidden, "AccessDenied", message}
+}
+
+// jsonNames are the names that the JSON protocols have for S3's codes: the shape, and the code that clients of the older query
+// protocol know.
+var jsonNames = map[string][2]string{
+	"AccessDenied":                      {"AccessDeniedException", "AccessDenied"},
+	"InvalidAccessKeyId":                {"UnrecognizedClientException", "InvalidClientTokenId"},
+	"SignatureDoesNotMatch":             {"InvalidSignatureException", "SignatureDoesNotMatch"},
+	"RequestTimeTooSkewed":              {"InvalidSignatureException", "SignatureDoesNotMatch"},
+	"InvalidToken":                      {"UnrecognizedClientException", "InvalidClientTokenId"},
+	"AuthorizationHeaderMalformed":      {"IncompleteSignatureException", "IncompleteSignature"},
+	"AuthorizationQueryParametersError": {"IncompleteSignatureException", "IncompleteSignature"},
+}
+
+func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if r.ContentLength != 0 { // it may be large and was not read: the connection is not worth keeping
+		h.Set("Connection", "close")
+	}
+	if service == "s3" {
+		h.Set("Content-Type", "application/xml")
+		w.WriteHeader(e.Status)
+		if r.Method == http.MethodHead {
+			return
+		}
+		type body struct {
+			XMLName  xml.Name `xml:"Error"`
+			Code     string
+			Message  string
+			Resource string
+		}
+		b, _ := xml.Marshal(body{Code: e.Code, Message: e.Message, Resource: r.URL.Path})
+		_, _ = fmt.Fprintf(w, "%s%s", xml.Header, b) // the client may be gone
+		return
+	}
+	names, ok := jsonNames[e.Code]
+	if !ok {
+		names = [2]string{e.Code, e.Code}
+	}
+	if e == errAnonymous {
+		names = [2]string{"MissingAuthenticationTokenException", "MissingAuthenticationToken"}
+	}
+	b, _ := json.Marshal(map[string]string{"__type": "com.amazon.coral.service#" + names[0], "message": e.Message})
+	h.Set("Content-Type", "application/x-amz-json-1.0")
+	h.Set("X-Amzn-Query-Error", names[1]+";Sender")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(b) // the client may be gone
+}
