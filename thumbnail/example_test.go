@@ -1,0 +1,88 @@
+package thumbnail_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"sluice/thumbnail"
+)
+
+func ExampleMake() {
+	f, err := os.Open("../testdata/images/orientation-6-turned-left.jpg")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer f.Close()
+	sizes, err := thumbnail.ParseSizes("200x200, 64x64:fill")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	res, err := thumbnail.Make(context.Background(), f, thumbnail.Options{Sizes: sizes})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s %dx%d\n", res.Format, res.Width, res.Height)
+	for _, t := range res.Thumbnails {
+		fmt.Printf("%s: %dx%d %s\n", t.Size.Name(), t.Width, t.Height, t.ContentType)
+	}
+	// Output:
+	// JPEG 480x320
+	// 200x200: 200x133 image/jpeg
+	// 64x64-fill: 64x64 image/jpeg
+}
+
+// A caller that makes thumbnails in parallel weighs each picture before it is decoded.
+func ExampleOpen() {
+	f, err := os.Open("../testdata/images/transparent.png")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer f.Close()
+	p, err := thumbnail.Open(f, thumbnail.Options{Sizes: []thumbnail.Size{{Width: 100, Height: 100}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(p.Format(), p.Width(), p.Height(), p.Cost() < 10<<20)
+	// Here: semaphore.Acquire(ctx, p.Cost()) … defer Release
+	res, err := p.Thumbnails(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res.Thumbnails[0].ContentType)
+	// Output:
+	// PNG 480 320 true
+	// image/png
+}
+
+// Errors of these three types are final: trying again does not help.
+func ExampleUnsupportedError() {
+	_, err := thumbnail.Make(context.Background(), strings.NewReader("%PDF-1.7 and more"), thumbnail.Options{
+		Sizes: []thumbnail.Size{{Width: 100, Height: 100}},
+	})
+	if unsupported, ok := errors.AsType[*thumbnail.UnsupportedError](err); ok {
+		fmt.Println(unsupported.Format)
+		fmt.Println(err)
+	}
+	// Output:
+	// PDF
+	// PDF is not supported: use JPEG, PNG, GIF or WebP
+}
+
+func ExampleParseSize() {
+	s, err := thumbnail.ParseSize("320x180:fill")
+	fmt.Println(s.Width, s.Height, s.Fill, s.Name(), err)
+	_, err = thumbnail.ParseSize("320")
+	fmt.Println(err)
+	// Output:
+	// 320 180 true 320x180-fill <nil>
+	// size "320": want WIDTHxHEIGHT, such as 200x150 or 200x150:fill
+}

@@ -1,0 +1,51 @@
+package thumbnail
+
+import (
+	"bytes"
+	"image"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func FuzzMake(f *testing.F) {
+	for _, dir := range []string{imagesDir, filepath.Join(imagesDir, "bad")} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.*"))
+		if err != nil || len(files) == 0 {
+			f.Fatalf("no seeds in %s: %v", dir, err)
+		}
+		for _, name := range files {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	sizes := []Size{{40, 30, false}, {30, 40, true}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		// The pixel guard keeps the fuzzer fast; the limits have tests of their own.
+		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes, MaxPixels: 1 << 18, MemoryBytes: 64 << 20})
+		if err != nil {
+			if kindOf(err) == "other" {
+				t.Fatalf("an error without a type: %v", err)
+			}
+			if c, ok := err.(*CorruptError); ok && c.Stack != nil {
+				t.Logf("a decoder panicked: %v", err)
+			}
+			return
+		}
+		if res.Width < 1 || res.Height < 1 || len(res.Thumbnails) != len(sizes) {
+			t.Fatalf("got %+v", res)
+		}
+		for i, thumb := range res.Thumbnails {
+			c, _, err := image.DecodeConfig(bytes.NewReader(thumb.Data))
+			if err != nil || c.Width != thumb.Width || c.Height != thumb.Height {
+				t.Fatalf("thumbnail %d does not decode to %dx%d: %v", i, thumb.Width, thumb.Height, err)
+			}
+			if thumb.Width > sizes[i].Width || thumb.Height > sizes[i].Height || thumb.Width > res.Width || thumb.Height > res.Height {
+				t.Fatalf("thumbnail %d of %dx%d is %dx%d, larger than asked", i, res.Width, res.Height, thumb.Width, thumb.Height)
+			}
+		}
+	})
+}

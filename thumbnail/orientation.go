@@ -1,0 +1,102 @@
+package thumbnail
+
+import (
+	"encoding/binary"
+	"image"
+
+	"github.com/disintegration/imaging"
+)
+
+// orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
+// 2 is mirrored left to right, 3 upside down, 4 mirrored top to bottom, 5 transposed, 6 wants a quarter turn to the
+// right, 7 is transposed along the other diagonal, 8 wants a quarter turn to the left. 5 to 8 exchange width and height.
+type orientation int
+
+func (o orientation) swaps() bool { return o >= 5 && o <= 8 }
+
+// upright gives the size after orientation.
+func (o orientation) upright(w, h int) (int, int) {
+	if o.swaps() {
+		return h, w
+	}
+	return w, h
+}
+
+// stored gives the box as it lies over the stored pixels.
+func (o orientation) stored(s Size) Size {
+	s.Width, s.Height = o.upright(s.Width, s.Height)
+	return s
+}
+
+// apply turns a thumbnail, which is cheaper than turning its source.
+func (o orientation) apply(img *image.NRGBA) *image.NRGBA {
+	switch o {
+	case 2:
+		return imaging.FlipH(img)
+	case 3:
+		return imaging.Rotate180(img)
+	case 4:
+		return imaging.FlipV(img)
+	case 5:
+		return imaging.Transpose(img)
+	case 6:
+		return imaging.Rotate270(img) // counter-clockwise
+	case 7:
+		return imaging.Transverse(img)
+	case 8:
+		return imaging.Rotate90(img)
+	}
+	return img
+}
+
+// exifOrientation finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0
+// when there is none or the block is damaged: a broken note does not make a broken picture.
+func exifOrientation(tiff []byte) orientation {
+	if len(tiff) < 8 {
+		return 0
+	}
+	var order binary.ByteOrder
+	switch string(tiff[:4]) {
+	case "II*\x00":
+		order = binary.LittleEndian
+	case "MM\x00*":
+		order = binary.BigEndian
+	default:
+		return 0
+	}
+	offset := int64(order.Uint32(tiff[4:]))
+	if offset < 8 || offset+2 > int64(len(tiff)) {
+		return 0
+	}
+	entries := tiff[offset+2:]
+	for range order.Uint16(tiff[offset:]) {
+		if len(entries) < 12 {
+			return 0
+		}
+		if order.Uint16(entries) == 0x0112 {
+			return orientationValue(order, entries[2:12])
+		}
+		entries = entries[12:]
+	}
+	return 0
+}
+
+// orientationValue reads type, count and value. The standard says SHORT; some writers use LONG or BYTE.
+func orientationValue(order binary.ByteOrder, field []byte) orientation {
+	if order.Uint32(field[2:]) != 1 {
+		return 0
+	}
+	var v uint32
+	switch order.Uint16(field) {
+	case 1: // BYTE
+		v = uint32(field[6])
+	case 3: // SHORT
+		v = uint32(order.Uint16(field[6:]))
+	case 4: // LONG
+		v = order.Uint32(field[6:])
+	}
+	if v < 1 || v > 8 {
+		return 0
+	}
+	return orientation(v)
+}

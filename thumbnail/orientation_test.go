@@ -1,0 +1,77 @@
+package thumbnail
+
+import (
+	"encoding/binary"
+	"testing"
+)
+
+func TestOrientationTurnsBack(t *testing.T) {
+	t.Parallel()
+	want := letterF(paper)
+	for o := orientation(1); o <= 8; o++ {
+		turned := stored(want, o)
+		if got := o.apply(turned); meanDifference(got, want) != 0 {
+			t.Errorf("orientation %d does not come out upright", o)
+		}
+	}
+}
+
+func TestExifOrientation(t *testing.T) {
+	t.Parallel()
+	little, big := tiffOrientation(6, binary.LittleEndian), tiffOrientation(8, binary.BigEndian)
+	change := func(b []byte, at int, v ...byte) []byte {
+		b = append([]byte(nil), b...)
+		copy(b[at:], v)
+		return b
+	}
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		want orientation
+	}{
+		{"little-endian", little, 6},
+		{"big-endian", big, 8},
+		{"LONG instead of SHORT", change(little, 12, 4), 6},
+		{"empty", nil, 0},
+		{"no TIFF", []byte("this is no TIFF structure"), 0},
+		{"value 0", change(little, 18, 0), 0},
+		{"value 9", change(little, 18, 9), 0},
+		{"two values", change(little, 14, 2), 0},
+		{"type ASCII", change(little, 12, 2), 0},
+		{"directory outside", change(little, 4, 200), 0},
+		{"directory inside the header", change(little, 4, 2), 0},
+		{"directory at the far end", change(little, 4, 0xff, 0xff, 0xff, 0xff), 0},
+		{"more entries than data", change(change(little, 8, 0xff, 0xff), 10, 0), 0},
+		{"another tag", change(little, 10, 0x13), 0},
+	} {
+		if got := exifOrientation(tt.in); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
+	}
+	for n := range little {
+		exifOrientation(little[:n]) // must not panic
+	}
+}
+
+func TestOrientationWhereverItStands(t *testing.T) {
+	t.Parallel()
+	turned := stored(letterF(paper), 6)
+	jpg, file := mustJPEG(opaqueRGBA(turned)), mustPNG(turned)
+	for name, data := range map[string][]byte{
+		"JPEG, EXIF before XMP":        withExif(withSegment(jpg, 0xe1, xmpSegment), 6),
+		"JPEG, XMP before EXIF":        withSegment(withExif(jpg, 6), 0xe1, xmpSegment),
+		"JPEG, EXIF without the tag":   withSegment(withExif(jpg, 6), 0xe1, "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00"),
+		"JPEG, padding before markers": append([]byte{0xff, 0xd8, 0xff, 0xff}, withExif(jpg, 6)[2:]...),
+		"PNG, eXIf before the data":    withPNGChunk(file, "eXIf", tiffOrientation(6, binary.BigEndian), false),
+		"PNG, eXIf after the data":     withPNGChunk(file, "eXIf", tiffOrientation(6, binary.BigEndian), true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res, img := makeOne(t, data, "200x200")
+			if res.Width != testWidth || res.Height != testHeight {
+				t.Errorf("got %dx%d, want %dx%d", res.Width, res.Height, testWidth, testHeight)
+			}
+			checkUpright(t, img, paper, 12)
+		})
+	}
+}

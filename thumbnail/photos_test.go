@@ -1,0 +1,128 @@
+package thumbnail
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+	"testing"
+)
+
+func TestPhotographsInEveryOrientation(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"Landscape", "Portrait"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			_, want := makeOne(t, photo(t, kind+"_1.jpg"), "200x200")
+			for i := 2; i <= 8; i++ {
+				_, got := makeOne(t, photo(t, fmt.Sprintf("%s_%d.jpg", kind, i)), "200x200")
+				if d := meanDifference(got, want); d > 6 {
+					t.Errorf("orientation %d differs by %.1f grey levels", i, d)
+				}
+			}
+		})
+	}
+}
+
+func TestOddPhotographs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ file, kind, size, contentType string }{
+		{"16-bit-grey-alpha.png", "no error", "109x96", "image/png"},
+		{"2569067123_aca715a2ee_o.jpg", "no error", "200x163", "image/jpeg"},
+		{"4.webp", "no error", "200x151", "image/jpeg"},
+		{"5_webp_a.webp", "no error", "200x200", "image/png"},
+		{"Channel_digital_image_CMYK_color.jpg", "no error", "200x133", "image/jpeg"},
+		{"gain-map.jpg", "no error", "200x113", "image/jpeg"},
+		{"low-contrast.jpg", "no error", "200x163", "image/jpeg"},
+		{"p3.png", "no error", "8x8", "image/jpeg"},
+		{"rotating-squares.gif", "no error", "80x80", "image/png"},
+		{"tbgn2c16.png", "no error", "32x32", "image/png"},
+		{"corrupt-header.jpg", "corrupt", "", ""},
+		{"truncated.jpg", "corrupt", "", ""},
+	} {
+		t.Run(tt.file, func(t *testing.T) {
+			t.Parallel()
+			res, err := Make(t.Context(), bytes.NewReader(photo(t, tt.file)), Options{Sizes: []Size{{200, 200, false}}})
+			if got := kindOf(err); got != tt.kind {
+				t.Fatalf("got %s (%v), want %s", got, err, tt.kind)
+			}
+			if err != nil {
+				return
+			}
+			got := res.Thumbnails[0]
+			if size := fmt.Sprintf("%dx%d", got.Width, got.Height); size != tt.size || got.ContentType != tt.contentType {
+				t.Errorf("got %s %s, want %s %s", size, got.ContentType, tt.size, tt.contentType)
+			}
+		})
+	}
+}
+
+// lanczos is the slow obvious reference: each pixel is a weighted mean of the source's, in floating
+// point, with weights by alpha, and edges cut off.
+func lanczos(img image.Image, w, h int) *image.NRGBA {
+	b := img.Bounds()
+	weights := func(i, n, size int) (from int, ws []float64) {
+		scale := float64(size) / float64(n)
+		centre, support := (float64(i)+0.5)*scale, 3*max(scale, 1)
+		from = max(0, int(math.Ceil(centre-support-0.5)))
+		to := min(size-1, int(math.Floor(centre+support-0.5)))
+		var sum float64
+		for k := from; k <= to; k++ {
+			x := (float64(k) + 0.5 - centre) / max(scale, 1)
+			v := 1.0
+			if x != 0 {
+				v = math.Sin(math.Pi*x) / (math.Pi * x) * math.Sin(math.Pi*x/3) / (math.Pi * x / 3)
+			}
+			ws = append(ws, v)
+			sum += v
+		}
+		for k := range ws {
+			ws[k] /= sum
+		}
+		return from, ws
+	}
+	out := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		y0, wy := weights(y, h, b.Dy())
+		for x := range w {
+			x0, wx := weights(x, w, b.Dx())
+			var sum [4]float64
+			for j, fy := range wy {
+				for i, fx := range wx {
+					c := color.NRGBA64Model.Convert(img.At(b.Min.X+x0+i, b.Min.Y+y0+j)).(color.NRGBA64)
+					a := fx * fy * float64(c.A)
+					sum[0] += a * float64(c.R)
+					sum[1] += a * float64(c.G)
+					sum[2] += a * float64(c.B)
+					sum[3] += a
+				}
+			}
+			if sum[3] <= 0 {
+				continue
+			}
+			byteOf := func(v float64) uint8 { return uint8(math.Round(min(max(v/257, 0), 255))) }
+			out.SetNRGBA(x, y, color.NRGBA{byteOf(sum[0] / sum[3]), byteOf(sum[1] / sum[3]), byteOf(sum[2] / sum[3]), byteOf(sum[3])})
+		}
+	}
+	return out
+}
+
+func TestResizeAgainstTheSlowObviousWay(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"transparent.png", "sixteen-bit.png", "grey.jpg", "orientation-1-upright.jpg"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			img, _, err := image.Decode(bytes.NewReader(fixture(t, file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := resize(plain(img), Size{60, 60, false})
+			want := lanczos(img, 60, 40)
+			// Two passes of 8 bits round twice.
+			if d := meanDifference(got, want); d > 0.7 {
+				t.Errorf("differs by %.2f grey levels on average", d)
+			}
+		})
+	}
+}

@@ -1,0 +1,238 @@
+// Package thumbnail makes small pictures of large ones: bytes in, upright, resized and encoded pictures out.
+//
+// It reads JPEG, PNG, GIF (first frame) and WebP, told apart by their content. The header is checked against the
+// limits before anything large is allocated. The EXIF orientation is applied, metadata is dropped, a picture is never
+// enlarged, and all sizes come from one decoding. Opaque pictures become JPEG, transparent ones PNG.
+//
+// [Make] does it in one call. [Open] stops after the header, so that a caller can weigh [Picture.Cost]
+// against the memory it has before [Picture.Thumbnails] decodes.
+package thumbnail
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"runtime/debug"
+)
+
+// The values that a zero field of Options stands for.
+const (
+	DefaultQuality     = 80
+	DefaultMaxPixels   = 268_402_689 // 16383 x 16383, as other tools have it
+	DefaultMaxBytes    = 64 << 20
+	DefaultMemoryBytes = 512 << 20
+)
+
+// Options says what to make and where to stop. Sizes is required, every other field may be zero.
+type Options struct {
+	Sizes       []Size // what to make, in this order; at least one
+	Quality     int    // of JPEG output, 1 to 100; zero means 80
+	MaxPixels   int64  // width x height of the source; zero means 268,402,689
+	MaxBytes    int64  // encoded bytes read from the source; zero means 64 MiB
+	MemoryBytes int64  // what one decoding may need, see Picture.Cost; zero means 512 MiB
+}
+
+// Validate reports every problem at once.
+func (o Options) Validate() error {
+	var problems []error
+	if len(o.Sizes) == 0 {
+		problems = append(problems, errors.New("no sizes"))
+	}
+	seen := map[Size]bool{}
+	for _, s := range o.Sizes {
+		if err := s.validate(); err != nil {
+			problems = append(problems, err)
+		}
+		if seen[s] {
+			problems = append(problems, fmt.Errorf("size %q is named twice", s))
+		}
+		seen[s] = true
+	}
+	if o.Quality < 0 || o.Quality > 100 {
+		problems = append(problems, fmt.Errorf("quality %d: want 1 to 100", o.Quality))
+	}
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{{"MaxPixels", o.MaxPixels}, {"MaxBytes", o.MaxBytes}, {"MemoryBytes", o.MemoryBytes}} {
+		if limit.value < 0 {
+			problems = append(problems, fmt.Errorf("%s %d is negative", limit.name, limit.value))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (o Options) withDefaults() Options {
+	o.Quality = cmp.Or(o.Quality, DefaultQuality)
+	o.MaxPixels = cmp.Or(o.MaxPixels, DefaultMaxPixels)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
+	return o
+}
+
+// Result is what became of one picture.
+type Result struct {
+	Format        string      // of the source: "JPEG", "PNG", "GIF" or "WebP"
+	Width, Height int         // of the source in pixels, upright
+	Bytes         int64       // encoded bytes read; what follows the picture's data is not read
+	Thumbnails    []Thumbnail // one for each of Options.Sizes, in their order
+}
+
+// Thumbnail is one encoded picture.
+type Thumbnail struct {
+	Size          Size   // the size asked for
+	Width, Height int    // in pixels, upright; never more than the source's
+	ContentType   string // "image/jpeg" or "image/png"
+	Ext           string // "jpg" or "png"
+	Data          []byte // owned by the caller
+}
+
+// Make reads a picture from r and makes its thumbnails. Errors are *UnsupportedError, *TooLargeError and
+// *CorruptError, which no repetition mends; the error of r or of ctx, which one may; or a problem of o.
+// Safe for concurrent use.
+func Make(ctx context.Context, r io.Reader, o Options) (*Result, error) {
+	p, err := Open(r, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.Thumbnails(ctx)
+}
+
+// Picture is a picture whose header has been read and found within the limits. Not safe for concurrent use.
+type Picture struct {
+	format string
+	header *header
+	src    *source
+	o      Options
+	used   bool
+}
+
+// header is what a format's reader learned before the picture's data.
+type header struct {
+	width, height int         // as stored, before orientation
+	orientation   orientation // decode may still change it: in PNG and WebP it may follow the data
+	bytes         int64       // memory that decode needs, its result included
+	decode        func() (image.Image, error)
+}
+
+// Open reads r up to the picture's data and checks the limits. Errors are those of Make.
+// The Picture reads the rest from r, which therefore stays the caller's to close.
+func Open(r io.Reader, o Options) (_ *Picture, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("thumbnail options: %w", err)
+	}
+	o = o.withDefaults()
+	src := &source{r: r, limit: o.MaxBytes}
+	br := bufio.NewReaderSize(src, 32<<10)
+	head, err := br.Peek(sniffLen)
+	if err != nil && err != io.EOF {
+		return nil, src.fail("", err)
+	}
+	format, err := sniff(head)
+	if err != nil {
+		return nil, err
+	}
+	defer recoverAsCorrupt(format, &err)
+	open := map[string]func(*bufio.Reader) (*header, error){
+		formatJPEG: openJPEG, formatPNG: openPNG, formatGIF: openGIF, formatWebP: openWebP,
+	}[format]
+	h, err := open(br)
+	if err != nil {
+		return nil, src.fail(format, err)
+	}
+	p := &Picture{format: format, header: h, src: src, o: o}
+	if err := p.checkLimits(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Picture) checkLimits() error {
+	h := p.header
+	what := fmt.Sprintf("%dx%d %s", h.width, h.height, p.format)
+	if h.width < 1 || h.height < 1 {
+		return &CorruptError{Format: p.format, Reason: what + " has no pixels"}
+	}
+	if pixels := int64(h.width) * int64(h.height); pixels > p.o.MaxPixels {
+		return &TooLargeError{What: "pixels", Got: pixels, Limit: p.o.MaxPixels, Setting: "MaxPixels", Detail: what}
+	}
+	if cost := p.Cost(); cost > p.o.MemoryBytes {
+		return &TooLargeError{What: "memory bytes", Got: cost, Limit: p.o.MemoryBytes, Setting: "MemoryBytes", Detail: what}
+	}
+	return nil
+}
+
+// Format is the source's format: "JPEG", "PNG", "GIF" or "WebP".
+func (p *Picture) Format() string { return p.format }
+
+// Width is the source's width in pixels, upright as far as the header tells. PNG and WebP may hold
+// their orientation behind the data; Result has the last word.
+func (p *Picture) Width() int {
+	w, _ := p.header.orientation.upright(p.header.width, p.header.height)
+	return w
+}
+
+// Height is the source's height in pixels, see Width.
+func (p *Picture) Height() int {
+	_, h := p.header.orientation.upright(p.header.width, p.header.height)
+	return h
+}
+
+// Cost is an upper bound in bytes of the memory that Thumbnails needs for pixels. It is at least 1.
+func (p *Picture) Cost() int64 { return p.header.bytes + p.resizeBytes() }
+
+// Thumbnails decodes the picture and makes all sizes. It can be called once. Errors are those of Make.
+func (p *Picture) Thumbnails(ctx context.Context) (_ *Result, err error) {
+	if p.used {
+		return nil, ErrUsed
+	}
+	p.used = true
+	p.src.ctx = ctx
+	defer func() { p.src.ctx = nil }()
+	defer recoverAsCorrupt(p.format, &err)
+
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	img, err := p.header.decode()
+	if err != nil {
+		return nil, p.src.fail(p.format, err)
+	}
+	img = plain(img)
+	res := &Result{Format: p.format, Bytes: p.src.n}
+	res.Width, res.Height = p.header.orientation.upright(p.header.width, p.header.height)
+	small := make([]*image.NRGBA, len(p.o.Sizes))
+	for i, size := range p.o.Sizes {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		small[i] = p.header.orientation.apply(resize(img, p.header.orientation.stored(size)))
+	}
+	enc := encoderFor(img, small, p.o.Quality)
+	for i, size := range p.o.Sizes {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		t, err := enc(small[i])
+		if err != nil {
+			return nil, fmt.Errorf("encode thumbnail %s: %w", size, err)
+		}
+		t.Size = size
+		res.Thumbnails = append(res.Thumbnails, t)
+	}
+	return res, nil
+}
+
+// recoverAsCorrupt makes a decoder's panic an error: what makes it panic is in the data.
+func recoverAsCorrupt(format string, err *error) {
+	if v := recover(); v != nil {
+		*err = &CorruptError{
+			Format: format, Reason: format + " data is damaged",
+			Err: fmt.Errorf("decoder panicked: %v", v), Stack: debug.Stack(),
+		}
+	}
+}

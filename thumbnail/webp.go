@@ -1,0 +1,313 @@
+package thumbnail
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"image/draw"
+	"io"
+
+	"golang.org/x/image/webp"
+)
+
+// VP8X flags.
+const (
+	webpAnimated = 1 << 1
+	webpExif     = 1 << 3
+)
+
+// openWebP walks the container to the first frame's data. Of an animation the first frame is the picture.
+func openWebP(r *bufio.Reader) (*header, error) {
+	var head [12]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	w := &webpReader{r: r, left: int64(binary.LittleEndian.Uint32(head[4:])) - 4}
+	h := &header{}
+	for {
+		kind, n, err := w.chunk()
+		if err != nil {
+			return nil, err
+		}
+		switch kind {
+		case "VP8X":
+			if err := w.readCanvas(n, h); err != nil {
+				return nil, err
+			}
+		case "ANMF":
+			if err := w.readFrame(n); err != nil {
+				return nil, err
+			}
+		case "EXIF":
+			if err := w.readExif(n, h); err != nil {
+				return nil, err
+			}
+		case "ALPH", "VP8 ", "VP8L":
+			return h, w.begin(h, kind, n)
+		default:
+			if err := w.skip(n); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// webpReader reads a WebP file chunk by chunk. golang.org/x/image/webp knows one still frame, so it gets the frame's
+// chunks in a file of our making; the container around them is read here.
+type webpReader struct {
+	r     *bufio.Reader
+	left  int64 // of the file by its own account
+	flags byte
+	// frame is where an animation's first frame lies on the canvas, else empty.
+	frame image.Rectangle
+}
+
+func (w *webpReader) chunk() (kind string, n int64, err error) {
+	var head [8]byte
+	if w.left < int64(len(head)) {
+		return "", 0, &CorruptError{Format: formatWebP, Reason: "WebP holds no picture"}
+	}
+	if _, err := io.ReadFull(w.r, head[:]); err != nil {
+		return "", 0, err
+	}
+	w.left -= int64(len(head))
+	n = int64(binary.LittleEndian.Uint32(head[4:]))
+	if n > w.left {
+		return "", 0, &CorruptError{Format: formatWebP, Reason: fmt.Sprintf("WebP chunk %q is longer than its file", head[:4])}
+	}
+	return string(head[:4]), n, nil
+}
+
+// skip leaves out n bytes and the padding to an even length.
+func (w *webpReader) skip(n int64) error {
+	n = min(n+n&1, w.left)
+	w.left -= n
+	_, err := io.CopyN(io.Discard, w.r, n)
+	return err
+}
+
+func (w *webpReader) read(n int64) ([]byte, error) {
+	data := make([]byte, n)
+	if _, err := io.ReadFull(w.r, data); err != nil {
+		return nil, err
+	}
+	w.left -= n
+	return data, w.skip(n & 1)
+}
+
+func (w *webpReader) readCanvas(n int64, h *header) error {
+	if n != 10 || h.width != 0 {
+		return &CorruptError{Format: formatWebP, Reason: "WebP canvas is not valid"}
+	}
+	data, err := w.read(n)
+	if err != nil {
+		return err
+	}
+	w.flags = data[0]
+	h.width, h.height = 1+uint24(data[4:]), 1+uint24(data[7:])
+	return nil
+}
+
+// readFrame reads the head of an animation's frame; its chunks follow.
+func (w *webpReader) readFrame(n int64) error {
+	if n < 16 || w.flags&webpAnimated == 0 {
+		return &CorruptError{Format: formatWebP, Reason: "WebP frame is not valid"}
+	}
+	data := make([]byte, 16)
+	if _, err := io.ReadFull(w.r, data); err != nil {
+		return err
+	}
+	w.left -= 16
+	x, y := 2*uint24(data), 2*uint24(data[3:])
+	w.frame = image.Rect(x, y, x+1+uint24(data[6:]), y+1+uint24(data[9:]))
+	return nil
+}
+
+func (w *webpReader) readExif(n int64, h *header) error {
+	if n > maxExifBytes || h.orientation != 0 {
+		return w.skip(n)
+	}
+	data, err := w.read(n)
+	if err != nil {
+		return err
+	}
+	// The chunk is a bare TIFF structure; some writers keep the name it has in JPEG.
+	h.orientation = exifOrientation(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
+	return nil
+}
+
+// begin reads the frame's own size and prepares decoding. The reader stands behind the head of the frame's first chunk.
+func (w *webpReader) begin(h *header, kind string, n int64) error {
+	width, height := h.width, h.height
+	if !w.frame.Empty() {
+		if !w.frame.In(image.Rect(0, 0, width, height)) {
+			return &CorruptError{Format: formatWebP, Reason: "WebP frame lies outside the canvas"}
+		}
+		width, height = w.frame.Dx(), w.frame.Dy()
+	}
+	if kind != "ALPH" {
+		fw, fh, err := w.frameSize(kind, n)
+		if err != nil {
+			return err
+		}
+		if width == 0 {
+			h.width, h.height, width, height = fw, fh, fw, fh
+		}
+		if fw != width || fh != height {
+			return &CorruptError{Format: formatWebP, Reason: fmt.Sprintf("WebP frame is %dx%d on a canvas of %dx%d", fw, fh, width, height)}
+		}
+	} else if width == 0 {
+		return &CorruptError{Format: formatWebP, Reason: "WebP transparency comes before its size"}
+	}
+	h.bytes = webpBytes(kind, int64(width), int64(height), n)
+	if !w.frame.Empty() {
+		h.bytes += 4 * int64(h.width) * int64(h.height)
+	}
+	h.decode = func() (image.Image, error) {
+		img, err := w.decode(kind, n, width, height)
+		if err != nil {
+			return nil, err
+		}
+		if !w.frame.Empty() {
+			canvas := image.NewNRGBA(image.Rect(0, 0, h.width, h.height))
+			draw.Draw(canvas, w.frame, img, image.Point{}, draw.Src)
+			return canvas, nil
+		}
+		return img, w.readTail(h)
+	}
+	return nil
+}
+
+// frameSize looks at the head of a frame's data.
+func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
+	const vp8Head, vp8lHead = 10, 5
+	if kind == "VP8L" {
+		data, err := w.r.Peek(vp8lHead)
+		if err != nil {
+			return 0, 0, err
+		}
+		if n < vp8lHead || data[0] != 0x2f {
+			return 0, 0, &CorruptError{Format: formatWebP, Reason: "WebP frame does not begin as one"}
+		}
+		bits := binary.LittleEndian.Uint32(data[1:])
+		return 1 + int(bits&0x3fff), 1 + int(bits>>14&0x3fff), nil
+	}
+	data, err := w.r.Peek(vp8Head)
+	if err != nil {
+		return 0, 0, err
+	}
+	if n < vp8Head || data[0]&1 != 0 || string(data[3:6]) != "\x9d\x01\x2a" {
+		return 0, 0, &CorruptError{Format: formatWebP, Reason: "WebP frame does not begin as one"}
+	}
+	return int(binary.LittleEndian.Uint16(data[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(data[8:]) & 0x3fff), nil
+}
+
+// webpBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data, lossless ones
+// pixels and a transformed copy, transparency beside lossy data another lossless picture and the joined pixels.
+func webpBytes(kind string, w, h, n int64) int64 {
+	switch kind {
+	case "VP8L":
+		return 8 * w * h
+	case "ALPH":
+		return 2*(w+15)*(h+15) + 13*w*h + n
+	}
+	return 2*(w+15)*(h+15) + n
+}
+
+func (w *webpReader) decode(kind string, n int64, width, height int) (image.Image, error) {
+	file := new(bytes.Buffer)
+	file.WriteString("RIFF\xfe\xff\xff\x7fWEBP")
+	first := &webpBody{w: w}
+	if kind == "ALPH" {
+		const alpha = 1 << 4
+		file.WriteString("VP8X\x0a\x00\x00\x00")
+		file.Write([]byte{alpha, 0, 0, 0})
+		file.Write(appendUint24(appendUint24(nil, width-1), height-1))
+	}
+	file.WriteString(kind)
+	file.Write(binary.LittleEndian.AppendUint32(nil, uint32(n)))
+	first.left = n + n&1
+	first.rest = kind == "ALPH" // the colours' chunk follows
+	img, err := webp.Decode(io.MultiReader(file, first))
+	if err != nil {
+		return nil, err
+	}
+	if err := w.skip(first.left); err != nil {
+		return nil, err
+	}
+	switch img := img.(type) {
+	case *image.YCbCr:
+		fullRange(img)
+	case *image.NYCbCrA:
+		fullRange(&img.YCbCr)
+		return joinAlpha(img), nil
+	}
+	return img, nil
+}
+
+// readTail reads the orientation, which stands behind the data.
+func (w *webpReader) readTail(h *header) error {
+	if w.flags&webpExif == 0 || h.orientation != 0 {
+		return nil
+	}
+	for w.left >= 8 {
+		kind, n, err := w.chunk()
+		if err != nil {
+			return err
+		}
+		if kind == "EXIF" {
+			return w.readExif(n, h)
+		}
+		if err := w.skip(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// webpBody hands on the data of a chunk, and with rest also the chunks up to the colours.
+type webpBody struct {
+	w    *webpReader
+	left int64
+	rest bool
+	head []byte // of the chunk just begun
+}
+
+func (b *webpBody) Read(p []byte) (int, error) {
+	for b.left == 0 && len(b.head) == 0 {
+		if !b.rest {
+			return 0, io.EOF
+		}
+		kind, n, err := b.w.chunk()
+		if err != nil {
+			return 0, err
+		}
+		if kind != "VP8 " {
+			if err := b.w.skip(n); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		b.rest = false
+		b.head = binary.LittleEndian.AppendUint32([]byte(kind), uint32(n))
+		b.left = n + n&1
+	}
+	if len(b.head) > 0 {
+		n := copy(p, b.head)
+		b.head = b.head[n:]
+		return n, nil
+	}
+	n, err := b.w.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	b.w.left -= int64(n)
+	if err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
+
+func appendUint24(b []byte, v int) []byte { return append(b, byte(v), byte(v>>8), byte(v>>16)) }
