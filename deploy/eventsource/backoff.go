@@ -1,0 +1,92 @@
+package eventsource
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Backoff says how long to wait after n failures in a row; n starts at 1.
+type Backoff func(n int) time.Duration
+
+const (
+	firstBackoff = 200 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+)
+
+// defaultBackoff doubles from 200 ms up to 30 s.
+func defaultBackoff(n int) time.Duration {
+	if n > 8 {
+		return lastBackoff
+	}
+	return min(firstBackoff<<max(n-1, 0), lastBackoff)
+}
+
+// sleep waits d. It returns false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// slowdown holds polling back after function errors: each error that comes when polling goes on again doubles the pause,
+// the first good invocation ends it. Errors of invocations that already ran during a pause do not lengthen it.
+type slowdown struct {
+	backoff Backoff
+
+	mu        sync.Mutex
+	failures  int
+	notBefore time.Time
+	ended     chan struct{} // closed when a good invocation ends the pause
+}
+
+func newSlowdown(b Backoff) *slowdown { return &slowdown{backoff: b, ended: make(chan struct{})} }
+
+func (s *slowdown) failed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); !now.Before(s.notBefore) {
+		s.failures++
+		s.notBefore = now.Add(s.backoff(s.failures))
+	}
+}
+
+func (s *slowdown) worked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failures > 0 {
+		s.failures, s.notBefore = 0, time.Time{}
+		close(s.ended)
+		s.ended = make(chan struct{})
+	}
+}
+
+// wait returns when polling may go on, or false when ctx ends first.
+func (s *slowdown) wait(ctx context.Context) bool {
+	for {
+		s.mu.Lock()
+		d, ended := time.Until(s.notBefore), s.ended
+		s.mu.Unlock()
+		if d <= 0 {
+			return ctx.Err() == nil
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+		case <-ended:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+}

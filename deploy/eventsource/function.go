@@ -1,0 +1,220 @@
+// Package eventsource calls a worker the way Lambda's event source mappings do.
+//
+// A [QueueMapping] polls an SQS queue, a [FeedMapping] reads a change feed (a DynamoDB stream, or the local table's feed).
+// Both hand the function the JSON that Lambda hands it, under a deadline, and obey its answer by Lambda's rules: what is
+// deleted, what comes back, where the checkpoint stands, what is retried, split, given up. Both run over interfaces, so the
+// same rules hold over the one-machine home and over AWS, in a container without Lambda.
+//
+// Where a rule of Lambda's is not documented, the mapping fails closed: the records come back.
+package eventsource
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// Function is what a mapping calls: the shape of a Lambda handler's Invoke.
+//
+// The context carries the deadline and aws-lambda-go's lambdacontext (AwsRequestID, InvokedFunctionArn). A mapping calls
+// a function from several goroutines. It does not touch payload after the call, and keeps the answer only until it obeyed it.
+type Function func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Lambda's limits and defaults that both mappings share.
+const (
+	// MaxPayloadBytes is the largest event a function gets: 6 MB.
+	MaxPayloadBytes = 6 << 20
+	// MaxTimeout is the longest a function may run.
+	MaxTimeout = 15 * time.Minute
+	// MaxBatchSize is the most records of one event; 10 for a FIFO queue.
+	MaxBatchSize = 10_000
+	// MaxWindow is the longest batching window.
+	MaxWindow = 300 * time.Second
+
+	defaultTimeout      = 3 * time.Second
+	defaultMaxAbandoned = 10
+	// returnGrace is how long a function that sees its deadline has to return before it counts as abandoned.
+	returnGrace = 100 * time.Millisecond
+)
+
+// CrashError is a function that panicked, or ended its goroutine, instead of returning.
+type CrashError struct {
+	Value any    // what was given to panic; nil for runtime.Goexit
+	Stack string // the stack at the panic
+}
+
+func (e *CrashError) Error() string {
+	if e.Value == nil {
+		return "function ended its goroutine without returning"
+	}
+	return fmt.Sprintf("function panicked: %v", e.Value)
+}
+
+// Unwrap returns the value of the panic when that is an error.
+func (e *CrashError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// TimeoutError is a function that did not return before its deadline. Whatever it returns later is ignored.
+type TimeoutError struct {
+	After time.Duration // the function's timeout
+}
+
+func (e *TimeoutError) Error() string { return fmt.Sprintf("function timed out after %v", e.After) }
+
+// errDrained is the outcome of an invocation that the drain limit cut short.
+var errDrained = errors.New("invocation cut short: the drain limit is over")
+
+// invoker runs one function for a mapping. It is safe for concurrent use.
+type invoker struct {
+	function     Function
+	functionARN  string
+	timeout      time.Duration
+	maxAbandoned int
+	logger       *slog.Logger
+
+	mu        sync.Mutex
+	abandoned int
+	returned  chan struct{} // closed and replaced when an abandoned invocation returns
+}
+
+func newInvoker(f Function, functionARN string, timeout time.Duration, maxAbandoned int, logger *slog.Logger) *invoker {
+	return &invoker{
+		function: f, functionARN: functionARN, timeout: timeout,
+		maxAbandoned: maxAbandoned, logger: logger, returned: make(chan struct{}),
+	}
+}
+
+// result is what came of one invocation.
+type result struct {
+	requestID string
+	answer    []byte
+	err       error // the function's own, *CrashError, *TimeoutError or errDrained
+	running   bool  // the function has not returned: it was abandoned
+}
+
+// admit waits until fewer than maxAbandoned abandoned invocations still run. It returns false when ctx ends first.
+func (v *invoker) admit(ctx context.Context) bool {
+	for warned := false; ; warned = true {
+		v.mu.Lock()
+		n, returned := v.abandoned, v.returned
+		v.mu.Unlock()
+		if n < v.maxAbandoned {
+			return ctx.Err() == nil
+		}
+		if !warned {
+			v.logger.ErrorContext(ctx, "stalled: too many abandoned invocations still run", "abandoned", n)
+		}
+		select {
+		case <-returned:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// call invokes the function once and returns when it did, when its deadline passed, or when ctx ended.
+func (v *invoker) call(ctx context.Context, payload []byte) result {
+	requestID := newRequestID()
+	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	defer cancel()
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
+		AwsRequestID:       requestID,
+		InvokedFunctionArn: v.functionARN,
+	})
+	done := make(chan result, 1)
+	go func() {
+		r := result{requestID: requestID, err: &CrashError{}}
+		defer func() {
+			if p := recover(); p != nil {
+				r = result{requestID: requestID, err: &CrashError{Value: p, Stack: string(debug.Stack())}}
+			}
+			done <- r
+		}()
+		answer, err := v.function(ctx, payload)
+		r = result{requestID: requestID, answer: answer, err: err}
+	}()
+
+	select {
+	case r := <-done:
+		if ctx.Err() != nil {
+			return v.late(ctx, requestID)
+		}
+		return r
+	case <-ctx.Done():
+	}
+	late := v.late(ctx, requestID)
+	grace := time.NewTimer(returnGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return late
+	case <-grace.C:
+	}
+	late.running = true
+	v.abandon(requestID, done)
+	return late
+}
+
+func (v *invoker) late(ctx context.Context, requestID string) result {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return result{requestID: requestID, err: &TimeoutError{After: v.timeout}}
+	}
+	return result{requestID: requestID, err: errDrained}
+}
+
+// abandon counts an invocation that goes on after its deadline, until it returns.
+func (v *invoker) abandon(requestID string, done <-chan result) {
+	v.mu.Lock()
+	v.abandoned++
+	n := v.abandoned
+	v.mu.Unlock()
+	started := time.Now()
+	v.logger.Error("abandoned an invocation that runs past its deadline", "requestId", requestID, "abandoned", n)
+	go func() {
+		<-done
+		v.mu.Lock()
+		v.abandoned--
+		n := v.abandoned
+		close(v.returned)
+		v.returned = make(chan struct{})
+		v.mu.Unlock()
+		v.logger.Warn("an abandoned invocation returned; its result is ignored",
+			"requestId", requestID, "late", time.Since(started)+returnGrace, "abandoned", n)
+	}()
+}
+
+// newRequestID returns a random UUID, the form of Lambda's request ids.
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// functionARN names the function in the account and region of its source.
+func functionARN(source arn.ARN, name string) string {
+	return arn.ARN{
+		Partition: source.Partition, Service: "lambda", Region: source.Region,
+		AccountID: source.AccountID, Resource: "function:" + name,
+	}.String()
+}
+
+// logFailure writes the one line of an invocation that failed as a function error.
+func (v *invoker) logFailure(ctx context.Context, r result, records int) {
+	attrs := []any{"requestId", r.requestID, "error", r.err, "records", records}
+	if crash, ok := errors.AsType[*CrashError](r.err); ok && crash.Stack != "" {
+		attrs = append(attrs, "stack", crash.Stack)
+	}
+	v.logger.ErrorContext(ctx, "invocation failed", attrs...)
+}

@@ -1,0 +1,59 @@
+package eventsource
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// gather receives one batch: the first messages by a long poll, more until the batch is full, the payload limit is reached
+// or the window is over. Messages that no filter lets pass are deleted on the way. With an error it still returns what it has.
+// The window ends up to a second late, because SQS waits in whole seconds and a receive that is cut short can lose messages
+// until their visibility ends.
+func (r *queueRun) gather(ctx context.Context) ([]message, error) {
+	batch, err := r.receive(ctx, r.BatchSize, longPoll)
+	if err != nil || len(batch) == 0 || r.Window == 0 {
+		return batch, err
+	}
+	end := time.Now().Add(r.Window)
+	for len(batch) < r.BatchSize && fitting(batch, message.size) == len(batch) {
+		wait := min((time.Until(end) + time.Second - 1).Truncate(time.Second), longPoll)
+		if wait <= 0 || ctx.Err() != nil {
+			break
+		}
+		more, err := r.receive(ctx, r.BatchSize-len(batch), wait)
+		if err != nil {
+			return batch, err
+		}
+		batch = append(batch, more...)
+	}
+	return batch, nil
+}
+
+// receive makes one ReceiveMessage call and returns what passes the filters.
+func (r *queueRun) receive(ctx context.Context, most int, wait time.Duration) ([]message, error) {
+	out, err := r.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl:                    r.url,
+		MaxNumberOfMessages:         int32(min(most, receiveMax)),
+		WaitTimeSeconds:             int32(wait / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		MessageAttributeNames:       []string{"All"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var pass, drop []message
+	for _, m := range out.Messages {
+		record := newMessage(m, r.QueueARN, r.region)
+		if r.filters.matchBody(aws.ToString(m.Body)) {
+			pass = append(pass, record)
+		} else {
+			drop = append(drop, record)
+		}
+	}
+	r.delete(context.WithoutCancel(ctx), drop)
+	return pass, nil
+}

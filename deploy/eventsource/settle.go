@@ -1,0 +1,84 @@
+package eventsource
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+const (
+	settleTries   = 5
+	settleTimeout = 10 * time.Second
+)
+
+// delete deletes messages ten at a time and retries what failed. What cannot be deleted comes again: that is logged by id.
+func (r *queueRun) delete(ctx context.Context, messages []message) {
+	r.settle(ctx, "delete", messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
+		entries := make([]types.DeleteMessageBatchRequestEntry, len(chunk))
+		for i, m := range chunk {
+			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
+		}
+		out, err := r.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: r.url, Entries: entries})
+		if err != nil {
+			return nil, err
+		}
+		return out.Failed, nil
+	})
+}
+
+// giveBack makes messages visible again at once. What cannot be given back comes again when its visibility ends.
+func (r *queueRun) giveBack(ctx context.Context, messages []message) {
+	r.settle(ctx, "give back", messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
+		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(chunk))
+		for i, m := range chunk {
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
+		}
+		out, err := r.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: entries})
+		if err != nil {
+			return nil, err
+		}
+		return out.Failed, nil
+	})
+}
+
+// settle tells SQS the fate of messages, also while the mapping drains. An entry that failed by the sender's fault, such as
+// an old receipt handle, is not tried again.
+func (r *queueRun) settle(ctx context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) {
+	ctx = context.WithoutCancel(ctx)
+	for chunk := range slices.Chunk(messages, receiveMax) {
+		for try := 1; len(chunk) > 0; try++ {
+			one, cancel := context.WithTimeout(ctx, settleTimeout)
+			failed, err := call(one, chunk)
+			cancel()
+			var again, lost []message
+			if err != nil {
+				again = chunk
+			}
+			for _, f := range failed {
+				i, convErr := strconv.Atoi(aws.ToString(f.Id))
+				if convErr != nil || i < 0 || i >= len(chunk) {
+					continue
+				}
+				if f.SenderFault {
+					lost = append(lost, chunk[i])
+				} else {
+					again = append(again, chunk[i])
+				}
+			}
+			if try == settleTries {
+				lost, again = append(lost, again...), nil
+			}
+			for _, m := range lost {
+				r.Logger.ErrorContext(ctx, "message not settled, it will come again", "action", action, "messageId", m.id(), "error", err)
+			}
+			if chunk = again; len(chunk) > 0 {
+				sleep(ctx, r.Backoff(try))
+			}
+		}
+	}
+}
