@@ -1,0 +1,188 @@
+package tabletest
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"sluice/pipeline"
+)
+
+func limitCases() []Case {
+	return []Case{
+		{"key-at-limit", "PK has up to 2,048 bytes, SK up to 1,024.", checkKeyAtLimit},
+		{"key-over-limit", "All methods refuse a PK over 2,048 bytes and an SK over 1,024 by a *ItemError.", checkKeyOverLimit},
+		{"key-empty", "All methods refuse an empty PK or SK by a *ItemError.", checkKeyEmpty},
+		{"key-utf8", "All methods refuse a PK or SK that is not valid UTF-8 by a *ItemError.", checkKeyUTF8},
+		{"item-at-limit", "An item may have 400 KB by DynamoDB's way of counting.", checkItemAtLimit},
+		{"item-over-limit", "An item over 400 KB is refused by a *ItemError.", checkItemOverLimit},
+		{"depth-at-limit", "Data may be nested 32 levels deep.", checkDepthAtLimit},
+		{"depth-over-limit", "Data nested deeper than 32 levels is refused by a *ItemError.", checkDepthOverLimit},
+		{"number-over-limit", "A number of more than 38 digits, or outside 1e-130 to 9.99e+125, is refused by a *ItemError.", checkNumberOverLimit},
+	}
+}
+
+// padded returns s filled up to n bytes.
+func padded(s string, n int) string { return s + strings.Repeat("p", n-len(s)) }
+
+func checkKeyAtLimit(t *trial) error {
+	for _, k := range []pipeline.Key{
+		{PK: padded(t.pk, pipeline.MaxPKBytes), SK: "a"},
+		{PK: t.pk, SK: padded("s", pipeline.MaxSKBytes)},
+		{PK: padded(t.pk, pipeline.MaxPKBytes-2) + "é", SK: padded("s", pipeline.MaxSKBytes-4) + "😀"},
+	} {
+		if _, err := t.create(k, `{}`); err != nil {
+			return err
+		}
+		it, err := t.get(k)
+		if err != nil {
+			return err
+		}
+		items, err := t.query(k.PK, k.SK)
+		if err != nil {
+			return err
+		}
+		if err := wantSorted("query by the whole sort key", items, k.SK); err != nil {
+			return err
+		}
+		if err := t.remove(it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wantKeyRefused expects a *ItemError of every method.
+func (t *trial) wantKeyRefused(k pipeline.Key) error {
+	_, get := t.table.Get(t.ctx, k)
+	err := errors.Join(
+		wantItemError("get", get),
+		wantItemError("put", t.put(k, `{}`, pipeline.Always())),
+		wantItemError("put if absent", t.put(k, `{}`, pipeline.Absent())),
+		wantItemError("delete", t.table.Delete(t.ctx, k, pipeline.Always())),
+	)
+	if k.SK != "" { // as a prefix, "" is all
+		_, query := t.query(k.PK, k.SK)
+		err = errors.Join(err, wantItemError("query", query))
+	}
+	if err != nil {
+		return fmt.Errorf("PK of %d bytes, SK of %d: %w", len(k.PK), len(k.SK), err)
+	}
+	return nil
+}
+
+func checkKeyOverLimit(t *trial) error {
+	return errors.Join(
+		t.wantKeyRefused(pipeline.Key{PK: padded(t.pk, pipeline.MaxPKBytes+1), SK: "a"}),
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: padded("s", pipeline.MaxSKBytes+1)}),
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: strings.Repeat("é", pipeline.MaxSKBytes/2+1)}), // bytes, not characters
+	)
+}
+
+func checkKeyEmpty(t *trial) error {
+	return errors.Join(
+		t.wantKeyRefused(pipeline.Key{PK: "", SK: "a"}),
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: ""}),
+	)
+}
+
+func checkKeyUTF8(t *trial) error {
+	return errors.Join(
+		t.wantKeyRefused(pipeline.Key{PK: t.pk + "\xff", SK: "a"}),
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: "\xc3"}),         // é, cut off
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: "\xed\xa0\x80"}), // a surrogate
+	)
+}
+
+// room is how many bytes one attribute's value under k may have, by the way of
+// counting that pipeline.CheckItem documents.
+func room(k pipeline.Key) int {
+	return sort.Search(pipeline.MaxItemBytes, func(n int) bool {
+		return pipeline.CheckItem(pipeline.Item{Key: k, Data: []byte(fillString(n + 1))}) != nil
+	})
+}
+
+func fillString(n int) string { return `{"fill":"` + strings.Repeat("x", n) + `"}` }
+
+// A filler makes data whose one attribute has at most the given bytes, and is
+// over them with one element more.
+type filler struct {
+	name    string
+	element string
+	bytes   int // of an element, as an element of a list
+}
+
+func (f filler) data(room, extra int) string {
+	return `{"fill":[` + strings.Repeat(f.element+",", (room-3)/f.bytes+extra-1) + f.element + `]}`
+}
+
+var fillers = []filler{
+	{"strings", `"xxxxxxxxx"`, 10},
+	{"two-byte characters", `"éééé"`, 9},
+	{"numbers", `1234`, 4},
+	{"nulls", `null`, 2},
+	{"maps", `{"ab":true}`, 3 + 2 + 1 + 1 + 1},
+}
+
+func checkItemAtLimit(t *trial) error {
+	fill := func(what string, k pipeline.Key, data string) error {
+		if _, err := t.create(k, data); err != nil {
+			return fmt.Errorf("an item of 400 KB, made of %s: %w", what, err)
+		}
+		got, err := t.get(k)
+		if err != nil {
+			return err
+		}
+		return wantData("get", got.Data, []byte(data))
+	}
+	k := t.key("a")
+	size := room(k)
+	if err := fill("one string", k, fillString(size)); err != nil {
+		return err
+	}
+	for i, f := range fillers {
+		if err := fill(f.name, t.key(fmt.Sprint(i)), f.data(size, 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkItemOverLimit(t *trial) error {
+	size := room(t.key("a"))
+	datas := []string{fillString(size + 1)}
+	for _, f := range fillers {
+		datas = append(datas, f.data(size, 1))
+	}
+	for _, data := range datas {
+		if err := wantItemError(fmt.Sprintf("put over 400 KB of %.30s", data), t.put(t.key("a"), data, pipeline.Always())); err != nil {
+			return err
+		}
+	}
+	long := pipeline.Key{PK: padded(t.pk, pipeline.MaxPKBytes), SK: padded("s", pipeline.MaxSKBytes)}
+	return wantItemError("put an item that only its long key makes too large", t.put(long, fillString(size), pipeline.Always()))
+}
+
+// nested returns an attribute whose innermost value is at the given level.
+func nested(open, end string, level int) string {
+	return `{"deep":` + strings.Repeat(open, level-1) + "1" + strings.Repeat(end, level-1) + `}`
+}
+
+func checkDepthAtLimit(t *trial) error {
+	return t.wantKept(nested(`[`, `]`, 32), nested(`{"a":`, `}`, 32))
+}
+
+func checkDepthOverLimit(t *trial) error {
+	return t.wantRefused(nested(`[`, `]`, 33), nested(`{"a":`, `}`, 33), nested(`[`, `]`, 5000))
+}
+
+func checkNumberOverLimit(t *trial) error {
+	return t.wantRefused(
+		`{"n":123456789012345678901234567890123456789}`,
+		`{"n":1.23456789012345678901234567890123456789}`,
+		`{"n":100000000000000000000000000000000000001}`,
+		`{"n":1e126}`, `{"n":-1e126}`, `{"n":1e-131}`, `{"n":1e999999999999999999999}`, `{"n":1e-999999999999999999999}`,
+		`{"n":[{"deep":[1e126]}]}`,
+	)
+}

@@ -1,0 +1,68 @@
+// Package tabletest holds the contract of [pipeline.Table] as a suite: a case
+// for every sentence of its documentation. Every backend runs it.
+//
+//	func TestContract(t *testing.T) {
+//		tabletest.Run(t, func(t *testing.T) pipeline.Table { return open(t) })
+//	}
+//
+// The package also has [Memory], a small honest backend for the tests of what
+// stands on a table.
+package tabletest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// caseTimeout ends a case whose backend hangs.
+const caseTimeout = time.Minute
+
+// A Case is one sentence of the contract and the check of it.
+type Case struct {
+	// Name is short and made for a test's name: lower case, hyphens.
+	Name string
+	// Rule is the sentence that a backend breaks when Check fails.
+	Rule string
+
+	check func(*trial) error
+}
+
+// Cases returns all cases, in the order in which the contract states them.
+func Cases() []Case {
+	return slices.Concat(
+		readCases(), versionCases(), putCases(), conditionCases(), deleteCases(), raceCases(),
+		queryCases(), dataCases(), limitCases(), expiryCases(), callCases(),
+	)
+}
+
+// Check runs the case on table and returns what it found wrong, or nil. It uses
+// partition keys of its own, so that any number of checks may share a table, one
+// after the other or at the same time.
+func (c Case) Check(ctx context.Context, table pipeline.Table) error {
+	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
+	defer cancel()
+	if err := c.check(&trial{ctx: ctx, table: table, pk: c.Name + "#" + rand.Text()}); err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// Run runs each case as a parallel subtest on the table that open returns for
+// it. open may return the same table every time. A failure prints the rule.
+func Run(t *testing.T, open func(*testing.T) pipeline.Table) {
+	t.Helper()
+	for _, c := range Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			if err := c.Check(t.Context(), open(t)); err != nil {
+				t.Errorf("%v\nrule: %s", err, c.Rule)
+			}
+		})
+	}
+}
