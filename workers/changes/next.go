@@ -1,0 +1,49 @@
+package changes
+
+import (
+	"context"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+// next returns the messages of the jobs that follow from a change: a user who
+// became pending is to be registered, an order that became received is to be
+// processed. Their ids follow from the change's, so a change that is seen twice
+// makes the same messages.
+func (w *Worker) next(ctx context.Context, c notify.Change) ([]pipeline.Message, error) {
+	var messages []pipeline.Message
+	add := func(typ string, data any) error {
+		m, err := pipeline.NewMessage(ctx, typ, c.ID, data)
+		if err != nil {
+			return pipeline.Permanent(err)
+		}
+		m.Source, m.Subject, m.Time = "sluice/changes", c.Key, c.At
+		messages = append(messages, m)
+		return nil
+	}
+	key := schema.ParseKeyText(c.Key)
+	for _, e := range notify.Events(c) {
+		if e.Kind != notify.Created && e.Kind != notify.StatusChanged {
+			continue
+		}
+		var err error
+		if email, ok := schema.UserOf(key); ok && e.To == schema.StatusPending {
+			err = add(schema.TypeUserRegistration, schema.UserRegistration{
+				Email: email, Name: text(c.New, "name"), ID: text(c.New, "id"),
+			})
+		} else if email, id, ok := schema.OrderOf(key); ok && e.To == schema.StatusReceived {
+			err = add(schema.TypeOrderProcessing, schema.OrderProcessing{Email: email, ID: id})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return messages, nil
+}
+
+func text(item map[string]any, name string) string {
+	s, _ := item[name].(string)
+	return s
+}

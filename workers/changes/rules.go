@@ -1,0 +1,44 @@
+package changes
+
+import (
+	"sluice/notify"
+	"sluice/workers/schema"
+)
+
+// DefaultRules tell users of their registration and their orders, and operator,
+// if there is one, of pictures. All of them go by the channel "email".
+//
+// The one who uploads never chooses who is told: else an upload could send mail.
+func DefaultRules(operator string) []notify.Rule {
+	status := func(name, keys, to, recipient, subject, body string) notify.Rule {
+		return notify.Rule{
+			Name: name, On: notify.StatusChanged, Keys: keys, To: to,
+			Channel: "email", Recipient: recipient, Subject: subject, Body: body,
+		}
+	}
+	rules := []notify.Rule{
+		status("welcome", "user#*", schema.StatusActive, "{{.Item.email}}",
+			"Welcome", "Hello {{or .Item.name .Item.email}}, your account is active.\n"),
+		status("order-completed", "user#*/order#*", schema.StatusCompleted, "{{.Item.email}}",
+			"Order {{.Item.id}} is complete", "Your order {{.Item.id}} is complete.\n"),
+		status("order-failed", "user#*/order#*", schema.StatusFailed, "{{.Item.email}}",
+			"Order {{.Item.id}} failed", "Your order {{.Item.id}} failed: {{.Item.reason}}\n"),
+		status("order-cancelled", "user#*/order#*", schema.StatusCancelled, "{{.Item.email}}",
+			"Order {{.Item.id}} is cancelled", "Your order {{.Item.id}} is cancelled.\n"),
+	}
+	if operator == "" {
+		return rules
+	}
+	for _, on := range []notify.Kind{notify.Created, notify.StatusChanged} {
+		for _, picture := range []struct{ status, subject, body string }{
+			{schema.StatusReady, "Picture {{.Item.key}} is ready", "{{.Item.bucket}}/{{.Item.key}} has {{len .Item.thumbnails}} thumbnail(s).\n"},
+			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{.Item.key}}: {{.Item.reason}}\n"},
+		} {
+			rules = append(rules, notify.Rule{
+				Name: "image-" + picture.status + "-" + string(on), On: on, Keys: "image#**", To: picture.status,
+				Channel: "email", Recipient: operator, Subject: picture.subject, Body: picture.body,
+			})
+		}
+	}
+	return rules
+}

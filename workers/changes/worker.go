@@ -1,0 +1,153 @@
+// Package changes is the worker that a change of a record wakes: it queues what
+// follows from the change, the next job's message and the notifications that
+// rules ask for. It never talks to whoever is notified: a slow mail server must
+// not hold up the stream.
+package changes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/sqsqueue"
+	"sluice/workers/schema"
+)
+
+// Worker is the use case. Safe for concurrent use.
+type Worker struct {
+	config        Config
+	rules         *notify.Rules
+	jobs          sqsqueue.Queue
+	notifications sqsqueue.Queue
+	run           pipeline.Options
+	log           *slog.Logger
+	now           func() time.Time
+}
+
+// Build makes a worker of its settings and clients. Of run it takes Logger, Now
+// and what the settings do not say.
+func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	rules, err := c.rules()
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{
+		config:        c,
+		rules:         rules,
+		jobs:          sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL},
+		notifications: sqsqueue.Queue{Client: clients.SQS, URL: c.NotificationsQueueURL},
+		run:           run,
+		log:           run.Logger,
+		now:           run.Now,
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	if w.now == nil {
+		w.now = time.Now
+	}
+	w.run.Worker = "changes"
+	w.run.Parallel = c.Parallel
+	w.run.Reserve = c.Reserve
+	if c.DeadLetterQueueURL != "" {
+		w.run.DeadLetter = sqsqueue.DeadLetters{
+			Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.Letters, Bucket: c.LetterBucket,
+		}.Write
+	}
+	return w, nil
+}
+
+// Invoke takes a Lambda event and returns Lambda's answer. It is a
+// lambda.Handler's Invoke.
+func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	batch, err := lambdaevent.Decode(payload, lambdaevent.DynamoDBStream)
+	if err != nil {
+		return nil, err
+	}
+	options := w.run
+	options.Order = batch.Order
+	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handle, options))
+}
+
+// handle queues what follows from one change. Jobs go first: should it fail half
+// way, the next delivery sends all of it again, under the same ids.
+func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
+	change, err := lambdaevent.DecodeChange(r)
+	if err != nil {
+		return err
+	}
+	if err := change.NeedImages(); err != nil {
+		return err
+	}
+	c, err := told(change)
+	if err != nil {
+		return pipeline.Permanent(err)
+	}
+	jobs, err := w.next(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := w.jobs.Send(ctx, jobs...); err != nil {
+		return err
+	}
+	return w.notify(ctx, c)
+}
+
+// notify queues the notifications that rules ask for. A rule that breaks on
+// this change is permanent, but only after those of the other rules are queued.
+func (w *Worker) notify(ctx context.Context, c notify.Change) error {
+	if age := w.now().Sub(c.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
+		w.log.WarnContext(ctx, "change too old to tell anybody", "key", c.Key, "age", age)
+		return nil
+	}
+	notifications, broken := w.rules.Notifications(c)
+	var messages []pipeline.Message
+	for _, n := range notifications {
+		m, err := pipeline.NewMessage(ctx, schema.TypeNotification, n.ID, n)
+		if err != nil {
+			return pipeline.Permanent(err)
+		}
+		// The notification's own id is derived already; the message takes it, so
+		// that one id can be followed from here to the receiver.
+		m.ID, m.Source, m.Subject, m.Time = n.ID, "sluice/changes", c.Key, c.At
+		messages = append(messages, m)
+	}
+	if err := w.notifications.Send(ctx, messages...); err != nil {
+		return err
+	}
+	return pipeline.Permanent(broken)
+}
+
+// told is the change as package notify takes it.
+func told(c lambdaevent.Change) (notify.Change, error) {
+	key, err := keyOf(c)
+	if err != nil {
+		return notify.Change{}, err
+	}
+	out := notify.Change{ID: c.EventID, Key: schema.KeyText(key), At: c.At, Expired: c.Expired}
+	if c.Old != nil {
+		out.Old = lambdaevent.Plain(c.Old)
+	}
+	if c.New != nil {
+		out.New = lambdaevent.Plain(c.New)
+	}
+	return out, nil
+}
+
+func keyOf(c lambdaevent.Change) (pipeline.Key, error) {
+	keys := lambdaevent.Plain(c.Keys)
+	pk, okPK := keys[pipeline.AttrPK].(string)
+	sk, okSK := keys[pipeline.AttrSK].(string)
+	if !okPK || !okSK {
+		return pipeline.Key{}, errors.New("the change's keys are not the strings PK and SK: is this the stream of table records?")
+	}
+	return pipeline.Key{PK: pk, SK: sk}, nil
+}

@@ -1,0 +1,166 @@
+package messages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/pipeline/dynamotable"
+	"sluice/pipeline/sqsqueue"
+	"sluice/workers/setup"
+)
+
+// Config is the worker's settings, one field an environment variable.
+type Config struct {
+	RecordsTable string `env:"RECORDS_TABLE,required,notEmpty"`
+	StateTable   string `env:"STATE_TABLE,required,notEmpty"`
+
+	// OrderEndpoint does the step of an order: it is posted there. Empty: an
+	// order needs no step.
+	OrderEndpoint string `env:"ORDER_ENDPOINT"`
+
+	// The channel "email".
+	SMTPAddr     string `env:"SMTP_ADDR"` // host:port; empty: no such channel
+	SMTPFrom     string `env:"SMTP_FROM"`
+	SMTPUser     string `env:"SMTP_USER"`
+	SMTPPassword string `env:"SMTP_PASSWORD"`
+	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none to this machine
+	// The channel "webhook".
+	WebhookURL    string `env:"WEBHOOK_URL"` // empty: no such channel
+	WebhookSecret string `env:"WEBHOOK_SECRET"`
+	// The channel "chat".
+	ChatURL string `env:"CHAT_URL"` // empty: no such channel
+	// OutboxDir is a folder that the channel "email" writes to where there is no
+	// mail server.
+	OutboxDir string `env:"OUTBOX_DIR"`
+	// NotifyMaxAge is the age at which a notification is too old to be sent. 0
+	// has no limit.
+	NotifyMaxAge time.Duration `env:"NOTIFY_MAX_AGE" envDefault:"0s"`
+
+	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the messages; without it failures wait out their visibility
+	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	LetterBucket       string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"4"` // below the queue's maxReceiveCount
+	Parallel           int           `env:"PARALLEL" envDefault:"10"`    // records in hand at once
+	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer
+}
+
+// smtpSecurity are the words of SMTP_SECURITY.
+var smtpSecurity = map[string]notify.SMTPSecurity{
+	"starttls": notify.STARTTLS, "tls": notify.ImplicitTLS, "none": notify.PlainLoopback,
+}
+
+// Validate reports every setting that cannot be.
+func (c Config) Validate() error {
+	var problems []error
+	if _, ok := smtpSecurity[c.SMTPSecurity]; !ok {
+		problems = append(problems, fmt.Errorf("SMTP_SECURITY: %q is not starttls, tls or none", c.SMTPSecurity))
+	}
+	if c.SMTPAddr != "" && c.SMTPFrom == "" {
+		problems = append(problems, errors.New("SMTP_FROM: is required with SMTP_ADDR"))
+	}
+	if c.WebhookURL != "" && c.WebhookSecret == "" {
+		problems = append(problems, errors.New("WEBHOOK_SECRET: is required with WEBHOOK_URL"))
+	}
+	if c.OrderEndpoint != "" {
+		if u, err := url.Parse(c.OrderEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			problems = append(problems, errors.New("ORDER_ENDPOINT: is no http or https URL"))
+		}
+	}
+	for _, v := range []struct {
+		name string
+		n    int
+	}{{"MAX_ATTEMPTS", c.MaxAttempts}, {"PARALLEL", c.Parallel}} {
+		if v.n < 1 || v.n > 1000 {
+			problems = append(problems, fmt.Errorf("%s: %d is not between 1 and 1000", v.name, v.n))
+		}
+	}
+	if c.Reserve <= 0 {
+		problems = append(problems, fmt.Errorf("RESERVE: %v is not above zero", c.Reserve))
+	}
+	if c.NotifyMaxAge < 0 {
+		problems = append(problems, fmt.Errorf("NOTIFY_MAX_AGE: %v is negative", c.NotifyMaxAge))
+	}
+	return errors.Join(problems...)
+}
+
+// Channels builds the channels that the settings name.
+func (c Config) Channels() (notify.Channels, error) {
+	channels := notify.Channels{}
+	var problems []error
+	add := func(name string, ch notify.Channel, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("channel %q: %w", name, err))
+			return
+		}
+		channels[name] = ch
+	}
+	switch {
+	case c.SMTPAddr != "":
+		ch, err := notify.NewSMTP(notify.SMTPOptions{
+			Addr: c.SMTPAddr, From: c.SMTPFrom, Username: c.SMTPUser, Password: c.SMTPPassword, Security: smtpSecurity[c.SMTPSecurity],
+		})
+		add("email", ch, err)
+	case c.OutboxDir != "":
+		ch, err := notify.OpenOutbox(c.OutboxDir)
+		add("email", ch, err)
+	}
+	if c.WebhookURL != "" {
+		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secret: c.WebhookSecret})
+		add("webhook", ch, err)
+	}
+	if c.ChatURL != "" {
+		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
+		add("chat", ch, err)
+	}
+	return channels, errors.Join(problems...)
+}
+
+// New reads the settings from environ and builds the worker with its clients.
+func New(ctx context.Context, environ map[string]string) (*Worker, error) {
+	c, err := setup.Read[Config](environ)
+	if err != nil {
+		return nil, err
+	}
+	channels, err := c.Channels()
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	cfg, err := setup.AWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	db := dynamodb.NewFromConfig(cfg)
+	clients := Clients{
+		Records:  dynamotable.New(db, c.RecordsTable),
+		State:    dynamotable.New(db, c.StateTable),
+		SQS:      sqs.NewFromConfig(cfg),
+		Channels: channels,
+		Step:     NoStep,
+	}
+	if c.LetterBucket != "" {
+		clients.Letters = s3.NewFromConfig(cfg)
+	}
+	if c.OrderEndpoint != "" {
+		clients.Step = PostStep(c.OrderEndpoint)
+	}
+	return Build(c, clients, pipeline.Options{Logger: setup.Logger("messages")})
+}
+
+// Clients are the worker's ways out.
+type Clients struct {
+	Records  pipeline.Table // what people care about; streamed
+	State    pipeline.Table // what machines need; not streamed
+	SQS      sqsqueue.Client
+	Letters  sqsqueue.ObjectPutter // may be nil without LetterBucket
+	Channels notify.Channel        // by Notification.Channel
+	Step     Step                  // what is done for an order
+}

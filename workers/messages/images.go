@@ -1,0 +1,74 @@
+package messages
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+	"sluice/workers/schema"
+)
+
+func (w *Worker) imageProcessed(ctx context.Context, r pipeline.Record, m schema.ImageProcessed) error {
+	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusReady), Source: m.Source, Picture: &m.Picture})
+}
+
+func (w *Worker) imageRejected(ctx context.Context, r pipeline.Record, m schema.ImageRejected) error {
+	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusRejected), Source: m.Source, Reason: m.Reason})
+}
+
+// imageRemoved writes a record also where there was none: an older message may
+// still be on its way, and must find that it is older.
+func (w *Worker) imageRemoved(ctx context.Context, r pipeline.Record, m schema.ImageRemoved) error {
+	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusRemoved), Source: m.Source})
+}
+
+// image brings an image's record to next. A message whose notice is older than
+// the record's changes nothing, and so does one that was seen before.
+func (w *Worker) image(ctx context.Context, next schema.Image) error {
+	key := schema.ImageKey(next.Bucket, next.Key)
+	_, err := pipeline.Update(ctx, w.records, key, func(current schema.Image, exists bool) (any, error) {
+		switch {
+		case exists && current.Cause == next.Cause:
+			return nil, nil
+		case exists && current.Sequencer != "" && next.Sequencer != "" &&
+			lambdaevent.CompareSequencers(next.Sequencer, current.Sequencer) < 0:
+			w.log.InfoContext(ctx, "message is older than the record", "key", key, "sequencer", next.Sequencer, "current", current.Sequencer)
+			return nil, nil
+		}
+		return replaceMembers(current, next)
+	})
+	if err != nil {
+		return fmt.Errorf("image %q: %w", next.Source, err)
+	}
+	return nil
+}
+
+// replaceMembers is the patch from current to next: what next does not have is
+// removed, and members that neither knows stay.
+func replaceMembers[T any](current, next T) (map[string]json.RawMessage, error) {
+	old, err := members(current)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := members(next)
+	if err != nil {
+		return nil, err
+	}
+	for name := range old {
+		if _, ok := patch[name]; !ok {
+			patch[name] = json.RawMessage("null")
+		}
+	}
+	return patch, nil
+}
+
+func members(v any) (map[string]json.RawMessage, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]json.RawMessage
+	return m, json.Unmarshal(b, &m)
+}

@@ -1,0 +1,61 @@
+package messages
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+// notification sends one notification, once. Its id is its own, or the
+// message's.
+func (w *Worker) notification(ctx context.Context, r pipeline.Record) error {
+	var n notify.Notification
+	if err := pipeline.DecodeJSON(r.Body, &n); err != nil {
+		return pipeline.Permanent(err)
+	}
+	if n.ID == "" {
+		n.ID = r.Cause
+	}
+	return w.send(ctx, r, n)
+}
+
+// emailNotification is the short form of a notification by mail.
+func (w *Worker) emailNotification(ctx context.Context, r pipeline.Record, m schema.EmailNotification) error {
+	return w.send(ctx, r, notify.Notification{ID: r.Cause, Channel: "email", To: m.To, Subject: m.Subject, Body: m.Body})
+}
+
+func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notification) error {
+	if n.At.IsZero() {
+		n.At = w.change(ctx, r, "").At
+	}
+	if err := n.Validate(); err != nil {
+		return pipeline.Permanent(err)
+	}
+	if age := w.now().Sub(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
+		return pipeline.Permanentf("notification %q is %v old, the limit is %v (NOTIFY_MAX_AGE)", n.ID, age, w.config.NotifyMaxAge)
+	}
+	_, err := w.once.Do(ctx, "notification#"+n.ID, func(ctx context.Context) (json.RawMessage, error) {
+		return nil, judgeSend(w.channels.Send(ctx, n))
+	})
+	if err != nil {
+		return fmt.Errorf("notify %q by %s: %w", n.To, n.Channel, err)
+	}
+	w.log.InfoContext(ctx, "notification sent", "notification", n.ID, "channel", n.Channel)
+	return nil
+}
+
+// judgeSend says in the pipeline's words what a channel's error means.
+func judgeSend(err error) error {
+	if _, ok := errors.AsType[*notify.RejectedError](err); ok {
+		return pipeline.Permanent(err)
+	}
+	if later, ok := errors.AsType[*notify.RetryAfterError](err); ok {
+		return pipeline.RetryAfter(err, later.After)
+	}
+	return err
+}

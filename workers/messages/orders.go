@@ -1,0 +1,106 @@
+package messages
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+// A Step does what an order asks for, between "processing" and "completed". nil
+// completes the order; pipeline.Permanent fails it, with the error as reason;
+// pipeline.RetryAfter waits; any other error tries again. A step that was cut
+// off is begun again, so it should know orders by email and id.
+type Step func(ctx context.Context, o schema.Order) error
+
+// NoStep is the step of orders that need none.
+func NoStep(context.Context, schema.Order) error { return nil }
+
+// orderProcessing takes an order from received over processing to completed or
+// failed. A worker that dies in between leaves "processing", and the next
+// delivery goes on from there. A cancelled order stays cancelled.
+func (w *Worker) orderProcessing(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) error {
+	if err := w.order(ctx, r, m); err != nil {
+		return fmt.Errorf("order %q of %q: %w", m.ID, m.Email, err)
+	}
+	return nil
+}
+
+func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) error {
+	order, err := w.beginOrder(ctx, r, m)
+	if err != nil || order.Status != schema.StatusProcessing {
+		return err
+	}
+	result, err := w.stepOnce(ctx, order)
+	if err != nil {
+		return err
+	}
+	_, err = pipeline.Update(ctx, w.records, schema.OrderKey(m.Email, m.ID), func(current schema.Order, exists bool) (any, error) {
+		if current.Status != schema.StatusProcessing {
+			w.log.WarnContext(ctx, "order left processing meanwhile", "email", m.Email, "order", m.ID, "status", current.Status)
+			return nil, nil
+		}
+		current.Change = w.change(ctx, r, schema.StatusCompleted)
+		if result.Failed != "" {
+			current.Status, current.Reason = schema.StatusFailed, result.Failed
+		}
+		return current, nil
+	})
+	return err
+}
+
+// beginOrder brings a received order to processing and returns it as it stands.
+// An order that is not known yet is written as received first.
+func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) (schema.Order, error) {
+	key := schema.OrderKey(m.Email, m.ID)
+	_, err := pipeline.Update(ctx, w.records, key, func(_ schema.Order, exists bool) (any, error) {
+		if exists {
+			return nil, nil
+		}
+		return schema.Order{Change: w.change(ctx, r, schema.StatusReceived), Email: m.Email, ID: m.ID, OrderDetails: m.OrderDetails}, nil
+	})
+	if err != nil {
+		return schema.Order{}, err
+	}
+	var order schema.Order
+	it, err := pipeline.Update(ctx, w.records, key, func(current schema.Order, _ bool) (any, error) {
+		if current.Status != schema.StatusReceived {
+			return nil, nil
+		}
+		current.Change = w.change(ctx, r, schema.StatusProcessing)
+		current.Email, current.ID = m.Email, m.ID
+		return current, nil
+	})
+	if err != nil {
+		return order, err
+	}
+	return order, it.Decode(&order)
+}
+
+// stepResult is what a claim remembers of a step.
+type stepResult struct {
+	Failed string `json:"failed,omitempty"` // why; "" for success
+}
+
+// stepOnce runs the step, unless it ran before.
+func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, error) {
+	var result stepResult
+	raw, err := w.once.Do(ctx, "order#"+order.Email+"/"+order.ID, func(ctx context.Context) (json.RawMessage, error) {
+		var done stepResult
+		if err := w.step(ctx, order); err != nil {
+			permanent, ok := errors.AsType[*pipeline.PermanentError](err)
+			if !ok {
+				return nil, fmt.Errorf("step: %w", err)
+			}
+			done.Failed = permanent.Error()
+		}
+		return json.Marshal(done)
+	})
+	if err != nil {
+		return result, err
+	}
+	return result, json.Unmarshal(raw, &result)
+}

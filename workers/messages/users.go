@@ -1,0 +1,42 @@
+package messages
+
+import (
+	"context"
+	"fmt"
+
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+// userRegistration fills in the user's profile and makes the user active. Who
+// is not known yet is written as pending first, so that the change stream sees
+// the same step however a user came. Only a pending user becomes active.
+func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m schema.UserRegistration) error {
+	key := schema.UserKey(m.Email)
+	_, err := pipeline.Update(ctx, w.records, key, func(current schema.User, exists bool) (any, error) {
+		if exists {
+			return nil, nil
+		}
+		return schema.User{Change: w.change(ctx, r, schema.StatusPending), Email: m.Email, Name: m.Name, ID: m.ID}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("user %q: %w", m.Email, err)
+	}
+	_, err = pipeline.Update(ctx, w.records, key, func(current schema.User, exists bool) (any, error) {
+		if !exists || current.Status != schema.StatusPending {
+			return nil, nil
+		}
+		next := schema.User{Change: w.change(ctx, r, schema.StatusActive), Email: m.Email, Name: current.Name, ID: current.ID}
+		if next.Name == "" {
+			next.Name = m.Name
+		}
+		if next.ID == "" {
+			next.ID = m.ID
+		}
+		return next, nil
+	})
+	if err != nil {
+		return fmt.Errorf("user %q: %w", m.Email, err)
+	}
+	return nil
+}

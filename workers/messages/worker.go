@@ -1,0 +1,110 @@
+// Package messages is the worker that a queue's message wakes: one message, one
+// job, chosen by the message's type. Two queues run it, jobs and notifications,
+// so that a dead mail server does not starve the jobs.
+package messages
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/sqsqueue"
+	"sluice/workers/schema"
+)
+
+// Worker is the use case. Safe for concurrent use.
+type Worker struct {
+	config   Config
+	records  pipeline.Table
+	once     *pipeline.Once
+	channels notify.Channel
+	step     Step
+	run      pipeline.Options
+	log      *slog.Logger
+	now      func() time.Time
+	handler  pipeline.Handler
+}
+
+// Build makes a worker of its settings and clients. Of run it takes Logger, Now
+// and what the settings do not say.
+func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	w := &Worker{
+		config:   c,
+		records:  clients.Records,
+		channels: clients.Channels,
+		step:     clients.Step,
+		run:      run,
+		log:      run.Logger,
+		now:      run.Now,
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	if w.now == nil {
+		w.now = time.Now
+	}
+	if w.step == nil {
+		w.step = NoStep
+	}
+	// A claim stands longer than a message can wait in any queue: 14 days.
+	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Now: w.now}
+	w.handler = w.jobs().Handle
+	w.run.Worker = "messages"
+	w.run.Parallel = c.Parallel
+	w.run.MaxAttempts = c.MaxAttempts
+	w.run.Reserve = c.Reserve
+	w.run.DeadLetter = sqsqueue.DeadLetters{
+		Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.Letters, Bucket: c.LetterBucket,
+	}.Write
+	if c.SourceQueueURL != "" {
+		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
+	}
+	return w, nil
+}
+
+// jobs has the job of each type of message. This is the place to add one.
+func (w *Worker) jobs() pipeline.Router {
+	return pipeline.Router{
+		schema.TypeImageProcessed:    pipeline.Typed(w.imageProcessed),
+		schema.TypeImageRejected:     pipeline.Typed(w.imageRejected),
+		schema.TypeImageRemoved:      pipeline.Typed(w.imageRemoved),
+		schema.TypeUserRegistration:  pipeline.Typed(w.userRegistration),
+		schema.TypeOrderProcessing:   pipeline.Typed(w.orderProcessing),
+		schema.TypeNotification:      w.notification,
+		schema.TypeEmailNotification: pipeline.Typed(w.emailNotification),
+	}
+}
+
+// Use wraps the handling of all messages.
+func (w *Worker) Use(ms ...pipeline.Middleware) { w.handler = pipeline.Chain(w.handler, ms...) }
+
+// Invoke takes a Lambda event and returns Lambda's answer. It is a
+// lambda.Handler's Invoke.
+func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	batch, err := lambdaevent.Decode(payload, lambdaevent.SQS)
+	if err != nil {
+		return nil, err
+	}
+	options := w.run
+	options.Order = batch.Order
+	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handler, options))
+}
+
+// change is what a record's change carries of its cause.
+func (w *Worker) change(ctx context.Context, r pipeline.Record, status string) schema.Change {
+	at := r.At
+	if m, ok := pipeline.MessageFrom(ctx); ok && !m.Time.IsZero() {
+		at = m.Time
+	}
+	if at.IsZero() {
+		at = w.now()
+	}
+	return schema.Change{Status: status, Cause: r.Cause, At: at.UTC().Truncate(time.Millisecond)}
+}

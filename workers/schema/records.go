@@ -1,0 +1,115 @@
+package schema
+
+import (
+	"strings"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// Statuses of the records.
+const (
+	StatusUploaded = "uploaded" // an image that is expected
+	StatusReady    = "ready"
+	StatusRejected = "rejected"
+	StatusRemoved  = "removed"
+
+	StatusPending = "pending" // a user
+	StatusActive  = "active"
+
+	StatusReceived   = "received" // an order
+	StatusProcessing = "processing"
+	StatusCompleted  = "completed"
+	StatusFailed     = "failed"
+	StatusCancelled  = "cancelled"
+)
+
+// Prefixes of the records' keys.
+const (
+	imagePrefix = "image#"
+	userPrefix  = "user#"
+	orderPrefix = "order#"
+	onlySK      = "-" // the sort key of a record that is alone under its partition
+)
+
+// ImageKey is the key of an image's record: image#<bucket>/<key>.
+func ImageKey(bucket, key string) pipeline.Key {
+	return pipeline.Key{PK: imagePrefix + bucket + "/" + key, SK: onlySK}
+}
+
+// UserKey is the key of a user's record: user#<email>.
+func UserKey(email string) pipeline.Key {
+	return pipeline.Key{PK: userPrefix + email, SK: onlySK}
+}
+
+// OrderKey is the key of an order's record: user#<email>, order#<id>.
+func OrderKey(email, id string) pipeline.Key {
+	return pipeline.Key{PK: userPrefix + email, SK: orderPrefix + id}
+}
+
+// UserOf returns the user whose own record is under k.
+func UserOf(k pipeline.Key) (email string, ok bool) {
+	email, ok = strings.CutPrefix(k.PK, userPrefix)
+	return email, ok && k.SK == onlySK
+}
+
+// OrderOf returns the order whose record is under k.
+func OrderOf(k pipeline.Key) (email, id string, ok bool) {
+	email, isUser := strings.CutPrefix(k.PK, userPrefix)
+	id, isOrder := strings.CutPrefix(k.SK, orderPrefix)
+	return email, id, isUser && isOrder
+}
+
+// KeyText is a key as people write it: the sort key is left out where it says
+// nothing.
+func KeyText(k pipeline.Key) string {
+	if k.SK == onlySK {
+		return k.PK
+	}
+	return k.PK + "/" + k.SK
+}
+
+// ParseKeyText reads what KeyText writes. An image's key may hold slashes and
+// "order#", so only a user's is split.
+func ParseKeyText(s string) pipeline.Key {
+	if strings.HasPrefix(s, userPrefix) {
+		if i := strings.LastIndex(s, "/"+orderPrefix); i >= 0 {
+			return pipeline.Key{PK: s[:i], SK: s[i+1:]}
+		}
+	}
+	return pipeline.Key{PK: s, SK: onlySK}
+}
+
+// Change is in every record: what made it as it is.
+type Change struct {
+	Status string `json:"status"`
+	// Cause is the id of the message behind the last change, so the same
+	// message changes nothing twice.
+	Cause string    `json:"cause,omitempty"`
+	At    time.Time `json:"at,omitzero"` // when the cause was taken in
+}
+
+// Image is the data of an image's record.
+type Image struct {
+	Change
+	Source
+	*Picture `json:",omitempty"` // of a ready one
+	Reason   string              `json:"reason,omitempty"` // of a rejected one
+}
+
+// User is the data of a user's record.
+type User struct {
+	Change
+	Email string `json:"email"`
+	Name  string `json:"name,omitempty"`
+	ID    string `json:"id,omitempty"`
+}
+
+// Order is the data of an order's record.
+type Order struct {
+	Change
+	Email string `json:"email"`
+	ID    string `json:"id"`
+	OrderDetails
+	Reason string `json:"reason,omitempty"` // of a failed one
+}

@@ -1,0 +1,106 @@
+package uploads
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sluice/pipeline"
+	"sluice/pipeline/sqsqueue"
+	"sluice/thumbnail"
+	"sluice/workers/setup"
+)
+
+// Config is the worker's settings, one field an environment variable.
+type Config struct {
+	ThumbnailBucket string `env:"THUMBNAIL_BUCKET,required,notEmpty"`
+	// Sizes are WxH to fit into, or WxH:fill, commas between.
+	Sizes string `env:"THUMBNAIL_SIZES" envDefault:"200x200"`
+	// KeyTemplate makes a thumbnail's key. {size} and {key} must be in it,
+	// {bucket} may be.
+	KeyTemplate  string `env:"THUMBNAIL_KEY" envDefault:"thumbnails/{size}/{key}"`
+	Quality      int    `env:"THUMBNAIL_QUALITY" envDefault:"80"` // of JPEGs, 1 to 100
+	CacheControl string `env:"THUMBNAIL_CACHE_CONTROL" envDefault:"public, max-age=3600"`
+	MaxPixels    int64  `env:"MAX_PIXELS"` // of a picture; 0 is thumbnail's own limit
+	MaxBytes     int64  `env:"MAX_BYTES"`  // of an upload; 0 is thumbnail's own limit
+
+	JobsQueueURL string `env:"JOBS_QUEUE_URL,required,notEmpty"`
+
+	// InboxPrefix is where files of messages are uploaded. InboxTypes are the
+	// types that such a file may hold, commas between; none by default.
+	InboxPrefix string   `env:"INBOX_PREFIX" envDefault:"inbox/"`
+	InboxTypes  []string `env:"INBOX_TYPES"`
+
+	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the notices; without it failures wait out their visibility
+	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
+	LetterBucket       string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"4"` // below the queue's maxReceiveCount
+	Parallel           int           `env:"PARALLEL" envDefault:"4"`     // records in hand at once
+	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer
+	MemoryMB           int64         `env:"AWS_LAMBDA_FUNCTION_MEMORY_SIZE" envDefault:"1024"`
+}
+
+// Validate reports every setting that cannot be.
+func (c Config) Validate() error {
+	var problems []error
+	if _, err := thumbnail.ParseSizes(c.Sizes); err != nil {
+		problems = append(problems, fmt.Errorf("THUMBNAIL_SIZES: %w", err))
+	}
+	if _, err := parseTemplate(c.KeyTemplate); err != nil {
+		problems = append(problems, fmt.Errorf("THUMBNAIL_KEY: %w", err))
+	}
+	for _, v := range []struct {
+		name     string
+		n        int64
+		min, max int64
+	}{
+		{"THUMBNAIL_QUALITY", int64(c.Quality), 1, 100},
+		{"MAX_PIXELS", c.MaxPixels, 0, 1 << 40},
+		{"MAX_BYTES", c.MaxBytes, 0, 5 << 40},
+		{"MAX_ATTEMPTS", int64(c.MaxAttempts), 1, 1000},
+		{"PARALLEL", int64(c.Parallel), 1, 1000},
+		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", c.MemoryMB, 128, 1 << 20},
+	} {
+		if v.n < v.min || v.n > v.max {
+			problems = append(problems, fmt.Errorf("%s: %d is not between %d and %d", v.name, v.n, v.min, v.max))
+		}
+	}
+	if c.Reserve <= 0 {
+		problems = append(problems, fmt.Errorf("RESERVE: %v is not above zero", c.Reserve))
+	}
+	if c.InboxPrefix == "" || strings.HasPrefix(c.InboxPrefix, "/") || !strings.HasSuffix(c.InboxPrefix, "/") {
+		problems = append(problems, fmt.Errorf("INBOX_PREFIX: %q is not like inbox/", c.InboxPrefix))
+	}
+	return errors.Join(problems...)
+}
+
+// memoryBytes is what decoding may use: the function's memory less what the
+// process itself needs, and less a quarter that Go's collector runs behind.
+func (c Config) memoryBytes() int64 {
+	const process = 64 << 20
+	return (c.MemoryMB<<20 - process) / 4 * 3
+}
+
+// New reads the settings from environ and builds the worker with its clients.
+func New(ctx context.Context, environ map[string]string) (*Worker, error) {
+	c, err := setup.Read[Config](environ)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := setup.AWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Build(c, Clients{S3: s3.NewFromConfig(cfg), SQS: sqs.NewFromConfig(cfg)}, pipeline.Options{Logger: setup.Logger("uploads")})
+}
+
+// Clients are the worker's ways out.
+type Clients struct {
+	S3  Objects
+	SQS sqsqueue.Client
+}
