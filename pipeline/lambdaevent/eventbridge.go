@@ -1,0 +1,36 @@
+package lambdaevent
+
+import (
+	"sluice/pipeline"
+)
+
+// decodeEventBridge reads an event that a rule hands to the function. Its body
+// is the whole event, so that S3Notices reads it as it does one in a queue.
+func decodeEventBridge(payload []byte) pipeline.Record {
+	s := newScanner(payload)
+	r := pipeline.Record{Attrs: make(map[string]string, 4), Body: payload}
+	for name := range s.members() {
+		switch name {
+		case "id":
+			r.ID = s.str(name)
+		case "time":
+			r.At = s.rfc3339(name)
+		case "source", "detail-type", "account", "region":
+			r.Attrs[name] = s.str(name)
+		case "resources":
+			for i := range s.elements(name) {
+				if arn := s.str(name); i == 0 {
+					r.Source = arn
+				}
+			}
+		default:
+			s.skip()
+		}
+	}
+	if r.Source == "" {
+		r.Source = r.Attrs["source"]
+	}
+	r.Cause = r.ID
+	r.Err = s.failed(formEvent)
+	return r
+}

@@ -1,0 +1,196 @@
+package lambdaevent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// maxAttributeDepth is DynamoDB's own limit on nested lists and maps.
+const maxAttributeDepth = 32
+
+const formImage = "image"
+
+// DecodeImage reads an item in the form of DynamoDB's JSON,
+// {"name":{"S":"value"},...}, and returns nil for null. The error is a
+// *EventError that names the attribute by its path.
+func DecodeImage(data []byte) (map[string]types.AttributeValue, error) {
+	d := imageDecoder{scanner: newScanner(data)}
+	image := d.image()
+	d.end()
+	if err := d.failed(formImage); err != nil {
+		return nil, err
+	}
+	return image, nil
+}
+
+// An imageDecoder reads attributes from a scanner. The path stands beside it
+// and is put together only for an error: names may be long and values many.
+type imageDecoder struct {
+	*scanner
+	path []string
+}
+
+func (d *imageDecoder) problem(reason string) {
+	d.scanner.problem(pathText(d.path), reason)
+}
+
+// pathText writes a path like NewImage.list[2].name.
+func pathText(path []string) string {
+	return strings.ReplaceAll(joined(path), ".[", "[")
+}
+
+// mistyped notes that the next value is not a want, and steps over it.
+func (d *imageDecoder) mistyped(want string) {
+	d.problem("is not " + want)
+	d.skip()
+}
+
+func (d *imageDecoder) push(name string) { d.path = append(d.path, name) }
+func (d *imageDecoder) pop()             { d.path = d.path[:len(d.path)-1] }
+
+// image reads the map of attributes that comes next.
+func (d *imageDecoder) image() map[string]types.AttributeValue {
+	if d.null() {
+		return nil
+	}
+	return d.attributes(0)
+}
+
+// below reads the image that comes next; errors name it below the path.
+func (d *imageDecoder) below(path ...string) map[string]types.AttributeValue {
+	d.path = append(d.path[:0], path...)
+	return d.image()
+}
+
+func (d *imageDecoder) attributes(depth int) map[string]types.AttributeValue {
+	if d.peek() != '{' {
+		d.mistyped("an object")
+		return nil
+	}
+	m := make(map[string]types.AttributeValue)
+	for name := range d.members() {
+		d.push(name)
+		if _, twice := m[name]; twice {
+			d.problem("appears twice")
+		}
+		m[name] = d.attribute(depth)
+		d.pop()
+	}
+	return m
+}
+
+// attribute reads {"S":"text"} and its like: an object whose one member names
+// the type.
+func (d *imageDecoder) attribute(depth int) (v types.AttributeValue) {
+	if d.peek() != '{' || depth > maxAttributeDepth {
+		if d.peek() == '{' {
+			d.problem(fmt.Sprintf("is nested deeper than %d levels", maxAttributeDepth))
+		}
+		d.mistyped("an attribute")
+		return nil
+	}
+	n := 0
+	for typ := range d.members() {
+		n++
+		v = d.value(typ, depth)
+	}
+	if n != 1 {
+		d.problem(fmt.Sprintf("names %d types", n))
+	}
+	return v
+}
+
+func (d *imageDecoder) value(typ string, depth int) types.AttributeValue {
+	switch typ {
+	case "S":
+		return &types.AttributeValueMemberS{Value: d.text()}
+	case "N":
+		return &types.AttributeValueMemberN{Value: d.digits()}
+	case "B":
+		return &types.AttributeValueMemberB{Value: d.binary()}
+	case "BOOL":
+		return &types.AttributeValueMemberBOOL{Value: d.boolean()}
+	case "NULL":
+		return &types.AttributeValueMemberNULL{Value: d.boolean()}
+	case "SS":
+		return &types.AttributeValueMemberSS{Value: list(d, d.text)}
+	case "NS":
+		return &types.AttributeValueMemberNS{Value: list(d, d.digits)}
+	case "BS":
+		return &types.AttributeValueMemberBS{Value: list(d, d.binary)}
+	case "L":
+		return &types.AttributeValueMemberL{Value: list(d, func() types.AttributeValue { return d.attribute(depth + 1) })}
+	case "M":
+		return &types.AttributeValueMemberM{Value: d.attributes(depth + 1)}
+	}
+	d.problem(fmt.Sprintf("has the unknown type %q", typ))
+	d.skip()
+	return nil
+}
+
+// list reads the elements that come next. An empty list is not nil.
+func list[T any](d *imageDecoder, element func() T) []T {
+	all := []T{}
+	if d.peek() != '[' {
+		d.mistyped("a list")
+		return all
+	}
+	for i := range d.elements() {
+		d.push("[" + strconv.Itoa(i) + "]")
+		all = append(all, element())
+		d.pop()
+	}
+	return all
+}
+
+func (d *imageDecoder) text() string {
+	if d.peek() != '"' {
+		d.mistyped("a string")
+		return ""
+	}
+	return d.token().string(d.scanner)
+}
+
+// digits reads a number, which DynamoDB writes as a string so that no reader
+// rounds it.
+func (d *imageDecoder) digits() string {
+	text := d.text()
+	if !isNumber(text) {
+		d.problem(fmt.Sprintf("is not a number: %q", text))
+	}
+	return text
+}
+
+func (d *imageDecoder) binary() []byte {
+	if d.peek() != '"' {
+		d.mistyped("a string")
+		return nil
+	}
+	b, err := decodeBase64(d.token().bytes(d.scanner))
+	if err != nil {
+		d.problem("is not base64: " + err.Error())
+	}
+	return b
+}
+
+func (d *imageDecoder) boolean() bool {
+	switch d.peek() {
+	case 't':
+		d.skip()
+		return true
+	case 'f':
+		d.skip()
+	default:
+		d.mistyped("true or false")
+	}
+	return false
+}
+
+// isNumber reports whether text is a number as JSON writes it.
+func isNumber(text string) bool {
+	return text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && json.Valid([]byte(text))
+}
