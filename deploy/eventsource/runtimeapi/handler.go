@@ -1,0 +1,156 @@
+package runtimeapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// handler serves the Runtime API, and as much of the Extensions API as aws-lambda-go uses to ask for SIGTERM.
+func (p *Process) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", p.next)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", p.response)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", p.invocationError)
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", p.initErrorReport)
+	mux.HandleFunc("POST /2020-01-01/extension/register", p.register)
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", p.extensionNext)
+	return mux
+}
+
+// next waits for an invocation. 410 Gone tells the process that none will come.
+func (p *Process) next(w http.ResponseWriter, r *http.Request) {
+	p.readied.Do(func() { close(p.ready) })
+	select {
+	case <-p.closing:
+		refuse(w, http.StatusGone, "Gone", "the process is closed")
+		return
+	default:
+	}
+	select {
+	case inv := <-p.offered:
+		p.mu.Lock()
+		p.inWork[inv.id] = inv
+		p.mu.Unlock()
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
+		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
+		h.Set("Lambda-Runtime-Invoked-Function-Arn", inv.arn)
+		h.Set("Lambda-Runtime-Trace-Id", inv.trace)
+		_, _ = w.Write(inv.payload)
+	case <-p.closing:
+		refuse(w, http.StatusGone, "Gone", "the process is closed")
+	case <-r.Context().Done():
+	}
+}
+
+// take returns an invocation in work and forgets it: it is answered once.
+func (p *Process) take(id string) *invocation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inv := p.inWork[id]
+	delete(p.inWork, id)
+	return inv
+}
+
+func (p *Process) response(w http.ResponseWriter, r *http.Request) {
+	answer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
+	inv := p.take(r.PathValue("id"))
+	if inv == nil {
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no such invocation")
+		return
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		inv.done <- outcome{err: &FunctionError{Type: "Function.ResponseSizeTooLarge", Message: "the response is over 6 MB"}}
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is over 6 MB")
+		return
+	}
+	if err != nil {
+		inv.done <- outcome{err: &FunctionError{Type: "Runtime.TruncatedResponse", Message: err.Error()}}
+		return
+	}
+	// A handler that fails while its response streams says so behind it.
+	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
+		inv.done <- outcome{err: &FunctionError{Type: kind, Message: r.Trailer.Get("Lambda-Runtime-Function-Error-Body")}}
+	} else {
+		inv.done <- outcome{answer: answer}
+	}
+	accept(w)
+}
+
+func (p *Process) invocationError(w http.ResponseWriter, r *http.Request) {
+	report := readReport(w, r)
+	inv := p.take(r.PathValue("id"))
+	if inv == nil {
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no such invocation")
+		return
+	}
+	inv.done <- outcome{err: report}
+	accept(w)
+}
+
+func (p *Process) initErrorReport(w http.ResponseWriter, r *http.Request) {
+	report := readReport(w, r)
+	p.mu.Lock()
+	if p.initError == nil {
+		p.initError = &InitError{Type: report.Type, Message: report.Message, ExitCode: -1, Output: p.output.String()}
+		close(p.initFailed)
+	}
+	p.mu.Unlock()
+	accept(w)
+}
+
+// readReport reads the body of an error. A body that is not JSON is the message.
+func readReport(w http.ResponseWriter, r *http.Request) *FunctionError {
+	body, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
+	var report struct {
+		Type       string            `json:"errorType"`
+		Message    string            `json:"errorMessage"`
+		StackTrace []json.RawMessage `json:"stackTrace"`
+	}
+	if err := json.Unmarshal(body, &report); err != nil {
+		return &FunctionError{Type: r.Header.Get("Lambda-Runtime-Function-Error-Type"), Message: string(bytes.TrimSpace(body))}
+	}
+	e := &FunctionError{Type: report.Type, Message: report.Message}
+	if e.Type == "" {
+		e.Type = r.Header.Get("Lambda-Runtime-Function-Error-Type")
+	}
+	for _, raw := range report.StackTrace {
+		var f StackFrame
+		if json.Unmarshal(raw, &f) != nil && json.Unmarshal(raw, &f.Label) != nil {
+			continue
+		}
+		e.StackTrace = append(e.StackTrace, f)
+	}
+	return e
+}
+
+// register notes that the process wants SIGTERM before SIGKILL.
+func (p *Process) register(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	p.registered = true
+	p.mu.Unlock()
+	w.Header().Set("Lambda-Extension-Identifier", newRequestID())
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"functionName": p.options.FunctionName, "functionVersion": "$LATEST", "handler": "bootstrap"})
+}
+
+// extensionNext never answers: the extension registered for no event.
+func (p *Process) extensionNext(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+}
+
+func accept(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, `{"status":"OK"}`)
+}
+
+func refuse(w http.ResponseWriter, status int, kind, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"errorType": kind, "errorMessage": message})
+}
