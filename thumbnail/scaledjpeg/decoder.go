@@ -1,0 +1,370 @@
+package scaledjpeg
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+)
+
+// Options bound and scale one decoding. The zero value decodes at full size
+// without limits.
+type Options struct {
+	// Scale is 1, 2, 4 or 8: the planes get 1/Scale of the samples in each
+	// direction. Zero is 1. Any other value is an error.
+	Scale int
+	// MaxPixels is the most that Width*Height may be. Zero is no limit.
+	MaxPixels int64
+	// MaxBytes is the most working memory that decoding may take, planes,
+	// coefficients and tables together; it is compared with
+	// [Header.MemoryBytes] before anything is allocated. Zero is no limit.
+	MaxBytes int64
+	// MaxScans is the most scans that a file may have: each costs time, and
+	// 20 bytes can ask for one. Zero is 100; files in the wild have up to 20.
+	MaxScans int
+}
+
+// Defaults.
+const (
+	defaultMaxScans    = 100
+	defaultMaxMetadata = 4 << 20
+	maxDimension       = 65535
+)
+
+// Decoder decodes pictures one after the other and keeps its memory from one
+// to the next. The zero value is ready. A Decoder is not safe for concurrent
+// use, and must not be copied after its first use.
+type Decoder struct {
+	// MaxMetadata is the most that the ICC profile may have in bytes. Zero is
+	// 4 MiB. A larger profile is left out, and Header.ICCErr says so.
+	MaxMetadata int
+
+	src   source
+	bits  entropy
+	hdr   Header
+	ready bool // a header is read, its picture is not
+
+	comps    [4]component
+	quant    [4][64]uint16
+	quantSet [4]bool
+	dc, ac   [4]huffTable
+	interval int // MCUs between restart markers, 0 for none
+
+	framed     bool // the frame header was seen
+	jfif       bool
+	adobe      bool
+	adobeColor byte
+	icc        iccParts
+
+	scale  int
+	rows   int // pixel rows that the planes have room for
+	opts   Options
+	scans  int
+	damage error // the first fault that left a usable picture
+	block  [64]int
+	keep   [64]int8 // see kept
+	cur    scan
+}
+
+// component is one color's share of the frame.
+type component struct {
+	id    byte
+	h, v  int
+	tq    byte
+	bw    int // blocks that hold samples, in each direction:
+	bh    int // what a scan of this component alone has
+	pw    int // the same with the padding to whole MCUs
+	ph    int
+	seen  bool // a scan had it
+	quant [64]uint16
+	deq   dequant
+	pred  int // DC predictor
+
+	pix     []byte
+	stride  int
+	coef    []int16  // progressive: kept coefficients, block by block
+	nz      []uint64 // progressive, reduced: which coefficients of a block are not zero
+	history []uint64 // memory of nz
+	dc      []byte   // progressive at 1/8: coefficients, 2 bytes each
+}
+
+// DecodeHeader reads what r says before its first scan.
+func DecodeHeader(r io.Reader) (Header, error) {
+	return new(Decoder).ReadHeader(r)
+}
+
+// Decode decodes the first picture of r.
+//
+// When the file is damaged behind its header, Decode returns both what could
+// be decoded and an error for the first fault: [ErrTruncated] where bytes are
+// missing, [ErrCorrupt] where they are wrong. Samples that were not decoded
+// are 128. The image is nil when nothing was decoded, when the picture is
+// refused, and when r itself failed.
+func Decode(r io.Reader, o Options) (*Image, error) {
+	d := new(Decoder)
+	if _, err := d.ReadHeader(r); err != nil {
+		return nil, err
+	}
+	return d.Decode(o)
+}
+
+// ReadHeader begins a picture: it reads up to the first scan. The header's
+// EXIF and ICC are the caller's own. [Decoder.Decode] goes on from there, so
+// the header can decide the scale of a stream that is read only once.
+func (d *Decoder) ReadHeader(r io.Reader) (Header, error) {
+	d.src.reset(r)
+	d.hdr = Header{}
+	d.ready, d.framed, d.jfif, d.adobe = false, false, false, false
+	d.icc = iccParts{max: cmp.Or(d.MaxMetadata, defaultMaxMetadata)}
+	d.interval = 0
+	d.quantSet = [4]bool{}
+	for i := range 4 {
+		// The tables stay, but the file must name them again.
+		d.dc[i].current, d.ac[i].current = false, false
+	}
+	var soi [2]byte
+	if !d.src.readFull(soi[:]) {
+		if err := d.src.failed(); err != nil {
+			return Header{}, err
+		}
+		return Header{}, &Error{Offset: d.src.offset(), Detail: "no picture", Err: ErrTruncated}
+	}
+	if soi != [2]byte{0xff, mSOI} {
+		return Header{}, &Error{Offset: 0, Detail: "does not begin as a JPEG", Err: ErrCorrupt}
+	}
+	m, err := d.segments(d.src.nextMarker(true))
+	if err != nil {
+		return Header{}, err
+	}
+	switch {
+	case m == markerEOF:
+		return Header{}, d.src.short("no scan")
+	case m == mEOI || !d.framed:
+		return Header{}, d.corrupt("no frame before %s", markerName(m))
+	}
+	d.hdr.ICC, d.hdr.ICCErr = d.icc.join()
+	d.setColorModel()
+	d.ready = true
+	return d.hdr, nil
+}
+
+// Decode decodes the picture that ReadHeader began. The image's planes belong
+// to the Decoder and are overwritten by its next Decode. Errors are those of
+// [Decode].
+func (d *Decoder) Decode(o Options) (*Image, error) {
+	if !d.ready {
+		return nil, fmt.Errorf("decode: no header was read")
+	}
+	d.ready = false
+	d.scale = cmp.Or(o.Scale, 1)
+	if !validScale(d.scale) {
+		return nil, fmt.Errorf("decode: scale 1/%d: must be 1, 2, 4 or 8", o.Scale)
+	}
+	o.MaxScans = cmp.Or(o.MaxScans, defaultMaxScans)
+	d.opts = o
+	d.scans = 0
+	d.damage = nil
+	for k := range d.keep {
+		d.keep[k] = int8(kept(d.scale, k))
+	}
+	if err := d.allocate(); err != nil {
+		return nil, err
+	}
+	if err := d.decodeScans(); err != nil {
+		return nil, err
+	}
+	if d.hdr.Height == 0 {
+		return nil, cmp.Or(d.damage, d.corrupt("no height"))
+	}
+	if d.hdr.Progressive {
+		d.finishProgressive()
+	}
+	return d.image(), d.damage
+}
+
+// decodeScans decodes scan after scan. The source stands behind the first SOS
+// marker. An error means there is no picture.
+func (d *Decoder) decodeScans() error {
+	for {
+		m, err := d.scan()
+		if err != nil {
+			return err
+		}
+		if d.hdr.Height == 0 && m != mDNL {
+			return cmp.Or(d.damage, d.corrupt("no height, and no DNL marker after the first scan"))
+		}
+		if !d.hdr.Progressive && d.allSeen() && m != mDNL {
+			return nil
+		}
+		m, err = d.segments(m)
+		if err != nil {
+			if errIsRead(err) || d.hdr.Height == 0 {
+				return err
+			}
+			d.damaged(err)
+			return nil
+		}
+		switch m {
+		case mSOS:
+			if !d.hdr.Progressive && d.allSeen() {
+				return nil
+			}
+		case markerEOF:
+			if err := d.src.failed(); err != nil {
+				return err
+			}
+			if d.hdr.Progressive || !d.allSeen() {
+				d.damaged(d.src.short("no end of image"))
+			}
+			return nil
+		default: // EOI
+			if !d.allSeen() {
+				d.damaged(d.corrupt("a component has no scan"))
+			}
+			return nil
+		}
+	}
+}
+
+func (d *Decoder) allSeen() bool {
+	for i := range d.hdr.Components {
+		if !d.comps[i].seen {
+			return false
+		}
+	}
+	return true
+}
+
+// damaged remembers the first fault that leaves a picture.
+func (d *Decoder) damaged(err error) {
+	if d.damage == nil {
+		d.damage = err
+	}
+}
+
+func (d *Decoder) corrupt(format string, args ...any) error {
+	return &Error{Offset: d.src.offset(), Detail: fmt.Sprintf(format, args...), Err: ErrCorrupt}
+}
+
+// allocate checks the limits and gets the memory for the planes. Without a
+// height it takes a few rows; grow gets more.
+func (d *Decoder) allocate() error {
+	for i := range d.hdr.Components {
+		d.comps[i].seen = false
+	}
+	d.rows = d.hdr.Height
+	if d.rows == 0 {
+		_, vmax := d.hdr.maxSampling()
+		d.rows = min(32*8*vmax, maxDimension)
+	}
+	if err := d.fits(d.rows, 0); err != nil {
+		return err
+	}
+	for i := range d.hdr.Components {
+		d.comps[i].resize(&d.hdr, i, d.rows, d.scale, false)
+	}
+	return nil
+}
+
+// grow doubles the rows of a picture of unknown height. It returns false when
+// there can be no more.
+func (d *Decoder) grow() (bool, error) {
+	if d.rows == maxDimension {
+		return false, nil
+	}
+	rows := min(2*d.rows, maxDimension)
+	if err := d.fits(rows, d.rows); err != nil {
+		return false, err
+	}
+	d.setRows(rows)
+	return true, nil
+}
+
+// setRows changes the height of planes that already hold samples.
+func (d *Decoder) setRows(rows int) {
+	d.rows = rows
+	for i := range d.hdr.Components {
+		d.comps[i].resize(&d.hdr, i, rows, d.scale, true)
+	}
+}
+
+// fits holds planes of that many rows, and a copy of old rows, against the
+// limits.
+func (d *Decoder) fits(rows, old int) error {
+	h := d.hdr
+	h.Height = rows
+	at := d.src.offset()
+	if limit, need := d.opts.MaxPixels, int64(h.Width)*int64(rows); limit > 0 && need > limit {
+		return &LimitError{Setting: "MaxPixels", Need: need, Limit: limit, Offset: at}
+	}
+	need := h.MemoryBytes(d.scale)
+	if old > 0 {
+		h.Height = old
+		need += h.MemoryBytes(d.scale) - fixedBytes
+	}
+	if limit := d.opts.MaxBytes; limit > 0 && need > limit {
+		return &LimitError{Setting: "MaxBytes", Need: need, Limit: limit, Offset: at}
+	}
+	return nil
+}
+
+// resize sets the geometry for a picture of that many rows and gets the
+// memory. With keep, the samples that were there stay. New ones are 128.
+func (c *component) resize(h *Header, i, rows, scale int, keep bool) {
+	hmax, vmax := h.maxSampling()
+	c.h, c.v = int(h.Sampling[i].H), int(h.Sampling[i].V)
+	c.bw = ceilDiv(ceilDiv(h.Width*c.h, hmax), 8)
+	c.bh = ceilDiv(ceilDiv(rows*c.v, vmax), 8)
+	c.pw = ceilDiv(h.Width, 8*hmax) * c.h
+	c.ph = ceilDiv(rows, 8*vmax) * c.v
+	n := 8 / scale
+	c.stride = c.pw * n
+	blocks := c.pw * c.ph
+	if !keep {
+		c.pix, c.dc, c.coef = c.pix[:0], c.dc[:0], c.coef[:0]
+		c.history, c.nz = c.history[:0], nil
+	}
+	if h.Progressive && scale == 8 {
+		c.dc = sized(c.dc, 2*blocks, 0)
+		return
+	}
+	c.pix = sized(c.pix, blocks*n*n, 128)
+	if h.Progressive {
+		c.coef = sized(c.coef, blocks*n*n, 0)
+		if scale > 1 {
+			c.history = sized(c.history, blocks, 0)
+			c.nz = c.history
+		}
+	}
+}
+
+// sized returns s with length n, in its own memory where that is enough. What
+// is new has the value v.
+func sized[T any](s []T, n int, v T) []T {
+	old := len(s)
+	if n <= old {
+		return s[:n]
+	}
+	if cap(s) < n {
+		t := make([]T, n)
+		copy(t, s)
+		s = t
+	}
+	s = s[:n]
+	for i := range s[old:] {
+		s[old+i] = v
+	}
+	return s
+}
+
+// image describes the planes to the caller.
+func (d *Decoder) image() *Image {
+	m := &Image{Header: d.hdr, Scale: d.scale, Planes: make([]Plane, d.hdr.Components)}
+	for i := range m.Planes {
+		c := &d.comps[i]
+		p := &m.Planes[i]
+		p.Pix, p.Stride = c.pix, c.stride
+		p.W, p.H = d.hdr.PlaneSize(i, d.scale)
+		p.ExtentW, p.ExtentH = d.hdr.Extent(i, d.scale)
+	}
+	return m
+}

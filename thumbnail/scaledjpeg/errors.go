@@ -1,0 +1,56 @@
+package scaledjpeg
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The kinds of failure. Test with errors.Is; the [*Error] or [*LimitError]
+// around them says where and what.
+var (
+	// ErrCorrupt: the bytes break the format's rules.
+	ErrCorrupt = errors.New("corrupt JPEG")
+	// ErrTruncated: the bytes end before the picture does.
+	ErrTruncated = errors.New("truncated JPEG")
+	// ErrUnsupported: a JPEG of a kind this package does not decode: 12 bits,
+	// arithmetic coding, lossless, hierarchical, or 2 components.
+	ErrUnsupported = errors.New("unsupported JPEG")
+	// ErrLimit: a limit of [Options] would be passed.
+	ErrLimit = errors.New("over the limit")
+)
+
+// Error is every error that the bytes cause, and every error of the reader.
+type Error struct {
+	// Offset is the byte of the stream at which the fault was seen. In
+	// entropy-coded data it may lie a few bytes behind the fault.
+	Offset int64
+	// Detail says what is wrong, in a few words. It may be empty.
+	Detail string
+	// Err is ErrCorrupt, ErrTruncated, ErrUnsupported or the reader's own error.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return fmt.Sprintf("byte %d: %v", e.Offset, e.Err)
+	}
+	return fmt.Sprintf("byte %d: %v: %s", e.Offset, e.Err, e.Detail)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// LimitError says which limit a picture passes. It wraps [ErrLimit].
+type LimitError struct {
+	// Setting is the name of the field in [Options].
+	Setting string
+	// Need is what the picture asks for, Limit what the setting allows.
+	Need, Limit int64
+	// Offset is the byte of the stream at which this was known.
+	Offset int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("byte %d: needs %d, %s allows %d", e.Offset, e.Need, e.Setting, e.Limit)
+}
+
+func (e *LimitError) Unwrap() error { return ErrLimit }

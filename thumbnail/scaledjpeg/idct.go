@@ -1,0 +1,161 @@
+package scaledjpeg
+
+import "math"
+
+// zigzag maps the coded order of coefficients to 8*v + u.
+var zigzag = [64]uint8{
+	0, 1, 8, 16, 9, 2, 3, 10,
+	17, 24, 32, 25, 18, 11, 4, 5,
+	12, 19, 26, 33, 40, 48, 41, 34,
+	27, 20, 13, 6, 7, 14, 21, 28,
+	35, 42, 49, 56, 57, 50, 43, 36,
+	29, 22, 15, 23, 30, 37, 44, 51,
+	58, 59, 52, 45, 38, 31, 39, 46,
+	53, 60, 61, 54, 47, 55, 62, 63,
+}
+
+// fracBits is the fixed point of dequantised coefficients and samples.
+const fracBits = 14
+
+// half is 128, the level shift, and one half for rounding.
+const bias = 128<<fracBits + 1<<(fracBits-1)
+
+// basisWeight is what the weight of frequency u is multiplied with on the way
+// from a coefficient to the input of the n-point transform below.
+func basisWeight(n, u int) float64 {
+	if u >= n {
+		return 0
+	}
+	if u == 0 {
+		return math.Sqrt(1. / 8)
+	}
+	angle := float64(u) * math.Pi / 16
+	switch n {
+	case 8:
+		return math.Cos(angle) * math.Sqrt2 * math.Sqrt(1./8)
+	case 4:
+		w := math.Cos(angle) / 2
+		if u == 2 {
+			return w * math.Sqrt(.5)
+		}
+		return w * math.Cos(math.Pi/8)
+	default:
+		return math.Cos(angle) / 2 * math.Sqrt(.5)
+	}
+}
+
+// dequant is a quantisation table with the transform's weights folded in, in
+// zig-zag order; entries of frequencies that the scale drops are 0.
+type dequant [64]int32
+
+func (q *dequant) set(table *[64]uint16, n int) {
+	for k, z := range zigzag {
+		w := basisWeight(n, int(z&7)) * basisWeight(n, int(z>>3))
+		q[k] = int32(math.Round(float64(table[k]) * w * (1 << fracBits)))
+	}
+}
+
+func clamp(v int) byte {
+	if uint(v) > 255 {
+		if v < 0 {
+			return 0
+		}
+		return 255
+	}
+	return byte(v)
+}
+
+// idct1 writes the one sample of a block at 1/8.
+func idct1(dst []byte, b *[64]int) {
+	dst[0] = clamp((b[0] + bias) >> fracBits)
+}
+
+// idct2 writes 2x2 samples.
+func idct2(dst []byte, stride int, b *[64]int) {
+	s, t := b[0]+bias+b[8], b[0]+bias-b[8]
+	u, v := b[1]+b[9], b[1]-b[9]
+	d := dst[:2]
+	d[0] = clamp((s + u) >> fracBits)
+	d[1] = clamp((s - u) >> fracBits)
+	d = dst[stride : stride+2]
+	d[0] = clamp((t + v) >> fracBits)
+	d[1] = clamp((t - v) >> fracBits)
+}
+
+// tan8 is tan(pi/8), 14 bits.
+const tan8 = 6786
+
+// idct4 writes 4x4 samples.
+func idct4(dst []byte, stride int, b *[64]int) {
+	for u := range 4 {
+		x0, x1, x2, x3 := b[u], b[8+u], b[16+u], b[24+u]
+		e0, e1 := x0+x2, x0-x2
+		o0 := x1 + (x3*tan8)>>14
+		o1 := (x1*tan8)>>14 - x3
+		b[u], b[8+u], b[16+u], b[24+u] = e0+o0, e1+o1, e1-o1, e0-o0
+	}
+	for y := range 4 {
+		r := b[8*y : 8*y+4 : 8*y+4]
+		x0, x1, x2, x3 := r[0]+bias, r[1], r[2], r[3]
+		e0, e1 := x0+x2, x0-x2
+		o0 := x1 + (x3*tan8)>>14
+		o1 := (x1*tan8)>>14 - x3
+		d := dst[y*stride:][:4]
+		d[0] = clamp((e0 + o0) >> fracBits)
+		d[1] = clamp((e1 + o1) >> fracBits)
+		d[2] = clamp((e1 - o1) >> fracBits)
+		d[3] = clamp((e0 - o0) >> fracBits)
+	}
+}
+
+// Constants of the 8-point transform, 14 bits.
+const (
+	aanSqrt2 = 23170 // sqrt(2)
+	aanC     = 30274 // 2 cos(pi/8)
+	aanA     = 17734 // 2 (cos(pi/8) - cos(3pi/8))
+	aanB     = 42813 // 2 (cos(pi/8) + cos(3pi/8))
+)
+
+// aan is the 8-point inverse transform on weighted input, with 5
+// multiplications.
+func aan(x0, x1, x2, x3, x4, x5, x6, x7 int) (y0, y1, y2, y3, y4, y5, y6, y7 int) {
+	a, b := x0+x4, x0-x4
+	c := x2 + x6
+	d := ((x2-x6)*aanSqrt2)>>14 - c
+	e0, e3, e1, e2 := a+c, a-c, b+d, b-d
+
+	z13, z10 := x5+x3, x5-x3
+	z11, z12 := x1+x7, x1-x7
+	o7 := z11 + z13
+	z5 := (z10 + z12) * aanC
+	o6 := (z5-z10*aanB)>>14 - o7
+	o5 := ((z11-z13)*aanSqrt2)>>14 - o6
+	o4 := (z5-z12*aanA)>>14 - o5
+	return e0 + o7, e1 + o6, e2 + o5, e3 + o4, e3 - o4, e2 - o5, e1 - o6, e0 - o7
+}
+
+// idct8 writes 8x8 samples.
+func idct8(dst []byte, stride int, b *[64]int) {
+	for u := range 8 {
+		if b[8+u]|b[16+u]|b[24+u]|b[32+u]|b[40+u]|b[48+u]|b[56+u] == 0 {
+			v := b[u]
+			b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u] = v, v, v, v, v, v, v
+			continue
+		}
+		b[u], b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u] = aan(
+			b[u], b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u])
+	}
+	for y := range 8 {
+		r := b[8*y : 8*y+8 : 8*y+8]
+		y0, y1, y2, y3, y4, y5, y6, y7 := aan(r[0]+bias, r[1], r[2], r[3], r[4], r[5], r[6], r[7])
+		d := dst[y*stride:][:8]
+		d[0] = clamp(y0 >> fracBits)
+		d[1] = clamp(y1 >> fracBits)
+		d[2] = clamp(y2 >> fracBits)
+		d[3] = clamp(y3 >> fracBits)
+		d[4] = clamp(y4 >> fracBits)
+		d[5] = clamp(y5 >> fracBits)
+		d[6] = clamp(y6 >> fracBits)
+		d[7] = clamp(y7 >> fracBits)
+	}
+}

@@ -1,0 +1,149 @@
+package scaledjpeg
+
+import (
+	"image"
+	"image/color"
+)
+
+// Plane is one component's samples.
+type Plane struct {
+	// Pix holds the samples; sample (x, y) is Pix[y*Stride+x].
+	Pix    []byte
+	Stride int
+	// W and H count the whole and begun samples, in each direction.
+	W, H int
+	// ExtentW and ExtentH are the part of W x H that the picture covers, in
+	// samples: W-1 < ExtentW <= W. See [Header.Extent].
+	ExtentW, ExtentH float64
+}
+
+// Image is a decoded picture: a plane for each component, each with its own
+// resolution.
+type Image struct {
+	Header
+	// Scale is 1, 2, 4 or 8: the planes have 1/Scale of the picture's samples
+	// in each direction.
+	Scale int
+	// Planes has Components entries, in the order of the ColorModel.
+	Planes []Plane
+}
+
+// Bounds is the rectangle of the first plane at its scale, rounded up.
+func (m *Image) Bounds() image.Rectangle {
+	return image.Rect(0, 0, ceilDiv(m.Width, m.Scale), ceilDiv(m.Height, m.Scale))
+}
+
+// ToImage returns the planes as an ordinary image: *image.Gray, *image.YCbCr
+// (whose planes share memory with m) or *image.RGBA; ink is turned into light
+// without a profile. Sample ratios that image.YCbCr does not know are
+// repeated into RGBA. It serves tests and small tools: a thumbnail is better resized plane
+// by plane, and then put together by [Header.RGBRow].
+func (m *Image) ToImage() image.Image {
+	r := m.Bounds()
+	p := m.Planes
+	switch m.ColorModel {
+	case Gray:
+		return &image.Gray{Pix: p[0].Pix, Stride: p[0].Stride, Rect: r}
+	case YCbCr:
+		if ratio, ok := m.subsampleRatio(); ok {
+			return &image.YCbCr{
+				Y: p[0].Pix, Cb: p[1].Pix, Cr: p[2].Pix,
+				YStride: p[0].Stride, CStride: p[1].Stride,
+				SubsampleRatio: ratio, Rect: r,
+			}
+		}
+	}
+	dst := image.NewRGBA(r)
+	w, h := r.Dx(), r.Dy()
+	var lines [4][]byte
+	for i := range p {
+		lines[i] = make([]byte, w)
+	}
+	rgb := make([]byte, 3*w)
+	for y := range h {
+		for i := range p {
+			row := p[i].Pix[y*p[i].H/h*p[i].Stride:]
+			for x := range w {
+				lines[i][x] = row[x*p[i].W/w]
+			}
+		}
+		m.RGBRow(rgb, lines[:len(p)]...)
+		for x := range w {
+			copy(dst.Pix[y*dst.Stride+4*x:], rgb[3*x:3*x+3])
+			dst.Pix[y*dst.Stride+4*x+3] = 0xff
+		}
+	}
+	return dst
+}
+
+// subsampleRatio finds the standard library's name for the sampling.
+func (m *Image) subsampleRatio() (image.YCbCrSubsampleRatio, bool) {
+	s := m.Sampling
+	if s[1] != s[2] || s[0].H%s[1].H != 0 || s[0].V%s[1].V != 0 || m.Planes[1].Stride != m.Planes[2].Stride {
+		return 0, false
+	}
+	switch [2]uint8{s[0].H / s[1].H, s[0].V / s[1].V} {
+	case [2]uint8{1, 1}:
+		return image.YCbCrSubsampleRatio444, true
+	case [2]uint8{2, 1}:
+		return image.YCbCrSubsampleRatio422, true
+	case [2]uint8{2, 2}:
+		return image.YCbCrSubsampleRatio420, true
+	case [2]uint8{1, 2}:
+		return image.YCbCrSubsampleRatio440, true
+	case [2]uint8{4, 1}:
+		return image.YCbCrSubsampleRatio411, true
+	case [2]uint8{4, 2}:
+		return image.YCbCrSubsampleRatio410, true
+	}
+	return 0, false
+}
+
+// RGBRow turns samples of the picture's color model into R, G, B bytes: dst
+// gets 3 bytes for each sample of planes[0]. All planes have the same length
+// by now: it is for rows that were resized. Ink becomes light the plain way,
+// (255-ink)*(255-black)/255; where the look of print matters, use the ICC
+// profile on the planes instead.
+func (h *Header) RGBRow(dst []byte, planes ...[]byte) {
+	n := len(planes[0])
+	dst = dst[:3*n]
+	switch h.ColorModel {
+	case Gray:
+		for i, v := range planes[0] {
+			dst[3*i], dst[3*i+1], dst[3*i+2] = v, v, v
+		}
+	case YCbCr:
+		ys, cbs, crs := planes[0], planes[1][:n], planes[2][:n]
+		for i, y := range ys {
+			dst[3*i], dst[3*i+1], dst[3*i+2] = color.YCbCrToRGB(y, cbs[i], crs[i])
+		}
+	case RGB:
+		rs, gs, bs := planes[0], planes[1][:n], planes[2][:n]
+		for i, r := range rs {
+			dst[3*i], dst[3*i+1], dst[3*i+2] = r, gs[i], bs[i]
+		}
+	case CMYK, YCCK:
+		p0, p1, p2, p3 := planes[0], planes[1][:n], planes[2][:n], planes[3][:n]
+		var flip byte = 0xff // turns ink into the light it lets through
+		if h.Inverted {
+			flip = 0
+		}
+		for i, k := range p3 {
+			a, b, c := p0[i], p1[i], p2[i]
+			if h.ColorModel == YCCK {
+				a, b, c = color.YCbCrToRGB(a, b, c)
+				a, b, c = ^a, ^b, ^c // YCC stands for the ink's complement
+			}
+			k ^= flip
+			dst[3*i] = mul255(a^flip, k)
+			dst[3*i+1] = mul255(b^flip, k)
+			dst[3*i+2] = mul255(c^flip, k)
+		}
+	}
+}
+
+// mul255 is a*b/255, rounded.
+func mul255(a, b byte) byte {
+	t := uint32(a)*uint32(b) + 128
+	return byte((t + t>>8) >> 8)
+}

@@ -1,0 +1,287 @@
+package scaledjpeg
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// scan is one scan's header and what follows from it.
+type scan struct {
+	n          int // components
+	comps      [4]*component
+	dcTab      [4]*huffTable
+	acTab      [4]*huffTable
+	ss, se     int // zig-zag band
+	ah, al     int // successive approximation
+	mcux, mcuy int
+	plan       [maxMCUBlocks]mcuBlock
+	blocks     int
+	eobrun     int
+}
+
+// mcuBlock is one block of an MCU: component, tables, and the place of the
+// block in the MCU's grid of that component.
+type mcuBlock struct {
+	c      *component
+	dc, ac *huffTable
+	h, v   int // blocks that an MCU has in each direction
+	x, y   int
+}
+
+// scan reads a scan behind its SOS marker, header and data, and returns the
+// marker behind it. An error means that there is no picture.
+func (d *Decoder) scan() (byte, error) {
+	d.scans++
+	if d.scans > d.opts.MaxScans {
+		return 0, &LimitError{
+			Setting: "MaxScans", Need: int64(d.scans), Limit: int64(d.opts.MaxScans), Offset: d.src.offset(),
+		}
+	}
+	s := &d.cur
+	if err := d.scanHeader(s); err != nil {
+		if errIsRead(err) || d.scans == 1 {
+			return 0, err
+		}
+		d.damaged(err)
+		return d.src.nextMarker(false), nil
+	}
+	if d.hdr.Progressive && !d.wanted(s) {
+		return d.src.nextMarker(false), nil
+	}
+	for i := range s.n {
+		c := s.comps[i]
+		if !c.seen {
+			c.seen = true
+			c.quant = d.quant[c.tq]
+			c.deq.set(&c.quant, 8/d.scale)
+		}
+	}
+	m, err := d.mcuRuns(s)
+	if err != nil {
+		return 0, err
+	}
+	if m >= mRST0 && m <= mRST7 {
+		m = d.src.nextMarker(false)
+	}
+	return m, nil
+}
+
+// scanHeader reads a scan header (T.81, B.2.3) and checks it against the frame
+// and the tables.
+func (d *Decoder) scanHeader(s *scan) error {
+	var b [2 + 1 + 8 + 3]byte
+	if !d.src.readFull(b[:3]) {
+		return d.src.short("scan header")
+	}
+	n := int(b[2])
+	if n < 1 || n > 4 || int(b[0])<<8+int(b[1]) != 6+2*n {
+		return d.corrupt("scan header of %d components", n)
+	}
+	if !d.src.readFull(b[3 : 6+2*n]) {
+		return d.src.short("scan header")
+	}
+	p := b[3+2*n:]
+	s.n = n
+	s.ss, s.se, s.ah, s.al = int(p[0]), int(p[1]), int(p[2]>>4), int(p[2]&15)
+	if d.hdr.Progressive {
+		switch {
+		case s.ss > s.se || s.se > 63 || s.ss == 0 && s.se != 0 || s.ss > 0 && n > 1:
+			return d.corrupt("scan of coefficients %d to %d, %d components", s.ss, s.se, n)
+		case s.al > 13 || s.ah != 0 && s.ah != s.al+1:
+			return d.corrupt("scan of bits %d to %d", s.ah, s.al)
+		}
+	} else {
+		// Some writers leave these fields empty.
+		s.ss, s.se, s.ah, s.al = 0, 63, 0, 0
+	}
+	for i := range n {
+		id, tables := b[3+2*i], b[4+2*i]
+		var c *component
+		for j := range d.hdr.Components {
+			if d.comps[j].id == id {
+				c = &d.comps[j]
+			}
+		}
+		if c == nil {
+			return d.corrupt("scan of an unknown component %d", id)
+		}
+		for j := range i {
+			if s.comps[j] == c {
+				return d.corrupt("scan has component %d twice", id)
+			}
+		}
+		td, ta := tables>>4, tables&15
+		if td > 3 || ta > 3 {
+			return d.corrupt("scan with Huffman tables %d and %d", td, ta)
+		}
+		s.comps[i], s.dcTab[i], s.acTab[i] = c, &d.dc[td], &d.ac[ta]
+		if needDC := s.ss == 0 && s.ah == 0; needDC && !s.dcTab[i].current {
+			return d.corrupt("DC table %d is missing", td)
+		}
+		if needAC := s.se > 0; needAC && !s.acTab[i].current {
+			return d.corrupt("AC table %d is missing", ta)
+		}
+		if !c.seen && !d.quantSet[c.tq] {
+			return d.corrupt("quantisation table %d is missing", c.tq)
+		}
+	}
+	d.layout(s)
+	return nil
+}
+
+// layout fills in the scan's MCU: one block where the component is alone, else
+// the blocks of each component in turn (T.81, A.2.3).
+func (d *Decoder) layout(s *scan) {
+	s.blocks = 0
+	if s.n == 1 {
+		c := s.comps[0]
+		s.mcux, s.mcuy = c.bw, c.bh
+		s.plan[0] = mcuBlock{c: c, dc: s.dcTab[0], ac: s.acTab[0], h: 1, v: 1}
+		s.blocks = 1
+		return
+	}
+	hmax, vmax := d.hdr.maxSampling()
+	s.mcux, s.mcuy = ceilDiv(d.hdr.Width, 8*hmax), ceilDiv(d.rows, 8*vmax)
+	for i, c := range s.comps[:s.n] {
+		for y := range c.v {
+			for x := range c.h {
+				s.plan[s.blocks] = mcuBlock{c: c, dc: s.dcTab[i], ac: s.acTab[i], h: c.h, v: c.v, x: x, y: y}
+				s.blocks++
+			}
+		}
+	}
+}
+
+// mcuRuns decodes the scan's MCUs in runs that neither cross a row of MCUs nor
+// a restart marker. It returns the marker that ends the scan.
+func (d *Decoder) mcuRuns(s *scan) (byte, error) {
+	e := &d.bits
+	e.start(s.blocks)
+	d.resetPredictors(s)
+	interval := d.interval
+	next := byte(0) // number of the restart marker that is due
+	done := 0       // MCUs
+	left := interval
+	open := d.hdr.Height == 0
+	total := s.mcux * s.mcuy
+	for {
+		if done >= total {
+			if !open {
+				break
+			}
+			more, err := d.grow()
+			if err != nil {
+				return 0, err
+			}
+			if !more {
+				break
+			}
+			d.layout(s)
+			total = s.mcux * s.mcuy
+			continue
+		}
+		if open && done%s.mcux == 0 && e.spent() && e.marker == mDNL {
+			break
+		}
+		x, y := done%s.mcux, done/s.mcux
+		n := s.mcux - x
+		if interval > 0 {
+			n = min(n, left)
+		}
+		err := d.run(s, x, y, n)
+		done += n
+		left -= n
+		if err != nil {
+			if rerr := d.src.failed(); rerr != nil {
+				return 0, rerr
+			}
+			if open && e.marker == mDNL {
+				break
+			}
+			d.damaged(err)
+			if interval == 0 {
+				break // nothing to find one's place again by
+			}
+			done += left
+			left = 0
+		}
+		if interval == 0 || left > 0 || done >= total && !open {
+			continue
+		}
+		lost, ok := d.restart(&next)
+		if rerr := d.src.failed(); rerr != nil && !ok {
+			return 0, rerr
+		}
+		if !ok {
+			if open && e.marker == mDNL {
+				break
+			}
+			if e.marker == markerEOF {
+				d.damaged(d.src.short("scan"))
+			} else {
+				d.damaged(d.corrupt("scan ends early"))
+			}
+			break
+		}
+		done += lost * interval
+		left = interval
+		e.start(s.blocks)
+		d.resetPredictors(s)
+	}
+	m := e.finish(&d.src)
+	if err := d.src.failed(); err != nil && m == markerEOF {
+		return 0, err
+	}
+	return m, nil
+}
+
+func (d *Decoder) resetPredictors(s *scan) {
+	for _, c := range s.comps[:s.n] {
+		c.pred = 0
+	}
+	s.eobrun = 0
+}
+
+// restart passes the restart marker that is due. Where another one comes it
+// finds out which: one or two too high, and intervals are lost; one or two too
+// low, and an interval came twice or a marker was damaged, so the next is
+// taken; else the number is not trusted. It returns the number of lost
+// intervals, and false where the scan ends.
+func (d *Decoder) restart(next *byte) (lost int, ok bool) {
+	m := d.bits.finish(&d.src)
+	for {
+		if m < mRST0 || m > mRST7 {
+			d.bits.marker = m
+			return 0, false
+		}
+		off := (m - mRST0 - *next) & 7
+		if off != 0 {
+			d.damaged(d.corrupt("restart marker %d where %d is due", m-mRST0, *next))
+		}
+		switch off {
+		case 1, 2:
+			*next = (m - mRST0 + 1) & 7
+			return int(off), true
+		case 6, 7:
+			m = d.src.nextMarker(true)
+		default:
+			*next = (*next + 1) & 7
+			return 0, true
+		}
+	}
+}
+
+// badCode is the error for bits that are no code of their table.
+func (d *Decoder) badCode() error {
+	return &Error{Offset: d.bits.offset(), Detail: "no such Huffman code", Err: ErrCorrupt}
+}
+
+// overrun is the error for a segment that ended inside an MCU.
+func (d *Decoder) overrun() error {
+	if d.bits.marker == markerEOF {
+		return cmp.Or(d.src.failed(), error(&Error{Offset: d.src.offset(), Detail: "scan", Err: ErrTruncated}))
+	}
+	return &Error{
+		Offset: d.bits.tail, Detail: fmt.Sprintf("scan data ends early, at %s", markerName(d.bits.marker)), Err: ErrCorrupt,
+	}
+}
