@@ -73,11 +73,7 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 	if key == "" {
 		return nil, Permanent(errors.New("once: empty key"))
 	}
-	now := time.Now
-	if o.Now != nil {
-		now = o.Now
-	}
-	mine, before, err := o.claim(ctx, key, now())
+	mine, before, err := o.claim(ctx, key, o.now())
 	if err != nil || before != nil {
 		return before.result(), err
 	}
@@ -92,7 +88,7 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 		return nil, err
 	}
 	settled = true
-	end := now().Add(cmp.Or(o.Remember, 24*time.Hour))
+	end := o.now().Add(cmp.Or(o.Remember, 24*time.Hour))
 	done, err := claimItem(key, claim{claimCompleted, end.UnixMilli(), result})
 	if err != nil {
 		return nil, err
@@ -105,6 +101,29 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 		return nil, fmt.Errorf("complete claim on %q: %w", key, err)
 	}
 	return result, nil
+}
+
+// Done reports whether key was completed and is still remembered.
+func (o *Once) Done(ctx context.Context, key string) (bool, error) {
+	it, err := o.Table.Get(ctx, claimKey(key))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var c claim
+	if err := it.Decode(&c); err != nil {
+		return false, err
+	}
+	return c.Status == claimCompleted && time.UnixMilli(c.Until).After(o.now()), nil
+}
+
+func (o *Once) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
 }
 
 // claim takes the claim on key. before is not nil if it was completed already.
@@ -156,17 +175,21 @@ func (c *claim) result() json.RawMessage {
 	return c.Result
 }
 
-// claimItem keys a claim by the key itself where it fits, else by its digest.
-func claimItem(key string, c claim) (Item, error) {
+// claimKey is the key itself where it fits, else its digest.
+func claimKey(key string) Key {
 	pk := "once#" + key
 	if len(pk) > MaxPKBytes {
 		pk = "once#" + DeriveID(key)
 	}
+	return Key{pk, "-"}
+}
+
+func claimItem(key string, c claim) (Item, error) {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return Item{}, fmt.Errorf("claim on %q: %w", key, err)
 	}
 	// The item outlives the claim by an hour, so that the table's own clean-up
 	// never takes one that still holds.
-	return Item{Key: Key{pk, "-"}, Expires: time.UnixMilli(c.Until).Add(time.Hour), Data: data}, nil
+	return Item{Key: claimKey(key), Expires: time.UnixMilli(c.Until).Add(time.Hour), Data: data}, nil
 }

@@ -80,16 +80,9 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 // handle queues what follows from one change. Jobs go first: should it fail half
 // way, the next delivery sends all of it again, under the same ids.
 func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
-	change, err := lambdaevent.DecodeChange(r)
+	c, err := read(r)
 	if err != nil {
 		return err
-	}
-	if err := change.NeedImages(); err != nil {
-		return err
-	}
-	c, err := told(change)
-	if err != nil {
-		return pipeline.Permanent(err)
 	}
 	jobs, err := w.next(ctx, c)
 	if err != nil {
@@ -126,11 +119,29 @@ func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 	return pipeline.Permanent(broken)
 }
 
-// told is the change as package notify takes it.
-func told(c lambdaevent.Change) (notify.Change, error) {
-	key, err := keyOf(c)
+// Notifications tells which notifications a change asks for, without queueing
+// them. The record is one that Invoke would be handed.
+func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notification, error) {
+	c, err := read(r)
+	if err != nil {
+		return c, nil, err
+	}
+	notifications, err := w.rules.Notifications(c)
+	return c, notifications, err
+}
+
+// read is the record's change as package notify takes it.
+func read(r pipeline.Record) (notify.Change, error) {
+	c, err := lambdaevent.DecodeChange(r)
 	if err != nil {
 		return notify.Change{}, err
+	}
+	if err := c.NeedImages(); err != nil {
+		return notify.Change{}, err
+	}
+	key, err := keyOf(c)
+	if err != nil {
+		return notify.Change{}, pipeline.Permanent(err)
 	}
 	out := notify.Change{ID: c.EventID, Key: schema.KeyText(key), At: c.At, Expired: c.Expired}
 	if c.Old != nil {

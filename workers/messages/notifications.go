@@ -39,7 +39,7 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 	if age := w.now().Sub(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
 		return pipeline.Permanentf("notification %q is %v old, the limit is %v (NOTIFY_MAX_AGE)", n.ID, age, w.config.NotifyMaxAge)
 	}
-	_, err := w.once.Do(ctx, "notification#"+n.ID, func(ctx context.Context) (json.RawMessage, error) {
+	_, err := w.once.Do(ctx, notificationClaim(n.ID), func(ctx context.Context) (json.RawMessage, error) {
 		return nil, judgeSend(w.channels.Send(ctx, n))
 	})
 	if err != nil {
@@ -59,3 +59,11 @@ func judgeSend(err error) error {
 	}
 	return err
 }
+
+// Sent reports whether the notification with this id was sent, as far as is
+// remembered.
+func (w *Worker) Sent(ctx context.Context, id string) (bool, error) {
+	return w.once.Done(ctx, notificationClaim(id))
+}
+
+func notificationClaim(id string) string { return "notification#" + id }

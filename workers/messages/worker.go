@@ -65,6 +65,9 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	}.Write
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
+		if w.run.Backoff == nil {
+			w.run.Backoff = pipeline.Backoff(time.Second, 5*time.Minute)
+		}
 	}
 	return w, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -70,6 +71,9 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	}.Write
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
+		if w.run.Backoff == nil {
+			w.run.Backoff = pipeline.Backoff(time.Second, 5*time.Minute)
+		}
 	}
 	return w, nil
 }
