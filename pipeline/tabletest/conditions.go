@@ -60,8 +60,8 @@ func checkAbsentHolds(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := t.remove(it); err != nil {
-		return err
+	if err := t.table.Delete(t.ctx, k, pipeline.AtVersion(it.Version)); err != nil {
+		return fmt.Errorf("delete: %w", err)
 	}
 	if err := t.put(k, `{"n":2}`, pipeline.Absent()); err != nil {
 		return fmt.Errorf("put if absent after a delete: %w", err)
@@ -149,7 +149,10 @@ func checkConflictCurrent(t *trial) error {
 		case !conflict.Exists:
 			return fmt.Errorf("%s: the conflict says that there is no item", doing)
 		}
-		return wantSame(doing+", the conflict's current item", conflict.Current, current)
+		return errors.Join(
+			wantKey(doing+", the conflict's current item", conflict.Current, k),
+			wantSame(doing+", the conflict's current item", conflict.Current, current),
+		)
 	}
 	absent, other := pipeline.Absent(), pipeline.AtVersion(stranger)
 	return errors.Join(
@@ -195,7 +198,7 @@ func checkConflictChangesNothing(t *trial) error {
 			return fmt.Errorf("after %s: %w", step.doing, err)
 		}
 		want := before
-		want.Key, want.Data = after.Key, []byte(`{"n":1}`)
+		want.Data = []byte(`{"n":1}`)
 		if err := wantSame("get after "+step.doing, after, want); err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func checkDataNames(t *trial) error {
 	return t.wantKept(
 		`{"name":1,"status":2,"size":3,"data":4,"key":5,"value":6,"ttl":7,"order":8,"select":9,"Item":10}`,
 		`{"a.b":1,"a":{"b":2},"a[0]":3,"#n":4,":v":5," ":6,"a b":7,"-":8,"é":9,"日本":10,"😀":11,"0":12,"\"":13,"a/b":14}`,
-		`{"pk":1,"Pk":2,"sk":3,"Version":4,"VERSION":5,"Expires":6,"versions":7,"S":"S","N":{"N":"1"},"M":{"M":{"L":[]}},"NULL":true}`,
+		`{"pk":1,"Pk":2,"sk":3,"Version":4,"VERSION":5,"Expires":6,"versions":7,"S":"S","N":{"N":"1"},"M":{"M":{"L":[1]}},"NULL":true}`,
 		`{"nested":{"PK":1,"SK":2,"version":3,"expires":4},"list":[{"PK":1,"version":"x"}]}`,
 		`{"case":1,"Case":2,"CASE":3}`,
 		`{"`+strings.Repeat("long", 1000)+`":1}`,

@@ -32,11 +32,11 @@ func checkKeyAtLimit(t *trial) error {
 		{PK: t.pk, SK: padded("s", pipeline.MaxSKBytes)},
 		{PK: padded(t.pk, pipeline.MaxPKBytes-2) + "é", SK: padded("s", pipeline.MaxSKBytes-4) + "😀"},
 	} {
-		if _, err := t.create(k, `{}`); err != nil {
+		it, err := t.create(k, `{}`)
+		if err != nil {
 			return err
 		}
-		it, err := t.get(k)
-		if err != nil {
+		if _, err := t.get(k); err != nil {
 			return err
 		}
 		items, err := t.query(k.PK, k.SK)
@@ -98,8 +98,9 @@ func checkKeyUTF8(t *trial) error {
 // room is how many bytes one attribute's value under k may have, by the way of
 // counting that pipeline.CheckItem documents.
 func room(k pipeline.Key) int {
-	return sort.Search(pipeline.MaxItemBytes, func(n int) bool {
-		return pipeline.CheckItem(pipeline.Item{Key: k, Data: []byte(fillString(n + 1))}) != nil
+	const least = pipeline.MaxItemBytes - 512 // the key and the table's own attributes take less
+	return least + sort.Search(512, func(n int) bool {
+		return pipeline.CheckItem(pipeline.Item{Key: k, Data: []byte(fillString(least + n + 1))}) != nil
 	})
 }
 
@@ -118,11 +119,10 @@ func (f filler) data(room, extra int) string {
 }
 
 var fillers = []filler{
-	{"strings", `"xxxxxxxxx"`, 10},
-	{"two-byte characters", `"éééé"`, 9},
-	{"numbers", `1234`, 4},
-	{"nulls", `null`, 2},
-	{"maps", `{"ab":true}`, 3 + 2 + 1 + 1 + 1},
+	{"strings", `"` + strings.Repeat("x", 99) + `"`, 99 + 1},
+	{"two-byte characters", `"` + strings.Repeat("é", 50) + `"`, 2*50 + 1},
+	{"numbers", "12345678901234567890123456789012345678", 38/2 + 1 + 1},
+	{"maps", `{"true":true,"a long name":null}`, 3 + (4 + 1 + 1) + (11 + 1 + 1) + 1},
 }
 
 func checkItemAtLimit(t *trial) error {
@@ -130,11 +130,8 @@ func checkItemAtLimit(t *trial) error {
 		if _, err := t.create(k, data); err != nil {
 			return fmt.Errorf("an item of 400 KB, made of %s: %w", what, err)
 		}
-		got, err := t.get(k)
-		if err != nil {
-			return err
-		}
-		return wantData("get", got.Data, []byte(data))
+		_, err := t.get(k)
+		return err
 	}
 	k := t.key("a")
 	size := room(k)

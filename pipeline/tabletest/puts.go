@@ -1,6 +1,7 @@
 package tabletest
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,7 +26,10 @@ func checkPutReturnsStored(t *trial) error {
 	if err != nil {
 		return err
 	}
-	return wantSame("what put returned, against get", put, got)
+	return errors.Join(
+		wantKey("what put returned", put, t.key("a")),
+		wantSame("what put returned, against get", put, got),
+	)
 }
 
 func checkPutReplacesWhole(t *trial) error {

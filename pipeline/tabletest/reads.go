@@ -27,8 +27,8 @@ func checkGet(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if got.Key != k {
-		return fmt.Errorf("got the key %q, want %q", got.Key, k)
+	if err := wantKey("get", got, k); err != nil {
+		return err
 	}
 	return wantData("get", got.Data, []byte(data))
 }
