@@ -78,20 +78,16 @@ func (e *PanicError) Error() string { return fmt.Sprintf("store: update panicked
 // Unwrap gives the panic's value if that was an error.
 func (e *PanicError) Unwrap() error { err, _ := e.Value.(error); return err }
 
-// unchanged marks an error whose function changed nothing.
-type unchanged struct{ error }
+// unchanged marks the answer of a function that changed nothing.
+type unchanged struct{ err error }
 
-func (u unchanged) Unwrap() error { return u.error }
+func (u unchanged) Error() string { return fmt.Sprintf("unchanged: %v", u.err) }
+func (u unchanged) Unwrap() error { return u.err }
 
-// Unchanged marks err as returned by an update function that has changed nothing, so that the calls which share its transaction
-// need not run again. [DB.Update] returns err itself. A function that marks wrongly gets its changes written. Unchanged(nil) is
-// nil.
-func Unchanged(err error) error {
-	if err == nil {
-		return nil
-	}
-	return unchanged{err}
-}
+// Unchanged marks the answer of an update function that has changed nothing, an error or nil. [DB.Update] then returns err
+// itself, the calls that share the transaction need not run again because of an error, and where all of them changed nothing,
+// nothing is written. A function that marks wrongly gets its changes written, or lost.
+func Unchanged(err error) error { return unchanged{err} }
 
 // isUnchanged looks at the outermost error only: a mark that was wrapped by someone else is not that function's word.
 func isUnchanged(err error) bool { _, ok := err.(unchanged); return ok }
@@ -99,7 +95,7 @@ func isUnchanged(err error) bool { _, ok := err.(unchanged); return ok }
 // bare takes the mark off.
 func bare(err error) error {
 	if u, ok := err.(unchanged); ok {
-		return u.error
+		return u.err
 	}
 	return err
 }

@@ -86,6 +86,7 @@ func (d *DB) View(fn func(tx *bbolt.Tx) error) error {
 // Because of the sharing, fn may be called more than once, each time on a fresh transaction that shows nothing of the earlier
 // call: it must set its results, not add to them. It should check before it changes. When fn returns an error or panics, its
 // changes are undone and the others' are kept; that costs the group a second run, which an error marked with [Unchanged] saves.
+// A nil marked so saves the sync where nobody changed anything.
 // Register wake-ups with tx.OnCommit: they run after the fsync, on the writer goroutine, so they must be quick, must not call
 // Update or Close, and must not panic. Nor may fn leave its goroutine (runtime.Goexit, so no t.Fatal in it).
 //

@@ -206,13 +206,22 @@ func TestOneFailureDoesNotTouchItsGroup(t *testing.T) {
 	}
 }
 
-func TestUnchangedErrorRunsTheGroupOnce(t *testing.T) {
+func TestUnchangedRunsOnceAndSyncsNothing(t *testing.T) {
 	t.Parallel()
-	d := open(t, store.Options{})
-	runs := 0
-	err := d.Update(t.Context(), func(*bbolt.Tx) error { runs++; return store.Unchanged(errors.New("no")) })
-	if err == nil || runs != 1 {
-		t.Errorf("got %v after %d runs, want an error after 1", err, runs)
+	var syncs atomic.Int64
+	d := open(t, store.Options{Synced: func(int) { syncs.Add(1) }})
+	for _, want := range []error{nil, errors.New("no")} {
+		runs := 0
+		err := d.Update(t.Context(), func(*bbolt.Tx) error { runs++; return store.Unchanged(want) })
+		if err != want || runs != 1 {
+			t.Errorf("got %v after %d runs, want %v after 1", err, runs, want)
+		}
+	}
+	if got := syncs.Load(); got != 0 {
+		t.Errorf("nothing was changed, with %d syncs", got)
+	}
+	if err := d.Update(t.Context(), put("a", "1")); err != nil || get(t, d, "a") != "1" {
+		t.Errorf("an update after them: %v", err)
 	}
 }
 

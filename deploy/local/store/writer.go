@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"log/slog"
 	"runtime/debug"
 
@@ -85,8 +86,7 @@ func (d *DB) commit(group []*call) {
 // attempt runs all calls in one transaction. If failed is over zero, that many calls have an error that may have left changes
 // behind, and nothing was written. If err is not nil, nothing was written that counts, and err is the answer to all.
 func (d *DB) attempt(live []*call) (failed int, err error) {
-	committed := false
-	txid := 0
+	committed, idle := false, true
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -98,7 +98,7 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 		err = d.breakWith(&PanicError{Value: p, Stack: debug.Stack()})
 	}()
 	err = d.bolt.Update(func(tx *bbolt.Tx) error {
-		txid = tx.ID()
+		txid := tx.ID()
 		tx.OnCommit(func() {
 			committed = true
 			if d.opt.Synced != nil && !d.opt.NoSync {
@@ -107,11 +107,14 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 		})
 		for _, c := range live {
 			c.err = run(c.fn, tx)
-			if c.err != nil && !isUnchanged(c.err) {
+			switch {
+			case c.err == nil:
+				idle = false
+			case !isUnchanged(c.err):
 				failed++
 			}
 		}
-		if failed > 0 {
+		if failed > 0 || idle {
 			return errGiveUp
 		}
 		return nil
@@ -119,7 +122,7 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 	switch {
 	case failed > 0:
 		return failed, nil
-	case err == nil:
+	case err == nil || idle && errors.Is(err, errGiveUp):
 		for _, c := range live {
 			c.err = bare(c.err)
 		}
