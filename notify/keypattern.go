@@ -1,0 +1,43 @@
+package notify
+
+import (
+	"regexp"
+	"strings"
+)
+
+// maxPatternBytes bounds a key pattern; keys themselves are shorter.
+const maxPatternBytes = 1024
+
+// keyPattern matches record keys. In it "*" stands for any run of characters
+// without "/", "**" for any run at all, and every other character for itself.
+// The whole key must match; the empty pattern matches every key.
+//
+// path.Match would not do: object keys hold slashes and brackets.
+type keyPattern struct{ re *regexp.Regexp }
+
+func newKeyPattern(s string) (keyPattern, error) {
+	if s == "" {
+		return keyPattern{}, nil
+	}
+	var b strings.Builder
+	b.WriteString(`(?s)\A`)
+	for s != "" {
+		before, after, star := strings.Cut(s, "*")
+		b.WriteString(regexp.QuoteMeta(before))
+		s = after
+		if !star {
+			break
+		}
+		if rest, deep := strings.CutPrefix(after, "*"); deep {
+			b.WriteString(`.*`)
+			s = strings.TrimLeft(rest, "*")
+		} else {
+			b.WriteString(`[^/]*`)
+		}
+	}
+	b.WriteString(`\z`)
+	re, err := regexp.Compile(b.String())
+	return keyPattern{re: re}, err
+}
+
+func (p keyPattern) match(key string) bool { return p.re == nil || p.re.MatchString(key) }

@@ -1,0 +1,135 @@
+package notify
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Headers of a signed webhook, by the Standard Webhooks convention.
+const (
+	HeaderWebhookID        = "Webhook-Id"
+	HeaderWebhookTimestamp = "Webhook-Timestamp" // seconds since 1970, of this attempt
+	HeaderWebhookSignature = "Webhook-Signature" // "v1,<base64>", several separated by spaces
+)
+
+const (
+	secretPrefix       = "whsec_"
+	minSecretBytes     = 24
+	maxSecretBytes     = 64
+	maxSignatureHeader = 4 << 10
+)
+
+// DefaultTolerance is how far a webhook's timestamp may be from the receiver's
+// clock when nothing else is asked for.
+const DefaultTolerance = 5 * time.Minute
+
+// ErrSignature is in every error of [Verify].
+var ErrSignature = errors.New("webhook signature")
+
+// Secret is a key that webhooks are signed with. It does not print itself,
+// whatever the verb, also not as a field of something else. The zero value is
+// no secret. Safe for concurrent use.
+type Secret struct {
+	key func() []byte // a function, because fmt prints what it holds of any struct
+}
+
+// ParseSecret parses "whsec_" followed by the base64 form of 24 to 64 random
+// bytes. Its error does not tell the text.
+func ParseSecret(s string) (Secret, error) {
+	text, ok := strings.CutPrefix(s, secretPrefix)
+	if !ok {
+		return Secret{}, fmt.Errorf("webhook secret does not begin with %q", secretPrefix)
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return Secret{}, fmt.Errorf("webhook secret is not base64 after %q", secretPrefix)
+	}
+	if len(key) < minSecretBytes || len(key) > maxSecretBytes {
+		return Secret{}, fmt.Errorf("webhook secret has %d bytes, wanted are %d to %d", len(key), minSecretBytes, maxSecretBytes)
+	}
+	return Secret{key: func() []byte { return key }}, nil
+}
+
+// String returns a placeholder.
+func (s Secret) String() string { return secretPrefix + "***" }
+
+// GoString returns a placeholder.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText returns a placeholder, so that neither JSON nor slog shows the key.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+func (s Secret) mac(id, timestamp string, body []byte) []byte {
+	h := hmac.New(sha256.New, s.key())
+	h.Write([]byte(id))
+	h.Write([]byte{'.'})
+	h.Write([]byte(timestamp))
+	h.Write([]byte{'.'})
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// sign sets the three headers. Each secret gives a signature, so that a
+// receiver may still know the old or already know the new one.
+func sign(h http.Header, id string, now time.Time, body []byte, secrets []Secret) {
+	timestamp := strconv.FormatInt(now.Unix(), 10)
+	signatures := make([]string, 0, len(secrets))
+	for _, s := range secrets {
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(s.mac(id, timestamp, body)))
+	}
+	h.Set(HeaderWebhookID, id)
+	h.Set(HeaderWebhookTimestamp, timestamp)
+	h.Set(HeaderWebhookSignature, strings.Join(signatures, " "))
+}
+
+// Verify tells a receiver whether body, as it came over the wire, was signed
+// with one of secrets at most tolerance before or after now. Tolerance zero is
+// [DefaultTolerance]. An error wraps [ErrSignature]; answer 401 and do not look
+// at the body.
+//
+// Within the tolerance a copy of the request passes too: a receiver that must
+// act once remembers the webhook-id.
+func Verify(h http.Header, body []byte, now time.Time, tolerance time.Duration, secrets ...Secret) error {
+	if tolerance == 0 {
+		tolerance = DefaultTolerance
+	}
+	id, timestamp, given := h.Get(HeaderWebhookID), h.Get(HeaderWebhookTimestamp), h.Get(HeaderWebhookSignature)
+	if id == "" || timestamp == "" || given == "" {
+		return fmt.Errorf("%w: %s, %s or %s is missing", ErrSignature, HeaderWebhookID, HeaderWebhookTimestamp, HeaderWebhookSignature)
+	}
+	if len(given) > maxSignatureHeader {
+		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", ErrSignature, HeaderWebhookSignature, len(given), maxSignatureHeader)
+	}
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: %s is not a number of seconds", ErrSignature, HeaderWebhookTimestamp)
+	}
+	// Compared as times: a difference of far numbers would overflow.
+	if at := time.Unix(seconds, 0); at.Before(now.Add(-tolerance)) || at.After(now.Add(tolerance)) {
+		return fmt.Errorf("%w: timestamp %d is more than %s from now", ErrSignature, seconds, tolerance)
+	}
+	for _, s := range secrets {
+		if s.key == nil {
+			continue
+		}
+		want := s.mac(id, timestamp, body)
+		for one := range strings.FieldsSeq(given) {
+			text, ok := strings.CutPrefix(one, "v1,")
+			if !ok {
+				continue // another version of the scheme
+			}
+			got, err := base64.StdEncoding.DecodeString(text)
+			if err == nil && hmac.Equal(got, want) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: none matches", ErrSignature)
+}
