@@ -14,13 +14,14 @@ import (
 // there it orders nothing.
 func decodeSQS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 8)}
+	var receiptHandle string
 	hasBody := false
 	for name := range s.members() {
 		switch name {
 		case "messageId":
 			r.ID = s.str(name)
 		case "receiptHandle":
-			r.Attrs[AttrReceiptHandle] = s.str(name)
+			receiptHandle = s.str(name)
 		case "body":
 			hasBody = s.peek() == '"'
 			r.Body = s.bytes(name)
@@ -38,6 +39,7 @@ func decodeSQS(s *scanner) pipeline.Record {
 			s.skip()
 		}
 	}
+	r.Attrs[AttrReceiptHandle] = receiptHandle
 	if !hasBody {
 		s.problem("body", "is missing")
 	}

@@ -1,0 +1,154 @@
+package lambdaevent
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// anything reads the value that comes next through the scanner's own verbs, in
+// the types that encoding/json gives an any with UseNumber.
+func anything(s *scanner) any {
+	switch c := s.peek(); {
+	case c == '{':
+		m := make(map[string]any)
+		for name := range s.members() {
+			m[name] = anything(s)
+		}
+		return m
+	case c == '[':
+		list := []any{}
+		for range s.elements() {
+			list = append(list, anything(s))
+		}
+		return list
+	case c == '"':
+		return s.str()
+	case c == '-' || '0' <= c && c <= '9':
+		return json.Number(s.number())
+	case c == 't' || c == 'f':
+		s.skip()
+		return c == 't'
+	default:
+		s.skip()
+		return nil
+	}
+}
+
+// compare reads data with both and reports where they differ.
+func compare(t *testing.T, data []byte) {
+	t.Helper()
+	before := bytes.Clone(data)
+	s := newScanner(data)
+	got := anything(s)
+	s.end()
+
+	var want any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if valid := json.Valid(data); valid != (s.err == nil) {
+		t.Fatalf("%.200q: valid for encoding/json is %v, the scanner says %v", data, valid, s.err)
+	} else if valid {
+		if err := d.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%.200q:\n got %#v\nwant %#v", data, got, want)
+		}
+	}
+
+	skipping := newScanner(data)
+	skipping.skip()
+	skipping.end()
+	if (skipping.err == nil) != (s.err == nil) {
+		t.Fatalf("%.200q: skipped with %v, read with %v", data, skipping.err, s.err)
+	}
+	if !bytes.Equal(before, data) {
+		t.Fatalf("%.200q: the scanner changed its input", before)
+	}
+}
+
+var texts = []string{
+	``, ` `, `null`, `true`, `false`, `nul`, `nulll`, `tru`, `True`, `0`, `-0`, `01`, `-`, `1.`, `.5`, `1e`, `1e+`, `1E-7`, `12.50e3`, `9007199254740993`, `+1`, `1 2`,
+	`""`, `"a"`, `"a`, `"`, `"\"`, `"\\"`, `"\`, `"\u"`, `"\u12"`, `"\u00e9"`, `"\uD83D\uDE00"`, `"\uD83D"`, `"\ud800\n"`, `"\x"`, `"\/\b\f\n\r\t\""`,
+	"\"\x01\"", "\"a\nb\"", "\"12345678\x1f\"", "\"1234567\x7f\"", "\"caf\xc3\xa9 and more\"", "\"\xff\"", "\"a\xc3\"", "\"\xe2\x82\\n\"", "\"1234567\xc3\xa9\\\"1234567\"",
+	`"12345678"`, `"1234567\"890\\"`, `"\"\"\"\"\"\"\"\"\"\"\"\""`, `"123456\\89"`,
+	`[]`, `[ ]`, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `[`, `]`, `[}`, `[[[]]]`, `[null, true ,"x",{}]`,
+	`{}`, `{ }`, `{"a":1}`, `{"a":1,}`, `{"a"}`, `{"a":}`, `{a:1}`, `{"a":1 "b":2}`, `{,}`, `{"a":1`, `{`, `}`, `{]`, `{"a":{"b":[{"c":null}]}}`, `{"a":1,"a":2}`, `{"":0}`,
+	`{"\u0061":1,"b\n":2}`, "\ufeff{}", "{}\x00", "[1]\x00", "\x00",
+	"\t\r\n {\t\"a\"\r:\n1 } ",
+}
+
+func TestScanAgreesWithEncodingJSON(t *testing.T) {
+	t.Parallel()
+	for _, text := range texts {
+		compare(t, []byte(text))
+	}
+	for _, depth := range []int{maxNesting, maxNesting + 1} {
+		compare(t, []byte(strings.Repeat("[", depth)+strings.Repeat("]", depth)))
+		compare(t, []byte(strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth)))
+	}
+	// Every byte at every place of a word.
+	for c := range 256 {
+		for at := range 20 {
+			b := []byte(`"` + strings.Repeat("x", 20) + `"`)
+			b[1+at] = byte(c)
+			compare(t, b)
+		}
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	for _, text := range texts {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { compare(t, data) })
+}
+
+func TestScannerStepsOverOtherTypes(t *testing.T) {
+	t.Parallel()
+	s := newScanner([]byte(`{"a":{"x":[1]},"b":"two","c":3,"d":null,"e":"last"}`))
+	got := map[string]any{}
+	for name := range s.members() {
+		switch name {
+		case "a":
+			got[name] = s.str("top", name)
+		case "b":
+			got[name] = s.number("top", name)
+		case "c":
+			for range s.members("top", name) {
+				t.Error("a number has members")
+			}
+			got[name] = nil
+		default:
+			got[name] = s.str("top", name)
+		}
+	}
+	s.end()
+	if want := (map[string]any{"a": "", "b": "", "c": nil, "d": "", "e": "last"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if err := s.failed("event"); err == nil || err.Error() != "event: top.a is not a string" {
+		t.Errorf("got %v, want the first value of the wrong type, by name", err)
+	}
+}
+
+func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
+	t.Parallel()
+	data := []byte(`["plain","esc\"aped"]`)
+	s := newScanner(data)
+	var got [][]byte
+	for range s.elements() {
+		got = append(got, s.bytes())
+	}
+	// Growing one value must not write into what follows it in the payload.
+	_ = append(got[0], "!!!!"...)
+	if want := `["plain","esc\"aped"]`; string(data) != want {
+		t.Errorf("the payload became %s", data)
+	}
+	if string(got[1]) != `esc"aped` {
+		t.Errorf("got %q", got[1])
+	}
+}
