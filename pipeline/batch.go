@@ -95,8 +95,6 @@ type Outcome struct {
 	Status Status
 	// Err is the reason of what is not Done.
 	Err error
-	// Took is how long the handler ran.
-	Took time.Duration
 }
 
 // Acknowledged reports whether the source may forget the record.
@@ -288,8 +286,7 @@ func (b *batch) do(i int) bool {
 	if !b.mayStart(i) {
 		return false
 	}
-	begun := b.Now()
-	b.settle(i, Outcome{Status: Failed, Err: ErrLost})
+	b.settle(i, Failed, ErrLost)
 	r := &b.records[i]
 	b.scopes[i] = recordContext{b.work, r}
 	err := r.Err
@@ -298,12 +295,12 @@ func (b *batch) do(i int) bool {
 	} else {
 		err = b.call(&b.scopes[i], *r)
 	}
-	out := Outcome{Status: Done, Err: err, Took: b.Now().Sub(begun)}
+	status := Done
 	if err != nil {
-		out.Status, out.Err = b.fail(i, err)
+		status, err = b.fail(i, err)
 	}
-	b.settle(i, out)
-	return out.Acknowledged()
+	b.settle(i, status, err)
+	return status == Done || status == DeadLettered
 }
 
 func (b *batch) mayStart(i int) bool {
@@ -374,13 +371,12 @@ func (b *batch) callOut(f func() error) (err error) {
 }
 
 // settle writes an outcome, unless the run has answered already.
-func (b *batch) settle(i int, o Outcome) {
+func (b *batch) settle(i int, s Status, err error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if !b.answered {
-		o.Record = b.records[i]
-		b.outcomes[i] = o
+		b.outcomes[i].Status, b.outcomes[i].Err = s, err
 	}
+	b.mu.Unlock()
 }
 
 func (b *batch) result() Result {

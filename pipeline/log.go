@@ -31,7 +31,10 @@ func (h *logHandler) Handle(ctx context.Context, line slog.Record) error {
 	}
 	out := slog.NewRecord(line.Time, line.Level, line.Message, line.PC)
 	if r != nil {
-		out.AddAttrs(slog.String("id", r.ID), slog.String("source", r.Source))
+		out.AddAttrs(slog.String("id", r.ID))
+		if r.Source != "" {
+			out.AddAttrs(slog.String("source", r.Source))
+		}
 		if r.Attempt > 0 {
 			out.AddAttrs(slog.Int("attempt", r.Attempt))
 		}

@@ -1,0 +1,462 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/pipeline"
+)
+
+var errAgain = errors.New("again")
+
+// batchOf makes records with ids "0", "1", ... in the given groups.
+func batchOf(groups ...string) []pipeline.Record {
+	records := make([]pipeline.Record, len(groups))
+	for i, g := range groups {
+		records[i] = pipeline.Record{ID: fmt.Sprint(i), Cause: "cause-" + fmt.Sprint(i), Group: g, Attempt: 1}
+	}
+	return records
+}
+
+func statuses(r pipeline.Result) string {
+	var out []string
+	for _, o := range r.Outcomes {
+		out = append(out, o.Record.ID+" "+o.Status.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+// journal remembers the ids that a handler saw, in order.
+type journal struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (j *journal) add(id string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ids = append(j.ids, id)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.ids, " ")
+}
+
+// failing handles records and fails those with the given ids.
+func failing(j *journal, ids ...string) pipeline.Handler {
+	return func(_ context.Context, r pipeline.Record) error {
+		j.add(r.ID)
+		if slices.Contains(ids, r.ID) {
+			return errAgain
+		}
+		return nil
+	}
+}
+
+func TestRunOrder(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		order    pipeline.Order
+		parallel int
+		groups   []string
+		fail     []string
+		want     string
+		saw      string // in order; "" if the order is free
+	}{
+		{
+			name: "unordered records are each for themselves", order: pipeline.Unordered, parallel: 1,
+			groups: []string{"a", "a", "a"}, fail: []string{"1"},
+			want: "0 done, 1 failed, 2 done", saw: "0 1 2",
+		},
+		{
+			name: "a failure stops its group and no other", order: pipeline.Grouped, parallel: 1,
+			groups: []string{"a", "b", "a", "b", "a"}, fail: []string{"2"},
+			want: "0 done, 1 done, 2 failed, 3 done, 4 given back", saw: "0 2 1 3",
+		},
+		{
+			name: "records without a group do not wait for each other", order: pipeline.Grouped, parallel: 1,
+			groups: []string{"", "", ""}, fail: []string{"0"},
+			want: "0 failed, 1 done, 2 done", saw: "0 1 2",
+		},
+		{
+			name: "a failure stops the stream", order: pipeline.Stream,
+			groups: []string{"a", "b", "c"}, fail: []string{"1"},
+			want: "0 done, 1 failed, 2 given back", saw: "0 1",
+		},
+		{
+			name: "a stream by key keeps the order of a key", order: pipeline.Stream, parallel: 4,
+			groups: []string{"a", "a", "a"}, fail: []string{"1"},
+			want: "0 done, 1 failed, 2 given back", saw: "0 1",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var j journal
+			got := pipeline.Run(t.Context(), batchOf(tt.groups...), failing(&j, tt.fail...),
+				pipeline.Options{Order: tt.order, Parallel: tt.parallel})
+			if s := statuses(got); s != tt.want {
+				t.Errorf("outcomes: got %s, want %s", s, tt.want)
+			}
+			if tt.saw != "" && j.String() != tt.saw {
+				t.Errorf("handled: got %s, want %s", j.String(), tt.saw)
+			}
+		})
+	}
+}
+
+func TestRunStreamByKeyBeginsNothingBehindAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Key a: 0, 3. Key b: 1, 4. Record 1 fails while 0 is in hand: 3 and 4 stand
+		// behind it and are not begun, 0 stands before it and is finished.
+		var j journal
+		failed := make(chan struct{})
+		got := pipeline.Run(t.Context(), batchOf("a", "b", "c", "a", "b"), func(_ context.Context, r pipeline.Record) error {
+			j.add(r.ID)
+			switch r.ID {
+			case "0":
+				<-failed
+				time.Sleep(time.Second)
+			case "1":
+				close(failed)
+				return errAgain
+			}
+			return nil
+		}, pipeline.Options{Order: pipeline.Stream, Parallel: 2})
+		want := "0 done, 1 failed, 2 given back, 3 given back, 4 given back"
+		if s := statuses(got); s != want {
+			t.Errorf("outcomes: got %s, want %s", s, want)
+		}
+	})
+}
+
+func TestRunParallelIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int64
+		pipeline.Run(t.Context(), batchOf(make([]string, 20)...), func(context.Context, pipeline.Record) error {
+			n := now.Add(1)
+			defer now.Add(-1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			time.Sleep(time.Second)
+			return nil
+		}, pipeline.Options{Parallel: 3})
+		if most.Load() != 3 {
+			t.Errorf("records in hand at once: got %d, want 3", most.Load())
+		}
+	})
+}
+
+func TestRunReserve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var ended error
+		begun := time.Now()
+		got := pipeline.Run(ctx, batchOf("", "", ""), func(ctx context.Context, r pipeline.Record) error {
+			if r.ID == "0" {
+				time.Sleep(7 * time.Second) // 8 s is where nothing starts
+				return nil
+			}
+			<-ctx.Done()
+			ended = ctx.Err()
+			return ended
+		}, pipeline.Options{Parallel: 1, Reserve: 2 * time.Second})
+		if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want {
+			t.Errorf("outcomes: got %s, want %s", s, want)
+		}
+		if took := time.Since(begun); took != 9*time.Second {
+			t.Errorf("handlers' context ended after %v, want half the reserve before the deadline: 9s", took)
+		}
+		if !errors.Is(got.Outcomes[2].Err, pipeline.ErrNotStarted) {
+			t.Errorf("record given back: got error %v, want ErrNotStarted", got.Outcomes[2].Err)
+		}
+	})
+}
+
+func TestRunDoesNotWaitForTheLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		begun := time.Now()
+		release := make(chan struct{})
+		got := pipeline.Run(ctx, batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
+			if r.ID == "0" {
+				<-release // deaf to its context
+			}
+			return nil
+		}, pipeline.Options{Reserve: 2 * time.Second})
+		if took := time.Since(begun); took != 9500*time.Millisecond {
+			t.Errorf("answered after %v, want a quarter of the reserve before the deadline: 9.5s", took)
+		}
+		before := statuses(got)
+		close(release)
+		synctest.Wait()
+		if s, want := statuses(got), "0 failed, 1 done"; s != want || s != before {
+			t.Errorf("outcomes: got %s, then %s, want %s both times", before, s, want)
+		}
+		if !errors.Is(got.Outcomes[0].Err, pipeline.ErrLost) {
+			t.Errorf("lost record: got error %v, want ErrLost", got.Outcomes[0].Err)
+		}
+	})
+}
+
+func TestRunHandlerThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	got := pipeline.Run(t.Context(), batchOf("", "", ""), func(_ context.Context, r pipeline.Record) error {
+		if r.ID == "1" {
+			runtime.Goexit()
+		}
+		return nil
+	}, pipeline.Options{Parallel: 1})
+	if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want {
+		t.Errorf("outcomes: got %s, want %s: what did not come back is failed", s, want)
+	}
+}
+
+func explode() { panic("boom") }
+
+func TestRunPanicKeepsValueAndStack(t *testing.T) {
+	t.Parallel()
+	got := pipeline.Run(t.Context(), batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
+		if r.ID == "0" {
+			explode()
+		}
+		return nil
+	}, pipeline.Options{})
+	if s, want := statuses(got), "0 failed, 1 done"; s != want {
+		t.Fatalf("outcomes: got %s, want %s", s, want)
+	}
+	p, ok := errors.AsType[*pipeline.PanicError](got.Outcomes[0].Err)
+	if !ok || p.Value != "boom" || !strings.Contains(string(p.Stack), "explode") {
+		t.Errorf("error: got %#v, want a *PanicError with value boom and the stack of explode", got.Outcomes[0].Err)
+	}
+}
+
+// letterBox takes letters, or refuses them.
+type letterBox struct {
+	mu      sync.Mutex
+	letters []pipeline.Letter
+	err     error
+}
+
+func (b *letterBox) take(_ context.Context, l pipeline.Letter) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.letters = append(b.letters, l)
+	}
+	return b.err
+}
+
+func TestRunDeadLetters(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		err     error // of the handler
+		record  pipeline.Record
+		box     *letterBox
+		max     int
+		want    pipeline.Status
+		letters int
+	}{
+		{"permanent", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+		{"permanent, wrapped", fmt.Errorf("job: %w", pipeline.Permanent(errAgain)), pipeline.Record{Attempt: 1}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+		{"permanent without letters", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, nil, 3, pipeline.Failed, 0},
+		{"permanent, letter refused", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &letterBox{err: errAgain}, 3, pipeline.Failed, 0},
+		{"before the last attempt", errAgain, pipeline.Record{Attempt: 2}, &letterBox{}, 3, pipeline.Failed, 0},
+		{"the last attempt", errAgain, pipeline.Record{Attempt: 3}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+		{"past the last attempt", errAgain, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+		{"past the last attempt, but done", nil, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.Done, 0},
+		{"attempts not known", errAgain, pipeline.Record{}, &letterBox{}, 3, pipeline.Failed, 0},
+		{"no limit", errAgain, pipeline.Record{Attempt: 99}, &letterBox{}, 0, pipeline.Failed, 0},
+		{"unreadable", nil, pipeline.Record{Attempt: 1, Err: errAgain}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := pipeline.Options{Worker: "w", MaxAttempts: tt.max, Now: func() time.Time { return at }}
+			if tt.box != nil {
+				o.DeadLetter = tt.box.take
+			} else {
+				tt.box = &letterBox{}
+			}
+			called := false
+			got := pipeline.Run(t.Context(), []pipeline.Record{tt.record}, func(context.Context, pipeline.Record) error {
+				called = true
+				return tt.err
+			}, o)
+			if s := got.Outcomes[0].Status; s != tt.want {
+				t.Errorf("status: got %v, want %v", s, tt.want)
+			}
+			if called != (tt.record.Err == nil) {
+				t.Errorf("handler called: %v", called)
+			}
+			if len(tt.box.letters) != tt.letters {
+				t.Fatalf("letters: got %d, want %d", len(tt.box.letters), tt.letters)
+			}
+			for _, l := range tt.box.letters {
+				if l.Worker != "w" || !l.At.Equal(at) || !errors.Is(l.Reason, errAgain) || l.Record.Attempt != tt.record.Attempt {
+					t.Errorf("letter: got %+v, want worker w, time %v, reason %v and the record", l, at, errAgain)
+				}
+			}
+		})
+	}
+}
+
+func TestRunCalledOffMakesNoLetters(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	box := &letterBox{}
+	got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 5}}, func(ctx context.Context, _ pipeline.Record) error {
+		cancel()
+		return ctx.Err()
+	}, pipeline.Options{MaxAttempts: 3, DeadLetter: box.take})
+	if got.Outcomes[0].Status != pipeline.Failed || len(box.letters) != 0 {
+		t.Errorf("got %v and %d letters, want it failed and no letter: the run was called off", got.Outcomes[0].Status, len(box.letters))
+	}
+}
+
+func TestRunDelay(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  error
+		want time.Duration // 0: not delayed
+	}{
+		{"a plain failure waits for the backoff", errAgain, 3 * time.Second},
+		{"RetryAfter says it itself", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Minute)), time.Minute},
+		{"permanent without letters", pipeline.Permanent(errAgain), 3 * time.Second},
+		{"done", nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got time.Duration
+			res := pipeline.Run(t.Context(), []pipeline.Record{{ID: "0", Attempt: 3}}, func(context.Context, pipeline.Record) error {
+				return tt.err
+			}, pipeline.Options{
+				Delay: func(_ context.Context, r pipeline.Record, d time.Duration) error {
+					got = d
+					return errors.New("refused") // is logged, and changes nothing
+				},
+				Backoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Second },
+			})
+			if got != tt.want {
+				t.Errorf("delay: got %v, want %v", got, tt.want)
+			}
+			if (res.Outcomes[0].Status == pipeline.Failed) != (tt.err != nil) {
+				t.Errorf("status: got %v for error %v", res.Outcomes[0].Status, tt.err)
+			}
+		})
+	}
+}
+
+func TestRunErrorIfAllFailed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		fail   []string
+		option bool
+		want   bool
+	}{
+		{"all failed", []string{"0", "1"}, true, true},
+		{"one was done", []string{"0"}, true, false},
+		{"not asked for", []string{"0", "1"}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var j journal
+			err := pipeline.Run(t.Context(), batchOf("", ""), failing(&j, tt.fail...), pipeline.Options{ErrorIfAllFailed: tt.option}).Err()
+			failed, ok := errors.AsType[*pipeline.BatchFailedError](err)
+			if ok != tt.want {
+				t.Fatalf("error: got %v, want one: %v", err, tt.want)
+			}
+			if ok && (failed.Records != 2 || !errors.Is(failed, errAgain)) {
+				t.Errorf("error: got %+v, want 2 records and the first error", failed)
+			}
+		})
+	}
+}
+
+func TestRunErrorIfAllFailedNotForPermanent(t *testing.T) {
+	t.Parallel()
+	err := pipeline.Run(t.Context(), batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
+		if r.ID == "0" {
+			return pipeline.Permanent(errAgain)
+		}
+		return errAgain
+	}, pipeline.Options{ErrorIfAllFailed: true}).Err()
+	if err != nil {
+		t.Errorf("got %v, want none: slowing down does not help a permanent failure", err)
+	}
+}
+
+func TestRunEmptyBatch(t *testing.T) {
+	t.Parallel()
+	got := pipeline.Run(t.Context(), nil, nil, pipeline.Options{ErrorIfAllFailed: true})
+	if len(got.Outcomes) != 0 || got.Err() != nil {
+		t.Errorf("got %+v, want nothing", got)
+	}
+}
+
+func TestRunAllocatesNothingForARecord(t *testing.T) {
+	h := func(context.Context, pipeline.Record) error { return nil }
+	run := func(n int) float64 {
+		records := batchOf(make([]string, n)...)
+		return testing.AllocsPerRun(20, func() { pipeline.Run(t.Context(), records, h, pipeline.Options{Parallel: 1}) })
+	}
+	if few, many := run(10), run(1000); many > few+2 {
+		t.Errorf("allocations: %v for 10 records, %v for 1000: want no more", few, many)
+	}
+}
+
+// BenchmarkRun measures what the run adds to a record, beside a loop written by
+// hand that handles the records one by one and collects the failed ids.
+func BenchmarkRun(b *testing.B) {
+	records := batchOf(make([]string, 1000)...)
+	h := func(_ context.Context, r pipeline.Record) error {
+		if r.Attempt > 1 {
+			return errAgain
+		}
+		return nil
+	}
+	perRecord := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(records)), "ns/record")
+		b.ReportAllocs()
+	}
+	b.Run("by=hand", func(b *testing.B) {
+		for b.Loop() {
+			var failed []string
+			for _, r := range records {
+				if err := h(b.Context(), r); err != nil {
+					failed = append(failed, r.ID)
+				}
+			}
+			_ = failed
+		}
+		perRecord(b)
+	})
+	for _, parallel := range []int{1, 10} {
+		b.Run(fmt.Sprintf("by=run/parallel=%d", parallel), func(b *testing.B) {
+			for b.Loop() {
+				pipeline.Run(b.Context(), records, h, pipeline.Options{Parallel: parallel})
+			}
+			perRecord(b)
+		})
+	}
+}

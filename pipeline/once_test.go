@@ -1,0 +1,221 @@
+package pipeline_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/pipeline/tabletest"
+)
+
+// clock is set by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newOnce() (*pipeline.Once, *clock) {
+	c := newClock()
+	return &pipeline.Once{Table: new(tabletest.Memory), Now: c.Now}, c
+}
+
+func returning(result string, err error, calls *int) func(context.Context) (json.RawMessage, error) {
+	return func(context.Context) (json.RawMessage, error) {
+		*calls++
+		return json.RawMessage(result), err
+	}
+}
+
+func TestOnceDoesItOnce(t *testing.T) {
+	t.Parallel()
+	o, c := newOnce()
+	calls := 0
+	for range 3 {
+		got, err := o.Do(t.Context(), "k", returning(`{"n":1}`, nil, &calls))
+		if err != nil || string(got) != `{"n":1}` {
+			t.Errorf("got %s, %v, want the first result each time", got, err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("calls: got %d, want 1", calls)
+	}
+	if done, err := o.Done(t.Context(), "k"); !done || err != nil {
+		t.Errorf("Done: got %v, %v, want true", done, err)
+	}
+	c.add(24 * time.Hour)
+	if done, err := o.Done(t.Context(), "k"); done || err != nil {
+		t.Errorf("Done after a day: got %v, %v, want false: it is forgotten", done, err)
+	}
+	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || calls != 2 {
+		t.Errorf("after a day: %d calls, error %v, want it done again", calls, err)
+	}
+	if done, err := o.Done(t.Context(), "other"); done || err != nil {
+		t.Errorf("Done of another key: got %v, %v, want false", done, err)
+	}
+}
+
+func TestOnceReleasesOnError(t *testing.T) {
+	t.Parallel()
+	o, _ := newOnce()
+	calls := 0
+	if _, err := o.Do(t.Context(), "k", returning(``, errAgain, &calls)); !errors.Is(err, errAgain) {
+		t.Errorf("error: got %v, want the function's own", err)
+	}
+	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || calls != 2 {
+		t.Errorf("second try: %d calls, error %v", calls, err)
+	}
+}
+
+func TestOnceReleasesOnPanic(t *testing.T) {
+	t.Parallel()
+	o, _ := newOnce()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) { panic("boom") })
+	}()
+	calls := 0
+	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || calls != 1 {
+		t.Errorf("after the panic: %d calls, error %v", calls, err)
+	}
+}
+
+func TestOnceInProgressElsewhere(t *testing.T) {
+	t.Parallel()
+	o, c := newOnce()
+	o.InProgress = time.Minute
+	calls := 0
+	_, err := o.Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
+		c.add(20 * time.Second)
+		_, err := o.Do(ctx, "k", returning(``, nil, &calls))
+		busy, ok := errors.AsType[*pipeline.InProgressError](err)
+		if !ok || busy.Key != "k" || calls != 0 {
+			t.Errorf("meanwhile: %d calls, error %v, want a *InProgressError", calls, err)
+		}
+		if later, ok := errors.AsType[*pipeline.RetryAfterError](err); !ok || later.After != 40*time.Second {
+			t.Errorf("meanwhile: error %v, want it again after the 40s that are left of the claim", err)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnceFencesTheLate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		late error // of the late owner's function
+	}{{"that is done", nil}, {"that failed", errAgain}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o, c := newOnce()
+			o.InProgress = time.Minute
+			calls := 0
+			_, err := o.Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
+				c.add(2 * time.Minute) // the claim runs out, a successor takes over
+				if got, err := o.Do(ctx, "k", returning(`"successor"`, nil, &calls)); err != nil || string(got) != `"successor"` {
+					t.Errorf("successor: got %s, %v", got, err)
+				}
+				return json.RawMessage(`"late"`), tt.late
+			})
+			if _, lost := errors.AsType[*pipeline.ClaimLostError](err); tt.late == nil && !lost {
+				t.Errorf("late owner: got %v, want a *ClaimLostError", err)
+			}
+			got, err := o.Do(t.Context(), "k", returning(`"third"`, nil, &calls))
+			if err != nil || string(got) != `"successor"` || calls != 1 {
+				t.Errorf("afterwards: got %s, %v after %d calls, want the successor's result untouched", got, err, calls)
+			}
+		})
+	}
+}
+
+func TestOnceKeys(t *testing.T) {
+	t.Parallel()
+	o, _ := newOnce()
+	calls := 0
+	if _, err := o.Do(t.Context(), "", returning(``, nil, &calls)); !pipeline.IsPermanent(err) || calls != 0 {
+		t.Errorf("empty key: %d calls, error %v, want a permanent error", calls, err)
+	}
+	long := strings.Repeat("k", 3000)
+	for range 2 {
+		if _, err := o.Do(t.Context(), long, returning(``, nil, &calls)); err != nil {
+			t.Errorf("long key: %v", err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("long key: %d calls, want 1", calls)
+	}
+}
+
+func TestOnceOneWinnerOfMany(t *testing.T) {
+	t.Parallel()
+	o, _ := newOnce()
+	var mu sync.Mutex
+	calls, done, busy := 0, 0, 0
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			_, err := o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				calls++
+				return nil, nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if _, is := errors.AsType[*pipeline.InProgressError](err); is {
+				busy++
+			} else if err == nil {
+				done++
+			} else {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if calls != 1 || done+busy != 20 {
+		t.Errorf("calls %d, done %d, busy %d: want 1 call, and the rest done or busy", calls, done, busy)
+	}
+}
+
+func TestOnceClaimLastsAsLongAsTheInvocation(t *testing.T) {
+	t.Parallel()
+	o := &pipeline.Once{Table: new(tabletest.Memory)}
+	deadline := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	_, err := o.Do(ctx, "k", func(context.Context) (json.RawMessage, error) {
+		_, err := o.Do(t.Context(), "k", nil)
+		if busy, ok := errors.AsType[*pipeline.InProgressError](err); !ok || !busy.Until.Equal(deadline) {
+			t.Errorf("meanwhile: got %v, want it claimed until the deadline %v", err, deadline)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

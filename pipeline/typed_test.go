@@ -1,0 +1,62 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"sluice/pipeline"
+)
+
+type order struct {
+	ID    string
+	Lines []struct{ Count int }
+}
+
+func (o *order) Validate() error {
+	if o.ID == "" {
+		return errors.New("id is missing")
+	}
+	return nil
+}
+
+func TestTyped(t *testing.T) {
+	t.Parallel()
+	var got order
+	h := pipeline.Typed(func(_ context.Context, _ pipeline.Record, o order) error {
+		got = o
+		return errAgain
+	})
+	err := h(t.Context(), pipeline.Record{Body: []byte(`{"ID":"1","Lines":[{"Count":2}]}`)})
+	if !errors.Is(err, errAgain) || pipeline.IsPermanent(err) {
+		t.Errorf("error: got %v, want the handler's own", err)
+	}
+	if got.ID != "1" || len(got.Lines) != 1 || got.Lines[0].Count != 2 {
+		t.Errorf("body: got %+v", got)
+	}
+}
+
+func TestTypedRefusals(t *testing.T) {
+	t.Parallel()
+	h := pipeline.Typed(func(context.Context, pipeline.Record, order) error {
+		t.Error("handler was called")
+		return nil
+	})
+	for _, tt := range []struct{ name, body, want string }{
+		{"syntax", `{"ID":"1"`, "body: at byte 9: not JSON"},
+		{"type", `{"ID":"1","Lines":[{"Count":"two"}]}`, `body: field "Lines.Count" at byte 33: a JSON string where int is wanted`},
+		{"empty", ``, "it is empty"},
+		{"null", `null`, "it is null"},
+		{"invalid", `{"ID":""}`, "id is missing"},
+		{"more than one value", `{"ID":"1"}{}`, "not JSON"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := h(t.Context(), pipeline.Record{Body: []byte(tt.body)})
+			if !pipeline.IsPermanent(err) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error: got %v, want a permanent one with %q", err, tt.want)
+			}
+		})
+	}
+}
