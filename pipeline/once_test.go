@@ -219,3 +219,29 @@ func TestOnceClaimLastsAsLongAsTheInvocation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// brokenSecondPut is a table whose second write fails.
+type brokenSecondPut struct {
+	tabletest.Memory
+	puts int
+}
+
+func (b *brokenSecondPut) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+	if b.puts++; b.puts == 2 {
+		return pipeline.Item{}, errAgain
+	}
+	return b.Memory.Put(ctx, it, c)
+}
+
+func TestOnceKeepsTheClaimOfWhatWasDone(t *testing.T) {
+	t.Parallel()
+	o := &pipeline.Once{Table: new(brokenSecondPut), Now: newClock().Now}
+	calls := 0
+	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); !errors.Is(err, errAgain) {
+		t.Errorf("got %v, want the table's error", err)
+	}
+	_, err := o.Do(t.Context(), "k", returning(``, nil, &calls))
+	if _, ok := errors.AsType[*pipeline.InProgressError](err); !ok || calls != 1 {
+		t.Errorf("afterwards: %d calls, error %v, want the claim to stand until it runs out: it was done", calls, err)
+	}
+}
