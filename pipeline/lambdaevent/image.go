@@ -1,7 +1,6 @@
 package lambdaevent
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -192,5 +191,10 @@ func (d *imageDecoder) boolean() bool {
 
 // isNumber reports whether text is a number as JSON writes it.
 func isNumber(text string) bool {
-	return text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && json.Valid([]byte(text))
+	if text == "" || text[0] != '-' && (text[0] < '0' || '9' < text[0]) {
+		return false
+	}
+	s := scanner{data: []byte(text)}
+	s.skipNumber()
+	return s.err == nil && s.pos == len(text)
 }

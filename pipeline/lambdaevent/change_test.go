@@ -1,0 +1,191 @@
+package lambdaevent_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+)
+
+func recordedChange(t *testing.T, name string, i int) (lambdaevent.Change, error) {
+	t.Helper()
+	b := decode(t, string(read(t, "../../testdata/events/changes/"+name+".json")))
+	return lambdaevent.DecodeChange(b.Records[i])
+}
+
+func goodChange(t *testing.T, name string) lambdaevent.Change {
+	t.Helper()
+	c, err := recordedChange(t, name, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestDecodeChange(t *testing.T) {
+	t.Parallel()
+	c := goodChange(t, "user-becomes-active")
+	if c.Name != lambdaevent.Modify || c.EventID == "" || c.Sequence == "" || c.View != "NEW_AND_OLD_IMAGES" || c.Expired {
+		t.Errorf("got %+v", c)
+	}
+	if want := time.Unix(1767323045, 0); !c.At.Equal(want) {
+		t.Errorf("got at %v, want %v", c.At, want)
+	}
+	status := func(image map[string]types.AttributeValue) string {
+		s, _ := image["status"].(*types.AttributeValueMemberS)
+		return s.Value
+	}
+	if status(c.Old) != "pending" || status(c.New) != "active" {
+		t.Errorf("got %v and %v", c.Old["status"], c.New["status"])
+	}
+	wantKeys := map[string]types.AttributeValue{"PK": &types.AttributeValueMemberS{Value: "user#ann@example.com"}, "SK": &types.AttributeValueMemberS{Value: "-"}}
+	if !reflect.DeepEqual(c.Keys, wantKeys) {
+		t.Errorf("got keys %v", c.Keys)
+	}
+	if err := c.NeedImages(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestImagesThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	if c := goodChange(t, "insert"); c.Old != nil || c.New == nil || c.NeedImages() != nil {
+		t.Errorf("an insert has %v and %v: %v", c.Old, c.New, c.NeedImages())
+	}
+	if c := goodChange(t, "remove-by-a-user"); c.Old == nil || c.New != nil || c.NeedImages() != nil {
+		t.Errorf("a removal has %v and %v: %v", c.Old, c.New, c.NeedImages())
+	}
+	for _, name := range []string{"keys-only", "new-image-only"} {
+		err := goodChange(t, name).NeedImages()
+		if !errors.Is(err, lambdaevent.ErrNoImages) {
+			t.Errorf("%s: got %v, want ErrNoImages", name, err)
+		} else if pipeline.IsPermanent(err) {
+			t.Errorf("%s: the record is blamed for the stream: %v", name, err)
+		}
+	}
+}
+
+func TestOnlyTheServiceExpires(t *testing.T) {
+	t.Parallel()
+	if !goodChange(t, "remove-by-time-to-live").Expired {
+		t.Error("a removal by time to live is not told apart")
+	}
+	if goodChange(t, "remove-by-a-user").Expired {
+		t.Error("a removal by a user counts as expired")
+	}
+	ttl := string(read(t, "../../testdata/events/changes/remove-by-time-to-live.json"))
+	for _, c := range [][2]string{{`"Service"`, `"User"`}, {`dynamodb.amazonaws.com`, `replication.dynamodb.amazonaws.com`}, {`"REMOVE"`, `"MODIFY"`}} {
+		change, err := lambdaevent.DecodeChange(decode(t, strings.Replace(ttl, c[0], c[1], 1)).Records[0])
+		if err != nil || change.Expired {
+			t.Errorf("with %s: expired %v, %v", c[1], change.Expired, err)
+		}
+	}
+}
+
+func TestOneUnknownTypeFailsOneRecord(t *testing.T) {
+	t.Parallel()
+	for i := range 3 {
+		_, err := recordedChange(t, "unknown-attribute-type-in-one", i)
+		if i != 1 {
+			if err != nil {
+				t.Errorf("record %d: %v", i, err)
+			}
+			continue
+		}
+		if want := `change: dynamodb.NewImage.profile.tags[1] has the unknown type "VECTOR"`; err == nil || !strings.HasSuffix(err.Error(), want) || !pipeline.IsPermanent(err) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestChangesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	good := change("1", "a", `"OldImage":{"x":{"S":"old"}},"NewImage":{"x":{"S":"new"}},`)
+	for _, c := range []struct{ old, new, want string }{
+		{good, ``, "change is not JSON"},
+		{good, `null`, `change: eventName is ""`},
+		{good, good + `{}`, "change is not JSON"},
+		{`"MODIFY"`, `"CREATE"`, `change: eventName is "CREATE"`},
+		{`"Keys":{"PK":{"S":"a"},"SK":{"S":"-"}},`, ``, "change: Keys is missing"},
+		{`{"S":"old"}`, `{}`, "change: dynamodb.OldImage.x names 0 types"},
+		{`"NewImage":{"x":{"S":"new"}}`, `"NewImage":[]`, "change: dynamodb.NewImage is not an object"},
+		{`1767225600`, `null,"Extra":1`, ""},
+	} {
+		_, err := lambdaevent.DecodeChange(pipeline.Record{Body: []byte(strings.Replace(good, c.old, c.new, 1))})
+		switch {
+		case c.want == "":
+			if err != nil {
+				t.Errorf("%s: %v", c.new, err)
+			}
+		case err == nil || !strings.Contains(err.Error(), c.want) || !pipeline.IsPermanent(err):
+			t.Errorf("%.60s: got %v, want %s", c.new, err, c.want)
+		}
+	}
+}
+
+func TestNumbersStayExact(t *testing.T) {
+	t.Parallel()
+	c := goodChange(t, "large-numbers")
+	const total = "12345678901234567890123456789012345678"
+
+	var whole any
+	if err := c.Unmarshal(c.New, &whole); err != nil {
+		t.Fatal(err)
+	}
+	m := whole.(map[string]any)
+	if m["serial"] != attributevalue.Number("9007199254740993") || m["total"] != attributevalue.Number(total) {
+		t.Errorf("in an any: got %v (%[1]T) and %v", m["serial"], m["total"])
+	}
+	items := m["items"].([]any)
+	if q := items[0].(map[string]any)["quantity"]; q != attributevalue.Number("2") {
+		t.Errorf("deep in an any: got %v (%[1]T)", q)
+	}
+
+	var byName map[string]any
+	if err := c.Unmarshal(c.New, &byName); err != nil || byName["debt"] != attributevalue.Number("-9007199254740995") {
+		t.Errorf("in a map: got %v and %v", byName["debt"], err)
+	}
+
+	var tagged struct {
+		Serial int64  `json:"serial"`
+		Total  string `dynamodbav:"total"`
+		Items  []struct {
+			SKU      string `json:"sku"`
+			Quantity int    `json:"quantity"`
+		} `json:"items"`
+		Ratio json.Number `json:"ratio"`
+		Rest  any         `json:"debt"`
+	}
+	if err := c.Unmarshal(c.New, &tagged); err != nil {
+		t.Fatal(err)
+	}
+	if tagged.Serial != 9007199254740993 || tagged.Total != total || tagged.Items[1].SKU != "poster-a2" || tagged.Items[0].Quantity != 2 ||
+		tagged.Ratio != "0.1000000000000000000000000000000000001" || tagged.Rest != attributevalue.Number("-9007199254740995") {
+		t.Errorf("in a struct: got %+v", tagged)
+	}
+
+	plain := lambdaevent.Plain(c.New)
+	if plain["serial"] != json.Number("9007199254740993") || plain["total"] != json.Number(total) || fmt.Sprint(plain["serial"]) != "9007199254740993" {
+		t.Errorf("plain: got %v (%[1]T)", plain["serial"])
+	}
+}
+
+func TestUnmarshalSaysWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	c := goodChange(t, "large-numbers")
+	var into struct {
+		Serial int8 `json:"serial"`
+	}
+	if err := c.Unmarshal(c.New, &into); err == nil || !strings.Contains(err.Error(), c.EventID) {
+		t.Errorf("got %v, want an error that names the change", err)
+	}
+}

@@ -1,0 +1,58 @@
+package lambdaevent_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sluice/pipeline/lambdaevent"
+)
+
+func TestImageJSONIsTheReverse(t *testing.T) {
+	t.Parallel()
+	image, err := lambdaevent.DecodeImage([]byte(everyType))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // maps have no order
+		got, err := lambdaevent.ImageJSON(image)
+		if err != nil || string(got) != everyType {
+			t.Fatalf("got %s and %v\nwant %s", got, err, everyType)
+		}
+	}
+	if got, err := lambdaevent.ImageJSON(nil); string(got) != "null" || err != nil {
+		t.Errorf("nil: got %s and %v", got, err)
+	}
+	if got, err := lambdaevent.ImageJSON(map[string]types.AttributeValue{}); string(got) != "{}" || err != nil {
+		t.Errorf("empty: got %s and %v", got, err)
+	}
+}
+
+func TestImageJSONRefused(t *testing.T) {
+	t.Parallel()
+	var deep types.AttributeValue = &types.AttributeValueMemberNULL{Value: true}
+	for range 33 {
+		deep = &types.AttributeValueMemberL{Value: []types.AttributeValue{deep}}
+	}
+	for _, c := range []struct {
+		value types.AttributeValue
+		want  string
+	}{
+		{nil, "image: a has the unknown type <nil>"},
+		{&types.UnknownUnionMember{Tag: "X"}, "image: a has the unknown type *types.UnknownUnionMember"},
+		{&types.AttributeValueMemberL{Value: []types.AttributeValue{nil}}, "image: a[0] has the unknown type <nil>"},
+		{&types.AttributeValueMemberN{Value: "NaN"}, `image: a is not a number: "NaN"`},
+		{&types.AttributeValueMemberN{Value: `1","x":"`}, `image: a is not a number`},
+		{&types.AttributeValueMemberNS{Value: []string{"1", ""}}, `image: a[1] is not a number: ""`},
+		{&types.AttributeValueMemberS{Value: "\xff"}, "image: a is not UTF-8"},
+		{&types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"\xff": deep}}, "is not UTF-8"},
+		{deep, "is nested deeper than 32 levels"},
+	} {
+		got, err := lambdaevent.ImageJSON(map[string]types.AttributeValue{"a": c.value})
+		if _, ok := errors.AsType[*lambdaevent.EventError](err); !ok || !strings.Contains(err.Error(), c.want) || got != nil {
+			t.Errorf("got %s and %v, want %s", got, err, c.want)
+		}
+	}
+}

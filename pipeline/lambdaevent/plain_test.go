@@ -1,0 +1,43 @@
+package lambdaevent_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"sluice/pipeline/lambdaevent"
+)
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	image, err := lambdaevent.DecodeImage([]byte(everyType))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"b": "AAEC/w==", "bool": false, "bs": []any{"/w==", "AAEC"}, "empty": "",
+		"l": []any{"x", json.Number("1"), []any{}, map[string]any{}},
+		"m": map[string]any{"in": map[string]any{"deep": nil}},
+		"n": json.Number("-1.5E+10"), "ns": []any{json.Number("3"), json.Number("9007199254740993")},
+		"nul": nil, "s": "\"ü\n<", "ss": []any{"a", "b"}, "yes": true,
+	}
+	got := lambdaevent.Plain(image)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v\nwant %#v", got, want)
+	}
+	if _, err := json.Marshal(got); err != nil {
+		t.Error(err)
+	}
+	if lambdaevent.Plain(nil) != nil {
+		t.Error("what is not there became an empty item")
+	}
+}
+
+// A set has no order, so another order is no change.
+func TestPlainSetsAreEqualInAnyOrder(t *testing.T) {
+	t.Parallel()
+	c := goodChange(t, "sets-and-other-types")
+	if before, after := lambdaevent.Plain(c.Old)["tags"], lambdaevent.Plain(c.New)["tags"]; !reflect.DeepEqual(before, after) {
+		t.Errorf("got %v and %v", before, after)
+	}
+}

@@ -1,0 +1,47 @@
+package lambdaevent_test
+
+import (
+	"strings"
+	"testing"
+
+	"sluice/pipeline/lambdaevent"
+)
+
+func TestDirectS3RecordsReadLikeThoseInAQueue(t *testing.T) {
+	t.Parallel()
+	b := decode(t, string(read(t, "../../testdata/events/uploads/two-puts-direct.json")), lambdaevent.S3)
+	if len(b.Records) != 2 || b.Source != "arn:aws:s3:::uploads" {
+		t.Fatalf("got %d records from %q", len(b.Records), b.Source)
+	}
+	for i, key := range []string{"photos/orientation-3-upside-down.jpg", "photos/transparent.png"} {
+		r := b.Records[i]
+		notices, err := lambdaevent.S3Notices(r.Body)
+		if err != nil || len(notices) != 1 || notices[0].Key != key {
+			t.Errorf("record %d: got %+v and %v", i, notices, err)
+			continue
+		}
+		if r.ID != notices[0].Cause() || r.Cause != r.ID || !r.At.Equal(notices[0].EventTime) || r.Attrs[lambdaevent.AttrEventName] != "ObjectCreated:Put" {
+			t.Errorf("record %d: got %+v", i, r)
+		}
+	}
+}
+
+func TestABadDirectS3RecordIsNamedByItsPlace(t *testing.T) {
+	t.Parallel()
+	b := decode(t, string(read(t, "../../testdata/events/uploads/bad-escape-direct.json")))
+	bad, good := b.Records[0], b.Records[1]
+	if bad.ID != "Records[0]" || bad.Err == nil || !strings.Contains(bad.Err.Error(), "Records[0].s3.object.key") {
+		t.Errorf("got %+v", bad)
+	}
+	if good.Err != nil {
+		t.Errorf("the good one: %v", good.Err)
+	}
+}
+
+func TestATestEventMayComeToTheFunctionItself(t *testing.T) {
+	t.Parallel()
+	b := decode(t, `{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"uploads"}`, lambdaevent.S3)
+	if len(b.Records) != 1 || b.Kind != lambdaevent.S3 || !lambdaevent.IsTest(b.Records[0].Body) {
+		t.Errorf("got %+v", b)
+	}
+}
