@@ -30,7 +30,11 @@ func (r *queueRun) run(ctx context.Context) error {
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var pollers sync.WaitGroup
-	for range min(maxPollers, r.MaxConcurrency) {
+	n := min(maxPollers, r.MaxConcurrency)
+	if r.Window > 0 {
+		n = 1 // so that batches fill: two that gather at the same time would share the messages
+	}
+	for range n {
 		pollers.Go(func() { r.poll(ctx, work) })
 	}
 	pollers.Wait()
