@@ -37,7 +37,7 @@ func TestParseAddress(t *testing.T) {
 		"<a@b.example>>":                           "",
 		"a@b.example <c@d.example> <e@f.example>":  "",
 		"undisclosed:;":                            "",
-		"group: a@b.example;":                      "",
+		"group: a@b.example;":                      "a@b.example",
 	} {
 		a, err := ParseAddress(in)
 		switch {

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -248,6 +249,7 @@ func TestSendEndsWithItsContextOrTimeout(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		target := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body) // only then the server notices that the client went
 			cancel()
 			<-r.Context().Done()
 		})

@@ -142,10 +142,7 @@ func (s *SMTP) Send(ctx context.Context, n Notification) error {
 	if err != nil {
 		return &RejectedError{Reason: "recipient", Err: err}
 	}
-	msg, err := s.message(n, to)
-	if err != nil {
-		return &RejectedError{Reason: "mail cannot be written", Err: err}
-	}
+	msg := s.message(n, to)
 	session, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err = s.session(session, msg)
@@ -160,21 +157,17 @@ func (s *SMTP) Send(ctx context.Context, n Notification) error {
 
 // message writes the mail. Every header value is encoded by the mail package,
 // and has no control characters to begin with.
-func (s *SMTP) message(n Notification, to *netmail.Address) (*mail.Msg, error) {
+func (s *SMTP) message(n Notification, to *netmail.Address) *mail.Msg {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	if err := msg.FromFormat(s.from.Name, s.from.Address); err != nil {
-		return nil, err
-	}
-	if err := msg.AddToFormat(to.Name, to.Address); err != nil {
-		return nil, err
-	}
+	msg.FromMailAddress(s.from)
+	msg.ToMailAddress(to)
 	id := s.MessageID(n.ID)
 	msg.SetMessageIDWithValue(id[1 : len(id)-1])
 	msg.SetDateWithValue(n.At.UTC())
 	msg.Subject(n.Subject)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetBodyString(mail.TypeTextPlain, n.Body)
-	return msg, nil
+	return msg
 }
 
 // session connects, sends msg and says goodbye. When ctx ends, the connection
@@ -199,7 +192,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 	var stop func() bool
 	opts := []mail.Option{
 		mail.WithPort(s.port),
-		mail.WithTimeout(s.timeout),
+		mail.WithTimeout(2 * s.timeout), // ctx ends first, and says why
 		mail.WithTLSConfig(s.tls),
 		mail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
 			c, err := dial(dialing, network, address)
