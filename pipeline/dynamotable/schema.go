@@ -1,0 +1,35 @@
+package dynamotable
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sluice/pipeline"
+)
+
+// Schema is how a table must look: strings PK and SK as its key, paid on demand
+// and, if stream is set, a change stream of new and old images. On AWS the
+// template of deploy/aws makes the tables, with TTL on the attribute expires;
+// this is for engines on one's own machine.
+func Schema(name string, stream bool) *dynamodb.CreateTableInput {
+	in := &dynamodb.CreateTableInput{
+		TableName:   &name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(pipeline.AttrPK), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(pipeline.AttrSK), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(pipeline.AttrPK), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(pipeline.AttrSK), KeyType: types.KeyTypeRange},
+		},
+	}
+	if stream {
+		in.StreamSpecification = &types.StreamSpecification{
+			StreamEnabled:  aws.Bool(true),
+			StreamViewType: types.StreamViewTypeNewAndOldImages,
+		}
+	}
+	return in
+}
