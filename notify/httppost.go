@@ -173,13 +173,10 @@ func excerpt(answer []byte, u *url.URL) string {
 			}
 		}
 	}
-	if len(text) > maxExcerptBytes {
-		text = strings.ToValidUTF8(text[:maxExcerptBytes], "") + "…"
-	}
 	if text == "" {
 		return ""
 	}
-	return ": " + strconv.Quote(text)
+	return ": " + strconv.Quote(cut(text, maxExcerptBytes))
 }
 
 func unescaped(query string) string {

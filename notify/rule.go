@@ -37,7 +37,7 @@ type Rule struct {
 	Attribute string `json:"attribute,omitempty"` // the removed attribute; empty: any
 	Channel   string `json:"channel"`             // the channel's name
 	Recipient string `json:"recipient,omitempty"` // template; empty where the channel knows where to send
-	Subject   string `json:"subject,omitempty"`   // template; white space is folded to single spaces
+	Subject   string `json:"subject,omitempty"`   // template; white space is folded to single spaces, and what is over MaxSubjectBytes is cut
 	Body      string `json:"body"`                // template
 }
 
@@ -176,7 +176,7 @@ func compileRule(i int, r Rule) (c compiledRule, problems []error) {
 	var err error
 	c.recipient, err = newFieldTemplate(r.On, r.Recipient, MaxRecipientBytes)
 	wrong("recipient", err)
-	c.subject, err = newFieldTemplate(r.On, r.Subject, MaxSubjectBytes)
+	c.subject, err = newFieldTemplate(r.On, r.Subject, maxSubjectText)
 	wrong("subject", err)
 	c.body, err = newFieldTemplate(r.On, r.Body, MaxBodyBytes)
 	wrong("body", err)
@@ -250,6 +250,9 @@ func (r compiledRule) render(e Event) (Notification, error) {
 		text, err := f.template.render(e)
 		if f.oneLine {
 			text = oneLine(text)
+		}
+		if f.name == "subject" {
+			text = cut(text, MaxSubjectBytes)
 		}
 		if err == nil && f.name == "recipient" && text == "" && r.Recipient != "" {
 			err = errors.New("renders to nothing")

@@ -157,7 +157,8 @@ func TestRenderingTakesNoOrdersFromData(t *testing.T) {
 		"other line ends":        {"A\u0085n\u2028n\vx\x00y", "Welcome, A n n x y", ""},
 		"template text":          {"{{.New.email}}", "Welcome, {{.New.email}}", ""},
 		"not UTF-8":              {"A\xffn", "Welcome, A\uFFFDn", ""},
-		"too long":               {strings.Repeat("n", MaxSubjectBytes), "", "renders to over 500 bytes"},
+		"too long":               {strings.Repeat("é", MaxSubjectBytes), "Welcome, " + strings.Repeat("é", 244) + "…", ""},
+		"far too long":           {strings.Repeat("n", maxSubjectText), "", "renders to over 8192 bytes"},
 		"null is missing":        {nil, "", `no entry for key "name"`},
 		"number stays exact":     {json.Number("9007199254740993"), "Welcome, 9007199254740993", ""},
 		"a list prints as it is": {[]any{"a", "b"}, "Welcome, [a b]", ""},
@@ -250,7 +251,7 @@ func TestNewRulesFindsProblems(t *testing.T) {
 		"template":                  {func(r *Rule) { r.Body = "{{template \"a\"}}" }, "body", "not available"},
 		"comment only":              {func(r *Rule) { r.Body = "{{/* nothing */}}" }, "", ""},
 		"template over the limit":   {func(r *Rule) { r.Body = strings.Repeat("x", maxTemplateBytes+1) }, "body", "the limit is 65536"},
-		"text over the limit":       {func(r *Rule) { r.Subject = strings.Repeat("x", MaxSubjectBytes+1) }, "subject", "renders to over 500 bytes"},
+		"text over the limit":       {func(r *Rule) { r.Recipient = strings.Repeat("x", MaxRecipientBytes+1) }, "recipient", "renders to over 2048 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -57,6 +57,23 @@ func ParseSecret(s string) (Secret, error) {
 	return Secret{key: func() []byte { return key }}, nil
 }
 
+// ParseSecrets parses secrets that are separated by white space, as they stand
+// in one variable: while one replaces another there are two. There must be one.
+func ParseSecrets(s string) ([]Secret, error) {
+	var secrets []Secret
+	for text := range strings.FieldsSeq(s) {
+		secret, err := ParseSecret(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w (number %d)", err, len(secrets)+1)
+		}
+		secrets = append(secrets, secret)
+	}
+	if len(secrets) == 0 {
+		return nil, errors.New("webhook secret is missing")
+	}
+	return secrets, nil
+}
+
 // String returns a placeholder.
 func (s Secret) String() string { return secretPrefix + "***" }
 

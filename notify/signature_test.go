@@ -119,6 +119,19 @@ func TestParseSecret(t *testing.T) {
 	}
 }
 
+func TestParseSecrets(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int{exampleSecret: 1, " " + exampleSecret + "\n" + exampleSecret + " ": 2, "": 0, " ": 0, exampleSecret + " MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": 0} {
+		got, err := ParseSecrets(in)
+		if len(got) != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: got %d secrets and %v, want %d", in, len(got), err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "MfKQ") {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+}
+
 // Whoever prints a secret, or something that holds one, prints a placeholder.
 func TestSecretsDoNotPrintThemselves(t *testing.T) {
 	t.Parallel()

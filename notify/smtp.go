@@ -249,10 +249,7 @@ func isLoopbackAddr(a net.Addr) bool {
 
 // judge turns a session's failure into what the caller does next.
 func (s *SMTP) judge(err error) error {
-	text := oneLine(strings.ToValidUTF8(err.Error(), "\uFFFD"))
-	if len(text) > maxSMTPReason {
-		text = strings.ToValidUTF8(text[:maxSMTPReason], "") + "…"
-	}
+	text := cut(oneLine(strings.ToValidUTF8(err.Error(), "\uFFFD")), maxSMTPReason)
 	plain := fmt.Errorf("%s: %s", s, text)
 	if sent, ok := errors.AsType[*mail.SendError](err); ok {
 		switch code := sent.ErrorCode(); {

@@ -16,6 +16,10 @@ import (
 // maxTemplateBytes bounds a template's own text.
 const maxTemplateBytes = 64 << 10
 
+// maxSubjectText bounds what a subject may render to before it is cut. A
+// record's key, which subjects like to tell, can be longer than a subject.
+const maxSubjectText = 8 << 10
+
 // fieldTemplate is the template of one field of a rule.
 type fieldTemplate struct {
 	template *template.Template
@@ -108,6 +112,16 @@ func (e *templateError) Unwrap() error { return e.err }
 // value from a record cannot begin a new line in a header.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+}
+
+// cut returns s, or if it is longer than limit as much of it as fits before a
+// "…".
+func cut(s string, limit int) string {
+	const mark = "…"
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit-len(mark)], "") + mark
 }
 
 var errTooLong = errors.New("too long")
