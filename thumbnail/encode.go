@@ -3,58 +3,95 @@ package thumbnail
 import (
 	"bytes"
 	"image"
-	"image/jpeg"
+	"image/color"
 	"image/png"
 )
 
-// encoderFor chooses one format for all thumbnails of a picture: PNG when any of them has a pixel
-// that is not opaque, else JPEG. An alpha channel that is opaque everywhere does not count.
-func encoderFor(source image.Image, small []*image.NRGBA, quality int) func(*image.NRGBA) (Thumbnail, error) {
-	for _, img := range small {
-		if !img.Opaque() {
-			return encodePNG
+// encodeJPEG encodes an opaque thumbnail. What its planes hold may be multiplied by an alpha of 255.
+func encodeJPEG(s *small, quality int) Thumbnail {
+	var p *jpegPicture
+	switch s.model {
+	case modelRGB:
+		p = rgbToYCC(s)
+	default:
+		p = &jpegPicture{w: s.w, h: s.h, planes: s.planes, halved: s.halved}
+	}
+	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: writeJPEG(p, quality)}
+}
+
+// encodePNG encodes a transparent thumbnail. One that has at most 256 colours gets a palette, if that is smaller.
+func encodePNG(s *small) (Thumbnail, error) {
+	img := s.nrgba()
+	data, err := compressPNG(img)
+	if err != nil {
+		return Thumbnail{}, err
+	}
+	if indexed := withPalette(img); indexed != nil {
+		shorter, err := compressPNG(indexed)
+		if err != nil {
+			return Thumbnail{}, err
+		}
+		if len(shorter) < len(data) {
+			data = shorter
 		}
 	}
-	grey := false
-	switch source.(type) {
-	case *image.Gray, *image.Gray16:
-		grey = true
-	}
-	return func(img *image.NRGBA) (Thumbnail, error) { return encodeJPEG(img, grey, quality) }
+	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/png", Ext: "png", Data: data}, nil
 }
 
-func encodePNG(img *image.NRGBA) (Thumbnail, error) {
+func compressPNG(img image.Image) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := enc.Encode(&buf, img); err != nil {
-		return Thumbnail{}, err
-	}
-	return encoded(img, "image/png", "png", buf.Bytes()), nil
+	err := enc.Encode(&buf, img)
+	return buf.Bytes(), err
 }
 
-func encodeJPEG(img *image.NRGBA, grey bool, quality int) (Thumbnail, error) {
-	// Opaque pixels are the same bytes in RGBA, for which image/jpeg has a fast path.
-	var opaque image.Image = &image.RGBA{Pix: img.Pix, Stride: img.Stride, Rect: img.Rect}
-	if grey {
-		opaque = red(img)
+// nrgba divides the colours by alpha again.
+func (s *small) nrgba() *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, s.w, s.h))
+	red := s.planes[0]
+	green, blue := red, red
+	if s.model == modelRGB {
+		green, blue = s.planes[1], s.planes[2]
 	}
-	var buf bytes.Buffer
-	if err := jpeg.Encode(&buf, opaque, &jpeg.Options{Quality: quality}); err != nil {
-		return Thumbnail{}, err
+	for i := range red {
+		a := byte(255)
+		if s.alpha != nil {
+			a = s.alpha[i]
+		}
+		if a == 0 {
+			continue
+		}
+		p := img.Pix[4*i : 4*i+4 : 4*i+4]
+		p[0], p[1], p[2], p[3] = unscaleByte(red[i], a), unscaleByte(green[i], a), unscaleByte(blue[i], a), a
 	}
-	return encoded(img, "image/jpeg", "jpg", buf.Bytes()), nil
+	return img
 }
 
-// red takes one of three equal channels.
-func red(img *image.NRGBA) *image.Gray {
-	out := image.NewGray(img.Rect)
+// unscaleByte is v*255/a, rounded. The filter may have left v above a.
+func unscaleByte(v, a byte) byte {
+	if v >= a {
+		return 255
+	}
+	return byte((int(v)*255 + int(a)/2) / int(a))
+}
+
+// withPalette gives the same picture with a palette, or nil when it has more than 256 colours.
+func withPalette(img *image.NRGBA) *image.Paletted {
+	out := image.NewPaletted(img.Rect, nil)
+	index := map[color.NRGBA]uint8{}
 	for i := range out.Pix {
-		out.Pix[i] = img.Pix[4*i]
+		p := img.Pix[4*i : 4*i+4]
+		c := color.NRGBA{p[0], p[1], p[2], p[3]}
+		n, known := index[c]
+		if !known {
+			if len(index) == 256 {
+				return nil
+			}
+			n = uint8(len(index))
+			index[c] = n
+			out.Palette = append(out.Palette, c)
+		}
+		out.Pix[i] = n
 	}
 	return out
-}
-
-func encoded(img image.Image, contentType, ext string, data []byte) Thumbnail {
-	b := img.Bounds()
-	return Thumbnail{Width: b.Dx(), Height: b.Dy(), ContentType: contentType, Ext: ext, Data: data}
 }

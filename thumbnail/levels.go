@@ -1,10 +1,5 @@
 package thumbnail
 
-import (
-	"image"
-	"image/color"
-)
-
 // WebP's lossy pictures hold BT.601 "video" levels: luma runs from 16 to 235 and chroma from 16 to 240, where JPEG and
 // image/color use 0 to 255 for both. golang.org/x/image/webp labels them image.YCbCr unchanged, so that black
 // becomes (16, 16, 16) and white (235, 235, 235): pictures look washed out. With
@@ -31,31 +26,14 @@ func levelTables() (luma, chroma [256]uint8) {
 func clamp8(v int) uint8 { return uint8(min(max(v, 0), 255)) }
 
 // fullRange stretches video levels in place.
-func fullRange(img *image.YCbCr) {
-	for i, v := range img.Y {
-		img.Y[i] = lumaLevels[v]
-	}
-	for i, v := range img.Cb {
-		img.Cb[i] = chromaLevels[v]
-	}
-	for i, v := range img.Cr {
-		img.Cr[i] = chromaLevels[v]
-	}
-}
-
-// joinAlpha converts to the one type with transparency that resizing is fast on.
-func joinAlpha(img *image.NYCbCrA) *image.NRGBA {
-	b := img.Bounds()
-	out := image.NewNRGBA(b)
-	i := 0
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			c := img.COffset(x, y)
-			p := out.Pix[i : i+4 : i+4]
-			p[0], p[1], p[2] = color.YCbCrToRGB(img.Y[img.YOffset(x, y)], img.Cb[c], img.Cr[c])
-			p[3] = img.A[img.AOffset(x, y)]
-			i += 4
+func fullRange(r *raster) {
+	for c, p := range r.planes {
+		table := &chromaLevels
+		if c == 0 {
+			table = &lumaLevels
+		}
+		for i, v := range p.pix {
+			p.pix[i] = table[v]
 		}
 	}
-	return out
 }

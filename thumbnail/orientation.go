@@ -1,11 +1,6 @@
 package thumbnail
 
-import (
-	"encoding/binary"
-	"image"
-
-	"github.com/disintegration/imaging"
-)
+import "encoding/binary"
 
 // orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
 // 2 is mirrored left to right, 3 upside down, 4 mirrored top to bottom, 5 transposed, 6 wants a quarter turn to the
@@ -26,27 +21,6 @@ func (o orientation) upright(w, h int) (int, int) {
 func (o orientation) stored(s Size) Size {
 	s.Width, s.Height = o.upright(s.Width, s.Height)
 	return s
-}
-
-// apply turns a thumbnail, which is cheaper than turning its source.
-func (o orientation) apply(img *image.NRGBA) *image.NRGBA {
-	switch o {
-	case 2:
-		return imaging.FlipH(img)
-	case 3:
-		return imaging.Rotate180(img)
-	case 4:
-		return imaging.FlipV(img)
-	case 5:
-		return imaging.Transpose(img)
-	case 6:
-		return imaging.Rotate270(img) // counter-clockwise
-	case 7:
-		return imaging.Transverse(img)
-	case 8:
-		return imaging.Rotate90(img)
-	}
-	return img
 }
 
 // exifOrientation finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"runtime/debug"
 )
@@ -104,19 +103,34 @@ func Make(ctx context.Context, r io.Reader, o Options) (*Result, error) {
 
 // Picture is a picture whose header has been read and found within the limits. Not safe for concurrent use.
 type Picture struct {
-	format string
-	header *header
-	src    *source
-	o      Options
-	used   bool
+	format    string
+	header    *header
+	src       *source
+	o         Options
+	reduction int
+	used      bool
 }
 
 // header is what a format's reader learned before the picture's data.
 type header struct {
-	width, height int         // as stored, before orientation
-	orientation   orientation // decode may still change it: in PNG and WebP it may follow the data
-	bytes         int64       // memory that decode needs, its result included
-	decode        func() (image.Image, error)
+	width, height int // as stored, before orientation
+	orientation   orientation
+	profile       []byte // ICC, nil where there is none
+	// lateOrientation is set where the orientation may follow the data: decode notes it then.
+	lateOrientation bool
+	// lateHeight is set where the height is not known before the data (JPEG's DNL): decode notes it then.
+	lateHeight bool
+	// memory bounds what decode needs for a reduction, its result included.
+	memory func(reduction int) int64
+	// decode gives the picture reduced by at most that factor.
+	decode func(reduction int) (*raster, error)
+}
+
+// noteExif takes the first orientation that is found.
+func (h *header) noteExif(tiff []byte) {
+	if h.orientation == 0 {
+		h.orientation = exifOrientation(tiff)
+	}
 }
 
 // Open reads r up to the picture's data and checks the limits. Errors are those of Make.
@@ -137,33 +151,61 @@ func Open(r io.Reader, o Options) (_ *Picture, err error) {
 		return nil, err
 	}
 	defer recoverAsCorrupt(format, &err)
-	open := map[string]func(*bufio.Reader) (*header, error){
+	open := map[string]func(*bufio.Reader, *Options) (*header, error){
 		formatJPEG: openJPEG, formatPNG: openPNG, formatGIF: openGIF, formatWebP: openWebP,
 	}[format]
-	h, err := open(br)
+	h, err := open(br, &o)
 	if err != nil {
 		return nil, src.fail(format, err)
 	}
 	p := &Picture{format: format, header: h, src: src, o: o}
+	if h.width < 1 || h.height < 1 && !h.lateHeight {
+		return nil, &CorruptError{Format: format, Reason: p.describe() + " has no pixels"}
+	}
+	p.reduction = h.reduction(o.Sizes)
 	if err := p.checkLimits(); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
+// reduction is the largest factor that leaves at least twice the pixels of every size, so that the filter has
+// something to choose from.
+func (h *header) reduction(sizes []Size) int {
+	least := float64(maxReduction) * 2
+	turns := []orientation{h.orientation}
+	if h.lateOrientation && h.orientation == 0 {
+		turns = []orientation{1, 6}
+	}
+	for _, s := range sizes {
+		for _, turn := range turns {
+			s := turn.stored(s)
+			if h.lateHeight {
+				// However high it is, it is reduced at least as its width wants.
+				least = min(least, float64(h.width)/float64(s.Width))
+				continue
+			}
+			tw, th := s.of(h.width, h.height)
+			_, _, cw, ch := s.crop(h.width, h.height, tw, th)
+			least = min(least, cw/float64(tw), ch/float64(th))
+		}
+	}
+	return max(1, int(least/2))
+}
+
 func (p *Picture) checkLimits() error {
 	h := p.header
-	what := fmt.Sprintf("%dx%d %s", h.width, h.height, p.format)
-	if h.width < 1 || h.height < 1 {
-		return &CorruptError{Format: p.format, Reason: what + " has no pixels"}
-	}
 	if pixels := int64(h.width) * int64(h.height); pixels > p.o.MaxPixels {
-		return &TooLargeError{What: "pixels", Got: pixels, Limit: p.o.MaxPixels, Setting: "MaxPixels", Detail: what}
+		return &TooLargeError{What: "pixels", Got: pixels, Limit: p.o.MaxPixels, Setting: "MaxPixels", Detail: p.describe()}
 	}
 	if cost := p.Cost(); cost > p.o.MemoryBytes {
-		return &TooLargeError{What: "memory bytes", Got: cost, Limit: p.o.MemoryBytes, Setting: "MemoryBytes", Detail: what}
+		return &TooLargeError{What: "memory bytes", Got: cost, Limit: p.o.MemoryBytes, Setting: "MemoryBytes", Detail: p.describe()}
 	}
 	return nil
+}
+
+func (p *Picture) describe() string {
+	return fmt.Sprintf("%dx%d %s", p.header.width, p.header.height, p.format)
 }
 
 // Format is the source's format: "JPEG", "PNG", "GIF" or "WebP".
@@ -176,14 +218,38 @@ func (p *Picture) Width() int {
 	return w
 }
 
-// Height is the source's height in pixels, see Width.
+// Height is the source's height in pixels, see Width. It is 0 for a JPEG that tells its height after the data.
 func (p *Picture) Height() int {
 	_, h := p.header.orientation.upright(p.header.width, p.header.height)
 	return h
 }
 
-// Cost is an upper bound in bytes of the memory that Thumbnails needs for pixels. It is at least 1.
-func (p *Picture) Cost() int64 { return p.header.bytes + p.resizeBytes() }
+// Cost is an upper bound in bytes of the memory that Thumbnails needs for pixels, at least 1. It depends on the
+// sizes asked for more than on the picture: most are decoded to a fraction of their size.
+func (p *Picture) Cost() int64 {
+	return p.header.memory(p.reduction) + p.resizeBytes()
+}
+
+// resizeBytes bounds what the steps after decoding allocate: smaller forms of the picture, filter weights and a pair of rows
+// of column sums, and for a pixel of a thumbnail its channels, what the encoder keeps, and the encoded bytes.
+func (p *Picture) resizeBytes() int64 {
+	k := int64(p.reduction)
+	w, h := (int64(p.header.width)+k-1)/k, (int64(p.header.height)+k-1)/k
+	n := limitedMul(w, h)/2 + 40*(w+h)
+	for _, s := range p.o.Sizes {
+		n += 24 * int64(min(s.Width, max(p.header.width, p.header.height))) * int64(min(s.Height, max(p.header.width, p.header.height)))
+	}
+	return n
+}
+
+// limitedMul multiplies without overflow.
+func limitedMul(a, b int64) int64 {
+	const most = 1 << 60
+	if a != 0 && b > most/a {
+		return most
+	}
+	return a * b
+}
 
 // Thumbnails decodes the picture and makes all sizes. It can be called once. Errors are those of Make.
 func (p *Picture) Thumbnails(ctx context.Context) (_ *Result, err error) {
@@ -198,33 +264,58 @@ func (p *Picture) Thumbnails(ctx context.Context) (_ *Result, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	img, err := p.header.decode()
+	img, err := p.header.decode(p.reduction)
 	if err != nil {
 		return nil, p.src.fail(p.format, err)
 	}
-	img = plain(img)
-	res := &Result{Format: p.format, Bytes: p.src.n}
-	res.Width, res.Height = p.header.orientation.upright(p.header.width, p.header.height)
-	small := make([]*image.NRGBA, len(p.o.Sizes))
+	pictures, err := p.compose(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Format: p.format, Bytes: p.src.n, Width: p.Width(), Height: p.Height()}
+	res.Thumbnails, err = p.encode(ctx, pictures)
+	return res, err
+}
+
+// compose makes all sizes of a decoded picture.
+func (p *Picture) compose(ctx context.Context, img *raster) ([]*small, error) {
+	h := p.header
+	c := &composer{
+		raster: img, width: h.width, height: h.height, orientation: h.orientation,
+		convert: newColourTransform(h.profile, img.model),
+	}
+	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		small[i] = p.header.orientation.apply(resize(img, p.header.orientation.stored(size)))
+		pictures[i] = c.make(size)
 	}
-	enc := encoderFor(img, small, p.o.Quality)
-	for i, size := range p.o.Sizes {
+	return pictures, nil
+}
+
+// encode chooses one format for all thumbnails of a picture: PNG when any has a pixel that is not opaque, else
+// JPEG. An alpha channel that is opaque everywhere does not count.
+func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, error) {
+	opaque := true
+	for _, s := range pictures {
+		opaque = opaque && s.opaque()
+	}
+	thumbnails := make([]Thumbnail, len(pictures))
+	for i, s := range pictures {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		t, err := enc(small[i])
-		if err != nil {
-			return nil, fmt.Errorf("encode thumbnail %s: %w", size, err)
+		if opaque {
+			thumbnails[i] = encodeJPEG(s, p.o.Quality)
+			continue
 		}
-		t.Size = size
-		res.Thumbnails = append(res.Thumbnails, t)
+		var err error
+		if thumbnails[i], err = encodePNG(s); err != nil {
+			return nil, fmt.Errorf("encode thumbnail %s: %w", s.size, err)
+		}
 	}
-	return res, nil
+	return thumbnails, nil
 }
 
 // recoverAsCorrupt makes a decoder's panic an error: what makes it panic is in the data.

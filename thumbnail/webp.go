@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"image/draw"
 	"io"
 
 	"golang.org/x/image/webp"
@@ -19,13 +18,13 @@ const (
 )
 
 // openWebP walks the container to the first frame's data. Of an animation the first frame is the picture.
-func openWebP(r *bufio.Reader) (*header, error) {
+func openWebP(r *bufio.Reader, _ *Options) (*header, error) {
 	var head [12]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
 	w := &webpReader{r: r, left: int64(binary.LittleEndian.Uint32(head[4:])) - 4}
-	h := &header{}
+	h := &header{lateOrientation: true}
 	for {
 		kind, n, err := w.chunk()
 		if err != nil {
@@ -40,6 +39,18 @@ func openWebP(r *bufio.Reader) (*header, error) {
 			if err := w.readFrame(n); err != nil {
 				return nil, err
 			}
+		case "ICCP":
+			if n > maxProfileBytes {
+				if err := w.skip(n); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			profile, err := w.read(n)
+			if err != nil {
+				return nil, err
+			}
+			h.profile = profile
 		case "EXIF":
 			if err := w.readExif(n, h); err != nil {
 				return nil, err
@@ -161,21 +172,25 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	} else if width == 0 {
 		return &CorruptError{Format: formatWebP, Reason: "WebP transparency comes before its size"}
 	}
-	h.bytes = webpBytes(kind, int64(width), int64(height), n)
-	if !w.frame.Empty() {
-		h.bytes += 4 * int64(h.width) * int64(h.height)
+	h.memory = func(reduction int) int64 {
+		return webpBytes(kind, int64(width), int64(height), n) + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, int64(reduction))
 	}
-	h.decode = func() (image.Image, error) {
+	at := image.Pt(0, 0)
+	if !w.frame.Empty() {
+		at = w.frame.Min
+	}
+	h.decode = func(reduction int) (*raster, error) {
 		img, err := w.decode(kind, n, width, height)
 		if err != nil {
 			return nil, err
 		}
-		if !w.frame.Empty() {
-			canvas := image.NewNRGBA(image.Rect(0, 0, h.width, h.height))
-			draw.Draw(canvas, w.frame, img, image.Point{}, draw.Src)
-			return canvas, nil
+		if err := w.readTail(h); err != nil {
+			return nil, err
 		}
-		return img, w.readTail(h)
+		if img, ok := img.(*image.YCbCr); ok && w.frame.Empty() {
+			return reduceYCC(img, reduction), nil
+		}
+		return reduceOnCanvas(img, at, h.width, h.height, reduction)
 	}
 	return nil
 }
@@ -205,13 +220,13 @@ func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
 }
 
 // webpBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data, lossless ones
-// pixels and a transformed copy, transparency beside lossy data another lossless picture and the joined pixels.
+// pixels and a transformed copy, transparency beside lossy data another lossless picture and the plane taken from it.
 func webpBytes(kind string, w, h, n int64) int64 {
 	switch kind {
 	case "VP8L":
 		return 8 * w * h
 	case "ALPH":
-		return 2*(w+15)*(h+15) + 13*w*h + n
+		return 2*(w+15)*(h+15) + 9*w*h + n
 	}
 	return 2*(w+15)*(h+15) + n
 }
@@ -234,22 +249,12 @@ func (w *webpReader) decode(kind string, n int64, width, height int) (image.Imag
 	if err != nil {
 		return nil, err
 	}
-	if err := w.skip(first.left); err != nil {
-		return nil, err
-	}
-	switch img := img.(type) {
-	case *image.YCbCr:
-		fullRange(img)
-	case *image.NYCbCrA:
-		fullRange(&img.YCbCr)
-		return joinAlpha(img), nil
-	}
-	return img, nil
+	return img, w.skip(first.left)
 }
 
-// readTail reads the orientation, which stands behind the data.
+// readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames.
 func (w *webpReader) readTail(h *header) error {
-	if w.flags&webpExif == 0 || h.orientation != 0 {
+	if !w.frame.Empty() || w.flags&webpExif == 0 || h.orientation != 0 {
 		return nil
 	}
 	for w.left >= 8 {

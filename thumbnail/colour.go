@@ -1,0 +1,37 @@
+package thumbnail
+
+// JPEG's colours (ITU-T T.871), in fixed point of 16 bits:
+//
+//	R = Y + 1.402·(Cr-128)                         Y  =  0.299·R    + 0.587·G    + 0.114·B
+//	G = Y - 0.344136·(Cb-128) - 0.714136·(Cr-128)  Cb = -0.168736·R - 0.331264·G + 0.5·B      + 128
+//	B = Y + 1.772·(Cb-128)                         Cr =  0.5·R      - 0.418688·G - 0.081312·B + 128
+
+func yccToRGB(y, cb, cr byte) (r, g, b byte) {
+	l, u, v := int32(y)<<16+1<<15, int32(cb)-128, int32(cr)-128
+	return clampByte((l + 91881*v) >> 16), clampByte((l - 22554*u - 46802*v) >> 16), clampByte((l + 116130*u) >> 16)
+}
+
+// rgbToYCC makes luma and chroma planes, chroma of every 2 x 2 pixels' mean.
+func rgbToYCC(s *small) *jpegPicture {
+	cw, ch := (s.w+1)/2, (s.h+1)/2
+	p := &jpegPicture{w: s.w, h: s.h, halved: true, planes: [][]byte{make([]byte, s.w*s.h), make([]byte, cw*ch), make([]byte, cw*ch)}}
+	red, green, blue := s.planes[0], s.planes[1], s.planes[2]
+	for i := range p.planes[0] {
+		p.planes[0][i] = byte((19595*int32(red[i]) + 38470*int32(green[i]) + 7471*int32(blue[i]) + 1<<15) >> 16)
+	}
+	for y := range ch {
+		top, bottom := 2*y*s.w, min(2*y+1, s.h-1)*s.w
+		for x := range cw {
+			left, right := 2*x, min(2*x+1, s.w-1)
+			// Sums of four, so two more bits in the shift.
+			sum := func(p []byte) int32 {
+				return int32(p[top+left]) + int32(p[top+right]) + int32(p[bottom+left]) + int32(p[bottom+right])
+			}
+			r, g, b := sum(red), sum(green), sum(blue)
+			const half = 128<<18 + 1<<17
+			p.planes[1][y*cw+x] = clampByte((-11058*r - 21710*g + 32768*b + half) >> 18)
+			p.planes[2][y*cw+x] = clampByte((32768*r - 27440*g - 5328*b + half) >> 18)
+		}
+	}
+	return p
+}

@@ -1,0 +1,161 @@
+package thumbnail
+
+// small is one thumbnail's pixels, upright.
+type small struct {
+	size   Size
+	w, h   int
+	model  colourModel // modelGrey, modelYCC or modelRGB
+	planes [][]byte    // w*h each, but chroma of (w+1)/2 * (h+1)/2 when halved
+	halved bool
+	alpha  []byte // nil where there is none; else the planes are multiplied by it
+}
+
+// composer makes thumbnails of one raster. Orientation is part of resampling: a mirrored side is an axis that runs
+// backwards, and only a quarter turn moves pixels, those of the thumbnail.
+type composer struct {
+	raster        *raster
+	width, height int // of the picture as stored
+	orientation   orientation
+	convert       *colourTransform // nil when colours are sRGB already
+	resampler     resampler
+}
+
+// flips tells how the stored sides run, and whether they are exchanged afterwards.
+func (o orientation) flips() (x, y, transpose bool) {
+	switch o {
+	case 2:
+		return true, false, false
+	case 3:
+		return true, true, false
+	case 4:
+		return false, true, false
+	case 5:
+		return false, false, true
+	case 6:
+		return false, true, true
+	case 7:
+		return true, true, true
+	case 8:
+		return true, false, true
+	}
+	return false, false, false
+}
+
+// make makes the thumbnail of one size.
+func (c *composer) make(s Size) *small {
+	stored := c.orientation.stored(s)
+	tw, th := stored.of(c.width, c.height)
+	x, y, cw, ch := stored.crop(c.width, c.height, tw, th)
+	part := region{x: x, y: y, w: cw, h: ch, tw: tw, th: th}
+
+	scale := c.raster.planes[0].extentW / float64(c.width)
+	r := c.raster.level(scale * min(cw/float64(tw), ch/float64(th)))
+	out := &small{size: s, model: r.model}
+	out.w, out.h = c.orientation.upright(tw, th)
+	// Luma and chroma go to the encoder as they are, unless a profile wants colours.
+	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil
+	for i := range r.planes {
+		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0))
+	}
+	if r.alpha != nil {
+		out.alpha = c.plane(r.alpha, part, false)
+	}
+	if r.invertedInk {
+		for _, p := range out.planes {
+			for i := range p {
+				p[i] = ^p[i]
+			}
+		}
+	}
+	if !out.halved {
+		out.toDisplay(c.convert)
+	}
+	return out
+}
+
+// region is the part of the stored picture that a thumbnail shows, and the thumbnail's size before a quarter turn.
+type region struct {
+	x, y, w, h float64
+	tw, th     int
+}
+
+// plane resamples one plane, to half the size for chroma.
+func (c *composer) plane(p *plane, part region, halved bool) []byte {
+	flipX, flipY, transpose := c.orientation.flips()
+	columns := sideSpan(part.x, part.w, part.tw, halved, p.extentW/float64(c.width), p.w, flipX)
+	rows := sideSpan(part.y, part.h, part.th, halved, p.extentH/float64(c.height), p.h, flipY)
+	out := make([]byte, columns.n*rows.n)
+	c.resampler.resample(out, columns.n, rows.n, p, newAxis(columns), newAxis(rows))
+	if transpose {
+		return transposed(out, columns.n, rows.n)
+	}
+	return out
+}
+
+// sideSpan gives the span of one side: n pixels show the part of the picture from at on, extent long, in samples of
+// a plane that has scale samples for a pixel of the picture.
+func sideSpan(at, extent float64, n int, halved bool, scale float64, size int, flip bool) span {
+	s := span{n: n, offset: at * scale, step: extent * scale / float64(n), size: size, flip: flip}
+	if halved {
+		// With an odd n the last chroma sample lies half beyond the end, which is the near end when the side runs backwards.
+		s.n, s.step = (n+1)/2, 2*s.step
+		if flip {
+			s.offset += extent*scale - float64(s.n)*s.step
+		}
+	}
+	return s
+}
+
+// transposed exchanges the sides of w x h samples.
+func transposed(pix []byte, w, h int) []byte {
+	out := make([]byte, len(pix))
+	for y := range h {
+		for x, v := range pix[y*w : (y+1)*w] {
+			out[x*h+y] = v
+		}
+	}
+	return out
+}
+
+// opaque tells whether every pixel is.
+func (s *small) opaque() bool {
+	for _, a := range s.alpha {
+		if a != 255 {
+			return false
+		}
+	}
+	return true
+}
+
+// toDisplay turns any model into grey or RGB in sRGB.
+func (s *small) toDisplay(convert *colourTransform) {
+	switch s.model {
+	case modelYCC:
+		for i := range s.planes[0] {
+			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
+		}
+		s.model = modelRGB
+	case modelYCCK:
+		for i := range s.planes[0] {
+			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
+		}
+		s.model = modelCMYK
+	}
+	if convert != nil {
+		convert.apply(s)
+	}
+	if s.model == modelCMYK {
+		s.inkToLight()
+	}
+}
+
+// inkToLight mixes inks the plain way, for pictures without a usable profile.
+func (s *small) inkToLight() {
+	black := s.planes[3]
+	for _, p := range s.planes[:3] {
+		for i, ink := range p {
+			p[i] = scaleByte(255-ink, 255-black[i])
+		}
+	}
+	s.planes, s.model = s.planes[:3], modelRGB
+}

@@ -1,0 +1,158 @@
+package thumbnail
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+)
+
+// A colour profile (ISO 15076-1) says what a picture's numbers mean. Three kinds are read: RGB by a matrix and curves, which is
+// what cameras, telephones and screens have (Display P3, Adobe RGB), grey by a curve, and CMYK or RGB by look-up tables of the types
+// mft1 and mft2, which is what printing has. Numbers are taken to XYZ or Lab under D50, and from there to sRGB.
+
+// errProfile is why a profile is not used. Nobody is told: the picture is shown as if it had none, as other tools do.
+var errProfile = errors.New("profile is not usable")
+
+// iccProfile is a profile's tags.
+type iccProfile struct {
+	space string // "RGB ", "GRAY" or "CMYK"
+	lab   bool   // the tables end in Lab, not XYZ
+	tags  map[string][]byte
+}
+
+func parseProfile(data []byte) (*iccProfile, error) {
+	if len(data) < 132 || string(data[36:40]) != "acsp" {
+		return nil, errProfile
+	}
+	p := &iccProfile{space: string(data[16:20]), lab: string(data[20:24]) == "Lab ", tags: map[string][]byte{}}
+	table := data[132:]
+	for range min(binary.BigEndian.Uint32(data[128:]), 200) {
+		if len(table) < 12 {
+			return nil, errProfile
+		}
+		from, n := uint64(binary.BigEndian.Uint32(table[4:])), uint64(binary.BigEndian.Uint32(table[8:]))
+		if from+n > uint64(len(data)) {
+			return nil, errProfile
+		}
+		p.tags[string(table[:4])] = data[from : from+n]
+		table = table[12:]
+	}
+	return p, nil
+}
+
+func fixed16(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / 65536 }
+
+// xyz reads a tag of three numbers.
+func (p *iccProfile) xyz(tag string) (v [3]float64, err error) {
+	b := p.tags[tag]
+	if len(b) < 20 || string(b[:4]) != "XYZ " {
+		return v, errProfile
+	}
+	for i := range v {
+		v[i] = fixed16(b[8+4*i:])
+	}
+	return v, nil
+}
+
+// curve reads a tone curve as 256 values from 0 to 1.
+func (p *iccProfile) curve(tag string) (*[256]float64, error) {
+	b := p.tags[tag]
+	if len(b) < 12 {
+		return nil, errProfile
+	}
+	var f func(float64) float64
+	switch string(b[:4]) {
+	case "curv":
+		n := int(binary.BigEndian.Uint32(b[8:]))
+		values := b[12:]
+		switch {
+		case n == 0:
+			f = func(x float64) float64 { return x }
+		case n < 0 || n > len(values)/2:
+			return nil, errProfile
+		case n == 1:
+			gamma := float64(binary.BigEndian.Uint16(values)) / 256
+			f = func(x float64) float64 { return math.Pow(x, gamma) }
+		default:
+			f = func(x float64) float64 {
+				return interpolate(n, x, func(i int) float64 { return float64(binary.BigEndian.Uint16(values[2*i:])) / 65535 })
+			}
+		}
+	case "para":
+		var err error
+		if f, err = parametricCurve(b[8:]); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errProfile
+	}
+	var out [256]float64
+	for i := range out {
+		out[i] = min(max(f(float64(i)/255), 0), 1)
+		if math.IsNaN(out[i]) {
+			return nil, errProfile
+		}
+	}
+	return &out, nil
+}
+
+// parametricCurve reads the five forms of the type "para".
+func parametricCurve(b []byte) (func(float64) float64, error) {
+	kind := binary.BigEndian.Uint16(b)
+	counts := []int{1, 3, 4, 5, 7}
+	if int(kind) >= len(counts) || len(b) < 4+4*counts[kind] {
+		return nil, errProfile
+	}
+	var v [7]float64 // g a b c d e f
+	for i := range counts[kind] {
+		v[i] = fixed16(b[4+4*i:])
+	}
+	g, a, off, c, d, e, f := v[0], v[1], v[2], v[3], v[4], v[5], v[6]
+	switch kind {
+	case 0:
+		a, d = 1, math.Inf(-1)
+	case 1, 2:
+		if a == 0 {
+			return nil, errProfile
+		}
+		d, e, f, c = -off/a, c, c, 0
+		if kind == 1 {
+			e, f = 0, 0
+		}
+	}
+	return func(x float64) float64 {
+		if x >= d {
+			return math.Pow(a*x+off, g) + e
+		}
+		return c*x + f
+	}, nil
+}
+
+// interpolate reads a table of n values at x, which runs from 0 to 1.
+func interpolate(n int, x float64, at func(int) float64) float64 {
+	x = min(max(x, 0), 1) * float64(n-1)
+	i := min(int(x), n-1)
+	j := min(i+1, n-1)
+	f := x - float64(i)
+	return at(i)*(1-f) + at(j)*f
+}
+
+// pngProfile unpacks the chunk iCCP: name, zero, method zero, zlib data. It is nil when that is damaged.
+func pngProfile(chunk []byte) []byte {
+	_, packed, ok := bytes.Cut(chunk, []byte{0})
+	if !ok || len(packed) < 1 || packed[0] != 0 {
+		return nil
+	}
+	r, err := zlib.NewReader(bytes.NewReader(packed[1:]))
+	if err != nil {
+		return nil
+	}
+	profile, err := io.ReadAll(io.LimitReader(r, maxProfileBytes+1))
+	if err != nil || len(profile) > maxProfileBytes {
+		return nil
+	}
+	return profile
+}

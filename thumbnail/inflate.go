@@ -1,0 +1,8 @@
+package thumbnail
+
+import (
+	"compress/zlib"
+	"io"
+)
+
+func newInflater(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }

@@ -1,0 +1,164 @@
+package thumbnail
+
+import "encoding/binary"
+
+// maxReduction is the greatest factor of a reducer: 257 rows of 255 still fit into 16 bits.
+const maxReduction = 256
+
+// reducer averages k x k samples while rows arrive, so that a picture of any height needs memory for its reduced form and
+// one row. Rows are first added up, eight bytes at a time in lanes of 16 bits, and only every k-th row is summed along
+// its length: the per-byte work is an eighth of the plain way's.
+type reducer struct {
+	k        int
+	channels int // interleaved in a row, one plane each
+	w, h     int
+	planes   []plane
+	lanes    []uint64 // even bytes of eight, then odd ones
+	sums     []uint16 // the same, byte by byte
+	rows     int      // added since the last reduced row
+	y        int      // reduced rows done
+	done     int      // rows added in all
+}
+
+func newReducer(w, h, channels, k int) *reducer {
+	k = max(1, min(k, maxReduction))
+	r := &reducer{k: k, channels: channels, w: w, h: h, planes: make([]plane, channels)}
+	for i := range r.planes {
+		p := newPlane((w+k-1)/k, (h+k-1)/k)
+		p.extentW, p.extentH = float64(w)/float64(k), float64(h)/float64(k)
+		r.planes[i] = p
+	}
+	if k > 1 {
+		words := (w*channels + 7) / 8
+		r.lanes = make([]uint64, 2*words)
+		r.sums = make([]uint16, 8*words)
+	}
+	return r
+}
+
+// reducedBytes is what a reducer allocates.
+func reducedBytes(w, h, channels, k int64) int64 {
+	n := limitedMul(limitedMul((w+k-1)/k, (h+k-1)/k), channels)
+	if k > 1 {
+		n += 32*(w*channels/8) + 32
+	}
+	return n
+}
+
+// add takes the next row: w*channels bytes. Rows beyond the height are ignored.
+func (r *reducer) add(row []byte) {
+	if r.done == r.h {
+		return
+	}
+	r.done++
+	if r.k == 1 {
+		r.split(row)
+		r.y++
+		return
+	}
+	const even = 0x00ff00ff00ff00ff
+	lanes := r.lanes
+	for len(row) >= 8 && len(lanes) >= 2 {
+		v := binary.LittleEndian.Uint64(row)
+		lanes[0] += v & even
+		lanes[1] += v >> 8 & even
+		row, lanes = row[8:], lanes[2:]
+	}
+	if len(row) > 0 {
+		var last [8]byte
+		copy(last[:], row)
+		v := binary.LittleEndian.Uint64(last[:])
+		lanes[0] += v & even
+		lanes[1] += v >> 8 & even
+	}
+	r.rows++
+	if r.rows == r.k || r.done == r.h {
+		r.flush()
+	}
+}
+
+// split copies a row into the planes.
+func (r *reducer) split(row []byte) {
+	if r.channels == 1 {
+		copy(r.planes[0].row(r.y), row)
+		return
+	}
+	for c := range r.planes {
+		out := r.planes[c].row(r.y)
+		for x, i := 0, c; x < len(out); x, i = x+1, i+r.channels {
+			out[x] = row[i]
+		}
+	}
+}
+
+// flush makes a reduced row of the rows added. The last row and column may be means of fewer samples.
+func (r *reducer) flush() {
+	for i := 0; i < len(r.lanes); i += 2 {
+		a, b := r.lanes[i], r.lanes[i+1]
+		s := r.sums[4*i : 4*i+8 : 4*i+8]
+		s[0], s[2], s[4], s[6] = uint16(a), uint16(a>>16), uint16(a>>32), uint16(a>>48)
+		s[1], s[3], s[5], s[7] = uint16(b), uint16(b>>16), uint16(b>>32), uint16(b>>48)
+	}
+	clear(r.lanes)
+	n := r.k * r.rows
+	// Means by multiplication: sums are at most 255·n ≤ 2²⁴, so a factor of 2⁴⁰/n is exact after rounding.
+	factor := (uint64(1)<<40 + uint64(n) - 1) / uint64(n)
+	whole := r.w / r.k
+	for c := range r.planes {
+		out := r.planes[c].row(r.y)
+		i := c
+		for x := range whole {
+			var sum uint32
+			for range r.k {
+				sum += uint32(r.sums[i])
+				i += r.channels
+			}
+			out[x] = byte((uint64(sum) + uint64(n/2)) * factor >> 40)
+		}
+		if whole < len(out) {
+			left := r.w - whole*r.k
+			var sum int
+			for range left {
+				sum += int(r.sums[i])
+				i += r.channels
+			}
+			out[whole] = byte((sum + left*r.rows/2) / (left * r.rows))
+		}
+	}
+	r.rows = 0
+	r.y++
+}
+
+// raster hands the planes over: grey or RGB by their number, the last one alpha.
+func (r *reducer) raster(alpha bool) *raster {
+	out := &raster{planes: r.planes, model: modelRGB}
+	if alpha {
+		out.planes, out.alpha = r.planes[:len(r.planes)-1], &r.planes[len(r.planes)-1]
+	}
+	if len(out.planes) == 1 {
+		out.model = modelGrey
+	}
+	return out
+}
+
+// premultiply multiplies the colours of a row by its alpha, the last of its channels.
+func premultiply(row []byte, channels int) {
+	switch channels {
+	case 2:
+		for ; len(row) >= 2; row = row[2:] {
+			row[0] = scaleByte(row[0], row[1])
+		}
+	case 4:
+		for ; len(row) >= 4; row = row[4:] {
+			if a := row[3]; a != 255 {
+				row[0], row[1], row[2] = scaleByte(row[0], a), scaleByte(row[1], a), scaleByte(row[2], a)
+			}
+		}
+	}
+}
+
+// scaleByte is v*a/255, rounded.
+func scaleByte(v, a byte) byte {
+	t := uint32(v)*uint32(a) + 128
+	return byte((t + t>>8) >> 8)
+}

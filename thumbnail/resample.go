@@ -1,0 +1,155 @@
+package thumbnail
+
+import "encoding/binary"
+
+// Resampling is separable: first along columns, then along rows, both with the integer weights of an axis.
+//
+// A 64-bit word carries two sums. With a = a0 + a1·2³² (as integers, a0 possibly negative) and a weight w,
+//
+//	a·w = a0·w + a1·w·2³²
+//
+// and sums of such products keep that form modulo 2⁶⁴, so one multiplication serves two pixels. As long as the lower
+// sum fits into 32 bits it is int32(a); what is left of a after subtracting it is the upper sum. No bit is lost.
+//
+//	columns: samples ≤ 2⁸, Σ|w| ≤ 1.6·2¹⁴: sums are below 2²³; they are kept with 6 fractional bits, below 2¹⁶
+//	rows:    sums are below 2¹⁶·1.6·2¹⁴ < 2³¹
+//
+// It takes 2.3 times less than one multiplication a sample (BenchmarkResample).
+const (
+	columnShift = weightBits - 6
+	rowShift    = weightBits + 6
+)
+
+// resampler keeps the buffer between the two passes. The zero value is ready; it is not safe for concurrent use.
+type resampler struct {
+	pair []int64 // two rows of column sums, in one word
+}
+
+// resample fills dst, which has w x h samples without gaps, by the samples of src.
+func (r *resampler) resample(dst []byte, w, h int, src *plane, columns, rows *axis) {
+	src = wideEnough(src)
+	// Only the columns that are used are summed.
+	from, to := columns.from, columns.to
+	if to-from < 8 {
+		from = max(0, min(from, src.w-8))
+		to = max(to, from+8)
+	}
+	if cap(r.pair) < to-from {
+		r.pair = make([]int64, to-from)
+	}
+	pair := r.pair[:to-from]
+	for y := 0; y < h; y += 2 {
+		sumColumns(pair, src, from, rows, y, false)
+		if y+1 < h {
+			sumColumns(pair, src, from, rows, y+1, true)
+			sumRows(dst[y*w:(y+1)*w], dst[(y+1)*w:(y+2)*w], pair, from, columns)
+		} else {
+			sumRows(dst[y*w:(y+1)*w], dst[y*w:(y+1)*w], pair, from, columns)
+		}
+	}
+}
+
+// wideEnough gives src with at least 8 columns, which sumColumns takes at once.
+func wideEnough(src *plane) *plane {
+	if src.w >= 8 {
+		return src
+	}
+	wide := newPlane(8, src.h)
+	for y := range src.h {
+		copy(wide.row(y), src.row(y))
+	}
+	return &wide
+}
+
+// sumColumns puts one output row's column sums into the lower halves of pair, or adds them as the upper ones.
+func sumColumns(pair []int64, src *plane, from int, rows *axis, y int, upper bool) {
+	const lanes = 0x000000ff000000ff
+	t := rows.taps[y]
+	weights := rows.weight[t.at : t.at+t.n]
+	top := int(t.first)*src.stride + from
+	for x := 0; x < len(pair); x += 8 {
+		if x+8 > len(pair) {
+			// The last columns are taken by a window that overlaps the one before; adding twice would be wrong.
+			if upper {
+				for i := x; i < len(pair); i++ {
+					pair[i] += columnSum(src.pix[top+i:], src.stride, weights) << 32
+				}
+				return
+			}
+			x = len(pair) - 8
+		}
+		var a, b, c, d int64
+		at := top + x
+		for _, w := range weights {
+			v := binary.LittleEndian.Uint64(src.pix[at:])
+			at += src.stride
+			w := int64(w)
+			a += int64(v&lanes) * w
+			b += int64(v>>8&lanes) * w
+			c += int64(v>>16&lanes) * w
+			d += int64(v>>24&lanes) * w
+		}
+		p := pair[x : x+8 : x+8]
+		if upper {
+			p[0] += int64(int32(a)+1<<(columnShift-1)) >> columnShift << 32
+			p[1] += int64(int32(b)+1<<(columnShift-1)) >> columnShift << 32
+			p[2] += int64(int32(c)+1<<(columnShift-1)) >> columnShift << 32
+			p[3] += int64(int32(d)+1<<(columnShift-1)) >> columnShift << 32
+			p[4] += int64(upperSum(a)) << 32
+			p[5] += int64(upperSum(b)) << 32
+			p[6] += int64(upperSum(c)) << 32
+			p[7] += int64(upperSum(d)) << 32
+		} else {
+			p[0] = int64(int32(a)+1<<(columnShift-1)) >> columnShift
+			p[1] = int64(int32(b)+1<<(columnShift-1)) >> columnShift
+			p[2] = int64(int32(c)+1<<(columnShift-1)) >> columnShift
+			p[3] = int64(int32(d)+1<<(columnShift-1)) >> columnShift
+			p[4] = int64(upperSum(a))
+			p[5] = int64(upperSum(b))
+			p[6] = int64(upperSum(c))
+			p[7] = int64(upperSum(d))
+		}
+	}
+}
+
+func upperSum(v int64) int32 {
+	return (int32((v-int64(int32(v)))>>32) + 1<<(columnShift-1)) >> columnShift
+}
+
+// columnSum is one sum the plain way.
+func columnSum(pix []byte, stride int, weights []int32) int64 {
+	var sum int32
+	at := 0
+	for _, w := range weights {
+		sum += int32(pix[at]) * w
+		at += stride
+	}
+	return int64(sum+1<<(columnShift-1)) >> columnShift
+}
+
+// sumRows makes two output rows of a pair of rows of column sums.
+func sumRows(lower, upper []byte, pair []int64, from int, columns *axis) {
+	const half = 1 << (rowShift - 1)
+	for x := range columns.taps {
+		t := &columns.taps[x]
+		first := int(t.first) - from
+		weights := columns.weight[t.at : t.at+t.n]
+		samples := pair[first : first+len(weights)]
+		var sum int64
+		for i, w := range weights {
+			sum += samples[i] * int64(w)
+		}
+		low := int32(sum)
+		high := int32((sum - int64(low)) >> 32)
+		upper[x] = clampByte((high + half) >> rowShift)
+		lower[x] = clampByte((low + half) >> rowShift)
+	}
+}
+
+// clampByte limits v to 0 … 255.
+func clampByte(v int32) byte {
+	if uint32(v) > 255 {
+		return byte(^v >> 31)
+	}
+	return byte(v)
+}
