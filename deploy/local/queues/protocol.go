@@ -1,0 +1,226 @@
+package queues
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"sluice/deploy/local/store"
+)
+
+// maxRequestBytes bounds a request. A batch of 1 MiB grows when JSON escapes its characters and base64 its binary values; what
+// is longer than this is refused before it is read.
+const maxRequestBytes = 8 << 20
+
+const targetPrefix = "AmazonSQS."
+
+// request is what an action knows beside its input.
+type request struct {
+	base string // of queue URLs, where Options.BaseURL does not say
+}
+
+// action is one action of the protocol: input as JSON to output, which is encoded if it is not nil.
+type action func(s *Service, ctx context.Context, r *request, in []byte) (any, error)
+
+// typed makes an action out of a method on decoded input.
+func typed[I, O any](f func(*Service, context.Context, *request, *I) (*O, error)) action {
+	return func(s *Service, ctx context.Context, r *request, raw []byte) (any, error) {
+		in := new(I)
+		if err := decodeJSON(raw, in); err != nil {
+			return nil, err
+		}
+		out, err := f(s, ctx, r, in)
+		if err != nil || out == nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}
+
+// decodeJSON is strict where encoding/json is not: it would replace text that is no Unicode without a word, and the digest in
+// the answer would not be that of what the client sent.
+func decodeJSON(raw []byte, in any) error {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		raw = []byte("{}")
+	}
+	if !utf8.Valid(raw) || hasLoneSurrogate(raw) {
+		return errContents("the request")
+	}
+	if err := json.Unmarshal(raw, in); err != nil {
+		return newError("SerializationException", "SerializationException", "The request is not what the protocol expects: %v", err)
+	}
+	return nil
+}
+
+// hasLoneSurrogate finds \u escapes of half a character in JSON text.
+func hasLoneSurrogate(raw []byte) bool {
+	high := false // the escape just before was a first half
+	for i := 0; i < len(raw); {
+		j := bytes.IndexByte(raw[i:], '\\')
+		if j < 0 || j > 0 && high {
+			return high
+		}
+		i += j
+		if i+1 >= len(raw) || raw[i+1] != 'u' {
+			if high {
+				return true
+			}
+			i += 2
+			continue
+		}
+		u, err := uint64(0), error(nil)
+		if i+6 <= len(raw) {
+			u, err = strconv.ParseUint(string(raw[i+2:i+6]), 16, 16)
+		}
+		low := u >= 0xDC00 && u <= 0xDFFF
+		if err != nil || low != high {
+			return true
+		}
+		high = u >= 0xD800 && u <= 0xDBFF
+		i += 6
+	}
+	return high
+}
+
+// appender is an output that writes its own JSON, for the actions that carry the load.
+type appender interface {
+	appendJSON(b []byte) []byte
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// ServeHTTP answers one action of the AWS JSON 1.0 protocol.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("x-amzn-RequestId", requestID())
+	name, err := actionName(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	act, ok := actions[name]
+	if !ok {
+		s.fail(w, r, newError("UnknownOperationException", "InvalidAction", "The action %s is not valid for this endpoint.", name))
+		return
+	}
+	in := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if in.Cap() <= 256<<10 { // a rare giant is not kept
+			in.Reset()
+			buffers.Put(in)
+		}
+	}()
+	if err := readBody(w, r, in); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	out, err := act(s, r.Context(), &request{base: "http://" + r.Host}, in.Bytes())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	var body []byte
+	switch o := out.(type) {
+	case nil:
+	case appender:
+		body = o.appendJSON(nil)
+	default:
+		if body, err = json.Marshal(out); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // a client that is gone gets its message again after the visibility timeout
+}
+
+// actionName takes the action out of a request, or says what kind of request it is instead.
+func actionName(r *http.Request) (string, error) {
+	target := r.Header.Get("X-Amz-Target")
+	if name, ok := strings.CutPrefix(target, targetPrefix); ok && r.Method == http.MethodPost {
+		return name, nil
+	}
+	if r.Method != http.MethodPost {
+		return "", &Error{"MethodNotAllowed", "MethodNotAllowed", http.StatusMethodNotAllowed, "SQS actions are POST requests."}
+	}
+	if target == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return "", newError("UnsupportedOperation", "UnsupportedProtocol",
+			"This is a request in SQS's older query protocol. Use a client that speaks its JSON protocol: the AWS CLI from 1.31 or 2.14 on, or an SDK from 2024 on.")
+	}
+	return "", newError("UnknownOperationException", "InvalidAction", "The header X-Amz-Target names no action of SQS: %q.", target)
+}
+
+// readBody reads at most maxRequestBytes.
+func readBody(w http.ResponseWriter, r *http.Request, to *bytes.Buffer) error {
+	tooLong := &Error{"RequestTooLargeException", "RequestEntityTooLarge", http.StatusRequestEntityTooLarge, fmt.Sprintf("A request has at most %d bytes.", maxRequestBytes)}
+	if r.ContentLength > maxRequestBytes {
+		return tooLong
+	}
+	_, err := to.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLong
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return newError("SerializationException", "SerializationException", "The request ended early: %v", err)
+	}
+	return nil
+}
+
+// fail answers with an error in the form that both the JSON and the query protocol's names can be read from.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = internal(err)
+		if r.Context().Err() == nil {
+			s.opt.Logger.ErrorContext(r.Context(), "serve SQS", "target", r.Header.Get("X-Amz-Target"), "error", err)
+		}
+	}
+	body, _ := json.Marshal(struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}{typeNamespace(e.Type) + "#" + e.Type, e.Message})
+	fault := "Sender"
+	if !e.sender() {
+		fault = "Receiver"
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("x-amzn-query-error", e.Code+";"+fault)
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(body)
+}
+
+// internal turns a failure of the store into an answer that clients try again.
+func internal(err error) *Error {
+	if full, ok := errors.AsType[*store.FullError](err); ok {
+		return &Error{"InternalFailure", "InternalFailure", http.StatusInsufficientStorage, full.Error()}
+	}
+	if errors.Is(err, store.ErrClosed) {
+		return &Error{"ServiceUnavailable", "ServiceUnavailable", http.StatusServiceUnavailable, "The service is ending."}
+	}
+	return &Error{"InternalFailure", "InternalFailure", http.StatusInternalServerError, err.Error()}
+}
+
+// typeNamespace is that of SQS's own errors or of the common ones.
+func typeNamespace(typ string) string {
+	switch typ {
+	case "InvalidParameterValueException", "MissingRequiredParameterException", "UnknownOperationException", "SerializationException":
+		return "com.amazon.coral.service"
+	}
+	return "com.amazonaws.sqs"
+}
+
+func requestID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:])
+	return uuid(id)
+}
