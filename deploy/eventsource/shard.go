@@ -11,8 +11,8 @@ import (
 // shardReader reads one shard in order and hands its records to lanes. A key always goes to the same lane, and a lane runs
 // one batch at a time: that keeps the order of each key. The checkpoint stands where all lanes are done.
 //
-// What was read and is not done is bounded by readAhead records and readAheadBytes: when one lane is stuck on a poison
-// record, the others run ahead by that much at most.
+// A lane that is stuck on a poison record does not hold up the others until its own records fill the bound on what is read
+// and not done: twice the batches that can run, readAheadBytes, or maxPending records behind the first that is not done.
 type shardReader struct {
 	*feedRun
 	shard Shard
@@ -28,7 +28,10 @@ type shardReader struct {
 	saveMu   sync.Mutex    // one save at a time, so that an older checkpoint cannot land on a newer
 }
 
-const readAheadBytes = 4 * MaxPayloadBytes
+const (
+	readAheadBytes = 4 * MaxPayloadBytes
+	maxPending     = 100_000
+)
 
 func newShardReader(r *feedRun, s Shard, after string) *shardReader {
 	sr := &shardReader{feedRun: r, shard: s, position: after, saved: after, room: make(chan struct{})}
@@ -129,7 +132,7 @@ func (sr *shardReader) take(ctx context.Context, page Page) bool {
 		sr.heldSize += r.size()
 		sr.mu.Unlock()
 		if sr.filters.matchRecord(r.JSON) {
-			sr.laneOf(r.Key).add(t)
+			sr.lanes[laneIndex(r.Key, len(sr.lanes))].add(t)
 		} else {
 			dropped = append(dropped, t)
 		}
@@ -137,19 +140,17 @@ func (sr *shardReader) take(ctx context.Context, page Page) bool {
 	return sr.done(ctx, dropped)
 }
 
-func (sr *shardReader) laneOf(key string) *lane {
-	if len(sr.lanes) == 1 {
-		return sr.lanes[0]
-	}
+// laneIndex returns which of n lanes a key belongs to.
+func laneIndex(key string, n int) int {
 	h := fnv.New32a()
 	h.Write([]byte(key))
-	return sr.lanes[h.Sum32()%uint32(len(sr.lanes))]
+	return int(h.Sum32() % uint32(n))
 }
 
 func (sr *shardReader) waitForRoom(ctx context.Context) bool {
 	for {
 		sr.mu.Lock()
-		free := sr.held < sr.readAhead() && sr.heldSize < readAheadBytes
+		free := sr.held < sr.readAhead() && sr.heldSize < readAheadBytes && len(sr.progress.pending) < maxPending
 		room := sr.room
 		sr.mu.Unlock()
 		if free {
