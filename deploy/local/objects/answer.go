@@ -53,6 +53,9 @@ func (a *answer) describe(found *record, status int) int {
 	if c.r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && c.window == nil {
 		found.Checksum.setHeader(h)
 	}
+	if n := found.parts(); n > 0 && c.query.Has("partNumber") {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.FormatInt(n, 10))
+	}
 	if c.action == headObject && c.window != nil { // the layer was not told of it
 		h.Set("Content-Length", strconv.FormatInt(c.window.length, 10))
 		h.Set("Content-Range", c.window.contentRange(found.Size))

@@ -212,6 +212,7 @@ func (c *call) chosenParts(bucket, key, id string) (u *upload, parts []*part, er
 func (c *call) assemble(rec *record, u *upload, parts []*part) error {
 	for _, p := range parts {
 		rec.Size += p.Size
+		rec.addPart(p.Size)
 	}
 	switch {
 	case rec.Size > c.s.opt.MaxObjectBytes:

@@ -54,8 +54,19 @@ func (c *call) judge(rec *record) (err error) {
 	if cond := c.r.Header.Get("If-Range"); cond != "" && !etagIn(cond, rec.ETag) && cond != httpTime(rec.Modified) {
 		header = ""
 	}
-	if c.query.Has("partNumber") && c.query.Get("partNumber") != "1" {
-		return errNotImplemented.because("Reading an object by part is not implemented.")
+	if c.query.Has("partNumber") {
+		if header != "" {
+			return errInvalidRequest.because("Cannot specify both Range header and partNumber query parameter.")
+		}
+		n, err := partNumber(c.query.Get("partNumber"))
+		if err != nil {
+			return err
+		}
+		c.window, err = rec.part(int64(n))
+		if err != nil || c.window.length == 0 { // an empty range has no form
+			c.window = nil
+		}
+		return err
 	}
 	c.window, err = parseRange(header, rec.Size)
 	return err

@@ -1,6 +1,9 @@
 package objects
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -238,3 +241,11 @@ func random(seed uint64, n int) []byte {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func hmacSum(key []byte, s string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(s))
+	return h.Sum(nil)
+}
+
+func hmacHex(key []byte, s string) string { return hex.EncodeToString(hmacSum(key, s)) }

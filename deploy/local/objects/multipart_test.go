@@ -107,6 +107,17 @@ func TestMultipart(t *testing.T) {
 	if *meta.ETag != want || *meta.ContentType != "image/jpeg" || *meta.CacheControl != "no-store" || meta.Metadata["a"] != "b" {
 		t.Errorf("get: %s %s %s %v", *meta.ETag, *meta.ContentType, *meta.CacheControl, meta.Metadata)
 	}
+	for i, body := range []string{one, two, three} {
+		out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &u.key, PartNumber: aws.Int32(int32(i + 1))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(out.Body); err != nil || string(got) != body || *out.PartsCount != 3 {
+			t.Errorf("part %d: %d bytes, %v", i+1, len(got), err)
+		}
+	}
+	_, err = h.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: &u.key, PartNumber: aws.Int32(4)})
+	wantStatus(t, err, 416)
 	if n := h.files(t); n != 1 {
 		t.Errorf("%d bodies on the disk after completion, want 1", n)
 	}

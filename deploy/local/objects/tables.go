@@ -42,6 +42,7 @@ type record struct {
 	Header    map[string]string `json:"header,omitempty"` // Content-Type and its like
 	Meta      map[string]string `json:"meta,omitempty"`   // x-amz-meta-*, without the prefix
 	Checksum  checksum          `json:"checksum,omitzero"`
+	Parts     []partRun         `json:"parts,omitempty"` // if it was uploaded in parts
 }
 
 // md5 is the hash of the content in hex.
