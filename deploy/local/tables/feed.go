@@ -1,0 +1,202 @@
+package tables
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sluice/deploy/eventsource"
+)
+
+// shardID names the one shard of a feed. One is enough: the order of all changes
+// is their order, and an event source mapping works on many keys of a shard at
+// once when it is told to.
+const shardID = "shardId-00000000000000000000-00000001"
+
+// readWait is how long Read waits for a change.
+const readWait = time.Second
+
+// A Feed is the change feed of a table: an [eventsource.Feed] with one shard,
+// whose records are those of a DynamoDB stream with new and old images. Safe for
+// concurrent use.
+//
+// Each change has the next sequence number. Numbers have 21 digits, so that they
+// sort as text.
+type Feed struct {
+	table *Table
+	arn   string
+	news  *bell
+}
+
+var _ eventsource.Feed = (*Feed)(nil)
+
+func newFeed(t *Table, created time.Time) *Feed {
+	return &Feed{
+		table: t,
+		arn: fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s/stream/%s",
+			t.opt.Region, t.opt.Account, t.name, created.Format("2006-01-02T15:04:05.000")),
+		news: newBell(),
+	}
+}
+
+// ARN implements [eventsource.Feed]. It stays the same when the store is opened
+// again.
+func (f *Feed) ARN() string { return f.arn }
+
+// Shards implements [eventsource.Feed].
+func (f *Feed) Shards(context.Context) ([]eventsource.Shard, error) {
+	if !f.table.opt.Stream {
+		return nil, nil
+	}
+	return []eventsource.Shard{{ID: shardID}}, nil
+}
+
+// Last returns the sequence number of the newest change, "" before the first.
+func (f *Feed) Last(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	last, err := f.lastSequence()
+	if err != nil || last == 0 {
+		return "", err
+	}
+	return formatSequence(last), nil
+}
+
+func (f *Feed) lastSequence() (last uint64, err error) {
+	err = f.table.db.View(func(tx *bbolt.Tx) error {
+		last = f.table.buckets(tx).feed.Sequence()
+		return nil
+	})
+	if err != nil {
+		return 0, f.errorf("read the last position: %w", err)
+	}
+	return last, nil
+}
+
+// Read implements [eventsource.Feed]. A commit wakes it.
+func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
+	switch {
+	case shard != shardID || !f.table.opt.Stream:
+		return eventsource.Page{}, f.errorf("there is no shard %q", shard)
+	case limit <= 0:
+		return eventsource.Page{}, f.errorf("limit %d is below 1", limit)
+	case ctx.Err() != nil:
+		return eventsource.Page{}, ctx.Err()
+	case after == eventsource.Latest:
+		last, err := f.lastSequence()
+		if err != nil {
+			return eventsource.Page{}, err
+		}
+		return eventsource.Page{After: formatSequence(last)}, nil
+	}
+	position, fromOldest := uint64(0), after == ""
+	if !fromOldest {
+		var err error
+		if position, err = parseSequence(after); err != nil {
+			return eventsource.Page{}, f.errorf("%w", err)
+		}
+	}
+	wait := time.NewTimer(readWait)
+	defer wait.Stop()
+	for {
+		rung := f.news.wait() // before reading, so that nothing comes in between
+		records, err := f.read(position, fromOldest, limit)
+		if err != nil || len(records) > 0 {
+			return eventsource.Page{Records: records}, err
+		}
+		select {
+		case <-rung:
+		case <-wait.C:
+			return eventsource.Page{}, nil
+		case <-ctx.Done():
+			return eventsource.Page{}, nil
+		}
+	}
+}
+
+// maxReadBytes ends a page early, as DynamoDB ends one at 1 MB. One change alone
+// may be larger.
+const maxReadBytes = 1 << 20
+
+// read returns the changes behind a position.
+func (f *Feed) read(position uint64, fromOldest bool, limit int) ([]eventsource.FeedRecord, error) {
+	var sequences []uint64
+	var changes []change
+	err := f.table.db.View(func(tx *bbolt.Tx) error {
+		b := f.table.buckets(tx).feed
+		c := b.Cursor()
+		key, value := c.Seek(feedKey(position + 1))
+		if !fromOldest {
+			if err := checkPosition(position, key, b.Sequence()); err != nil {
+				return err
+			}
+		}
+		for size := 0; key != nil && len(changes) < limit && size < maxReadBytes; key, value = c.Next() {
+			ch, err := decodeChange(value)
+			if err != nil {
+				return err
+			}
+			sequences, changes = append(sequences, binary.BigEndian.Uint64(key)), append(changes, ch)
+			size += len(value)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, f.errorf("read after %s: %w", formatSequence(position), err)
+	}
+	records := make([]eventsource.FeedRecord, 0, len(changes))
+	for i, ch := range changes {
+		r, err := f.record(formatSequence(sequences[i]), ch)
+		if err != nil {
+			return nil, f.errorf("change %s: %w", formatSequence(sequences[i]), err)
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// checkPosition returns ErrTrimmed unless the change behind position is the next
+// that there is, or none was made since. Sequence numbers have no gaps.
+func checkPosition(position uint64, next []byte, last uint64) error {
+	switch {
+	case position > last: // of a feed that was thrown away
+		return fmt.Errorf("%w: the last change is %s", eventsource.ErrTrimmed, formatSequence(last))
+	case next != nil && binary.BigEndian.Uint64(next) != position+1, next == nil && position < last:
+		return eventsource.ErrTrimmed
+	}
+	return nil
+}
+
+// append puts a change behind all others.
+func (b buckets) append(ch change) error {
+	sequence, err := b.feed.NextSequence()
+	if err != nil {
+		return err
+	}
+	b.feed.FillPercent = 0.9 // keys only ever grow
+	return b.feed.Put(feedKey(sequence), encodeChange(ch))
+}
+
+func feedKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
+
+// formatSequence gives all numbers the same length, and no zero in front.
+func formatSequence(n uint64) string { return fmt.Sprintf("1%020d", n) }
+
+func parseSequence(s string) (uint64, error) {
+	digits, ok := strings.CutPrefix(s, "1")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil || formatSequence(n) != s {
+		return 0, fmt.Errorf("%q is no sequence number", s)
+	}
+	return n, nil
+}
+
+func (f *Feed) errorf(format string, args ...any) error {
+	return fmt.Errorf("feed of table %q: "+format, append([]any{f.table.name}, args...)...)
+}
