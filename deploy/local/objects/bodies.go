@@ -23,6 +23,8 @@ type bodies struct {
 	free func(dir string) (int64, error)
 	sync func(*os.File) error
 	wrap func(io.Writer) io.Writer
+
+	linkFile func(from, to string) error
 }
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
@@ -31,6 +33,7 @@ func openBodies(dir string, o Options) (*bodies, error) {
 	b := &bodies{
 		dir: filepath.Join(dir, "objects"), minFree: o.MinFreeBytes, log: o.Logger, step: o.step,
 		free: freeBytes, sync: (*os.File).Sync, wrap: func(w io.Writer) io.Writer { return w },
+		linkFile: os.Link,
 	}
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("objects: folder %q: %w", b.dir, err)
@@ -112,7 +115,7 @@ func (b *bodies) syncFolder() error {
 // link gives a sealed body a second name, durably. As bodies never change, that is a copy.
 func (b *bodies) link(name string) (string, error) {
 	next := rand.Text()
-	if err := os.Link(filepath.Join(b.dir, name), filepath.Join(b.dir, next)); err != nil {
+	if err := b.linkFile(filepath.Join(b.dir, name), filepath.Join(b.dir, next)); err != nil {
 		return "", err
 	}
 	if err := b.syncFolder(); err != nil {
