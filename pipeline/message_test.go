@@ -28,7 +28,7 @@ func TestDecodeMessage(t *testing.T) {
 		{name: "empty", body: " ", err: "it is empty"},
 		{name: "null", body: "null", err: "it is null"},
 		{name: "not JSON", body: `{"type":`, err: "at byte 8: not JSON"},
-		{name: "type of another type", body: `{"type":5}`, err: `field "type" at byte 9: a JSON number where string is wanted`},
+		{name: "type of another type", body: `{"type":5}`, err: `field "type" at byte 9: a JSON number where a string is wanted`},
 		{name: "no type", body: `{"data":{}}`, err: `field "type" at byte 0: is missing`},
 		{name: "cloud event without id", body: `{"specversion":"1.0","source":"/s","type":"t"}`, err: `field "id"`},
 		{name: "cloud event without source", body: `{"specversion":"1.0","id":"i","type":"t"}`, err: `field "source"`},

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 )
 
 // Typed makes a Handler of one that takes the record's body as a T, decoded by
@@ -60,7 +63,48 @@ func DecodeJSON(body []byte, v any) error {
 		return &BodyError{Offset: e.Offset, Err: fmt.Errorf("not JSON: %w", e)}
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &BodyError{Field: e.Field, Offset: e.Offset, Err: fmt.Errorf("a JSON %s where %s is wanted", e.Value, e.Type)}
+		return &BodyError{Field: fieldPath(reflect.TypeOf(v), e.Field), Offset: e.Offset, Err: fmt.Errorf("a JSON %s where %s is wanted", e.Value, jsonKind(e.Type))}
 	}
 	return &BodyError{Err: err}
+}
+
+// fieldPath leaves the names of embedded structs out of a path: the JSON does
+// not have them.
+func fieldPath(t reflect.Type, path string) string {
+	parts := strings.Split(path, ".")
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for len(parts) > 1 && t.Kind() == reflect.Struct {
+		i := slices.IndexFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Anonymous && f.Name == parts[0] })
+		if i < 0 {
+			break
+		}
+		if t = reflect.VisibleFields(t)[i].Type; t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		parts = parts[1:]
+	}
+	return strings.Join(parts, ".")
+}
+
+// jsonKind is what a Go type is in JSON.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number that is not negative"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	}
+	return t.String()
 }

@@ -9,7 +9,12 @@ import (
 	"sluice/pipeline"
 )
 
+type embedded struct {
+	Inner []int `json:"inner"`
+}
+
 type order struct {
+	embedded
 	ID    string
 	Lines []struct{ Count int }
 }
@@ -45,7 +50,8 @@ func TestTypedRefusals(t *testing.T) {
 	})
 	for _, tt := range []struct{ name, body, want string }{
 		{"syntax", `{"ID":"1"`, "body: at byte 9: not JSON"},
-		{"type", `{"ID":"1","Lines":[{"Count":"two"}]}`, `body: field "Lines.Count" at byte 33: a JSON string where int is wanted`},
+		{"type", `{"ID":"1","Lines":[{"Count":"two"}]}`, `body: field "Lines.Count" at byte 33: a JSON string where a whole number is wanted`},
+		{"embedded", `{"ID":"1","inner":{}}`, `body: field "inner" at byte 19: a JSON object where a list is wanted`},
 		{"empty", ``, "it is empty"},
 		{"null", `null`, "it is null"},
 		{"invalid", `{"ID":""}`, "id is missing"},

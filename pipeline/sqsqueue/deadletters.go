@@ -70,7 +70,7 @@ func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
 	}
 	attrs := map[string]types.MessageAttributeValue{}
 	for name, value := range map[string]string{
-		AttrReason: clean(l.Reason.Error(), maxReason), AttrWorker: l.Worker,
+		AttrReason: strings.ReplaceAll(l.Reason.Error(), "\n", "; "), AttrWorker: l.Worker,
 		AttrAttempts: strconv.Itoa(l.Record.Attempt), AttrTime: l.At.UTC().Format(time.RFC3339Nano),
 		AttrID: l.Record.ID, AttrCause: l.Record.Cause, AttrSource: l.Record.Source,
 		AttrEncoding: encoding, attrTrace: l.Record.Attrs[attrTrace],

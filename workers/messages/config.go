@@ -114,8 +114,13 @@ func (c Config) Channels() (notify.Channels, error) {
 		add("email", ch, err)
 	}
 	if c.WebhookURL != "" {
-		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secret: c.WebhookSecret})
-		add("webhook", ch, err)
+		secrets, err := notify.ParseSecrets(c.WebhookSecret)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("WEBHOOK_SECRET: %w", err))
+		} else {
+			ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secrets: secrets})
+			add("webhook", ch, err)
+		}
 	}
 	if c.ChatURL != "" {
 		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
@@ -140,8 +145,8 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	}
 	db := dynamodb.NewFromConfig(cfg)
 	clients := Clients{
-		Records:  dynamotable.New(db, c.RecordsTable),
-		State:    dynamotable.New(db, c.StateTable),
+		Records:  dynamotable.New(db, c.RecordsTable, dynamotable.Options{}),
+		State:    dynamotable.New(db, c.StateTable, dynamotable.Options{}),
 		SQS:      sqs.NewFromConfig(cfg),
 		Channels: channels,
 		Step:     NoStep,

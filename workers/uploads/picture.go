@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -25,6 +26,10 @@ const sourceETag = "source-etag"
 
 // state is what was seen of an object. The zero state is an object that is gone.
 type state struct{ etag, versionID string }
+
+func newState(etag, versionID *string) state {
+	return state{strings.Trim(aws.ToString(etag), `"`), aws.ToString(versionID)}
+}
 
 func (s state) exists() bool { return s != state{} }
 
@@ -94,7 +99,7 @@ func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error)
 		return outcome{}, readError(bucket, key, err)
 	}
 	defer object.Body.Close()
-	seen := state{aws.ToString(object.ETag), aws.ToString(object.VersionId)}
+	seen := newState(object.ETag, object.VersionId)
 
 	made, err := w.thumbnails(ctx, object)
 	if isRejection(err) {
@@ -169,7 +174,7 @@ func (w *Worker) look(ctx context.Context, bucket, key string) (state, error) {
 	if err != nil {
 		return state{}, readError(bucket, key, err)
 	}
-	return state{aws.ToString(head.ETag), aws.ToString(head.VersionId)}, nil
+	return newState(head.ETag, head.VersionId), nil
 }
 
 // isRejection reports whether no other delivery would make thumbnails of what

@@ -1,0 +1,280 @@
+// Package rig runs a worker on throw-away backends: real S3 and SQS protocols,
+// and DynamoDB's as far as it is used, on loopback over a folder that goes when
+// the rig is closed. It feeds the worker a recorded event and tells everything
+// that came of it.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sluice/deploy/eventsource"
+	"sluice/deploy/local/objects"
+	"sluice/deploy/local/queues"
+	"sluice/deploy/local/store"
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/pipeline/dynamotable"
+	"sluice/pipeline/dynamotable/dynamotest"
+	"sluice/pipeline/lambdaevent"
+	"sluice/workers/changes"
+	"sluice/workers/messages"
+	"sluice/workers/setup"
+	"sluice/workers/uploads"
+)
+
+// Workers are the workers that a rig can run.
+var Workers = []string{"uploads", "changes", "messages"}
+
+const (
+	region      = "us-east-1"
+	tableName   = "records"
+	stateName   = "state"
+	deadLetters = "dead"
+	failures    = "failures"
+	uploaded    = "uploads"
+	thumbnails  = "thumbnails"
+)
+
+var (
+	queueNames  = []string{"jobs", "notifications", deadLetters}
+	bucketNames = []string{uploaded, thumbnails, failures}
+)
+
+// Rig is a set of backends for one replay. Not safe for concurrent use.
+type Rig struct {
+	dir     string
+	db      *store.DB
+	objects *objects.Service
+	queues  *queues.Service
+	tables  *dynamotest.Server
+	server  *httptest.Server
+	outbox  string
+	config  aws.Config
+}
+
+// New makes the backends, with the objects that the event speaks of, as far as
+// testdata has them: what lies under testdata/events/uploads/objects, and for a
+// key photos/.../NAME the picture testdata/images/NAME or .../bad/NAME. Close it.
+func New(ctx context.Context, testdata string, event []byte) (_ *Rig, err error) {
+	r := &Rig{tables: new(dynamotest.Server)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	if r.dir, err = os.MkdirTemp("", "sluice-replay-"); err != nil {
+		return nil, err
+	}
+	r.outbox = filepath.Join(r.dir, "outbox")
+	// What is thrown away need not reach the disk.
+	if r.db, err = store.Open(r.dir, store.Options{NoSync: true}); err != nil {
+		return nil, err
+	}
+	if r.objects, err = objects.New(r.db, objects.Options{Region: region}); err != nil {
+		return nil, err
+	}
+	r.server = httptest.NewServer(http.HandlerFunc(r.route))
+	if r.queues, err = queues.New(r.db, queues.Options{Region: region, BaseURL: r.server.URL}); err != nil {
+		return nil, err
+	}
+	r.config = aws.Config{
+		Region: region, BaseEndpoint: &r.server.URL, HTTPClient: r.server.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider("replay", "replay", ""),
+	}
+	for _, name := range queueNames {
+		if err := r.queues.Create(ctx, name, nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range bucketNames {
+		if err := r.objects.CreateBucket(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.putObjects(ctx, testdata, event)
+}
+
+// route tells the three services apart by how their clients speak.
+func (r *Rig) route(w http.ResponseWriter, req *http.Request) {
+	switch target := req.Header.Get("X-Amz-Target"); {
+	case strings.HasPrefix(target, "AmazonSQS."):
+		r.queues.ServeHTTP(w, req)
+	case strings.HasPrefix(target, "DynamoDB_"):
+		r.tables.ServeHTTP(w, req)
+	default:
+		r.objects.ServeHTTP(w, req)
+	}
+}
+
+// putObjects uploads the objects whose creation the event tells of.
+func (r *Rig) putObjects(ctx context.Context, testdata string, event []byte) error {
+	batch, err := lambdaevent.Decode(event)
+	if err != nil {
+		return nil // it is the worker's to say so
+	}
+	client := r.s3()
+	for _, record := range batch.Records {
+		notices, _ := lambdaevent.S3Notices(record.Body) // likewise
+		for _, n := range notices {
+			file := objectFile(testdata, n.Key)
+			if n.Type != lambdaevent.Created || file == "" {
+				continue
+			}
+			f, err := os.Open(file)
+			if err != nil {
+				return err
+			}
+			_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(uploaded), Key: &n.Key, Body: f})
+			if err = errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// objectFile is the file that stands for an object; "" if there is none.
+func objectFile(testdata, key string) string {
+	name := path.Base(key)
+	candidates := []string{filepath.Join("images", name), filepath.Join("images", "bad", name)}
+	if !strings.HasPrefix(key, "photos/") {
+		candidates = []string{filepath.Join("events", "uploads", "objects", filepath.FromSlash(key))}
+	}
+	for _, c := range candidates {
+		file := filepath.Join(testdata, c)
+		if info, err := os.Stat(file); filepath.IsLocal(c) && err == nil && info.Mode().IsRegular() {
+			return file
+		}
+	}
+	return ""
+}
+
+// Close takes the backends down and removes all they held.
+func (r *Rig) Close() error {
+	if r.server != nil {
+		r.server.CloseClientConnections()
+		r.server.Close()
+	}
+	var problems []error
+	if r.queues != nil {
+		problems = append(problems, r.queues.Close())
+	}
+	if r.db != nil {
+		problems = append(problems, r.db.Close())
+	}
+	if r.dir != "" {
+		problems = append(problems, os.RemoveAll(r.dir))
+	}
+	return errors.Join(problems...)
+}
+
+func (r *Rig) s3() *s3.Client {
+	return s3.NewFromConfig(r.config, func(o *s3.Options) { o.UsePathStyle = true })
+}
+
+func (r *Rig) sqs() *sqs.Client { return sqs.NewFromConfig(r.config) }
+
+// Settings are the environment under which a worker runs here, as a process of
+// its own or in this one.
+func (r *Rig) Settings() map[string]string {
+	return map[string]string{
+		"AWS_ENDPOINT_URL":                r.server.URL,
+		"AWS_REGION":                      region,
+		"AWS_ACCESS_KEY_ID":               "replay",
+		"AWS_SECRET_ACCESS_KEY":           "replay",
+		"AWS_EC2_METADATA_DISABLED":       "true",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+		"THUMBNAIL_BUCKET":                thumbnails,
+		"THUMBNAIL_SIZES":                 "200x200,64x64:fill",
+		"INBOX_TYPES":                     "user-registration,order-processing",
+		"JOBS_QUEUE_URL":                  r.queues.URL("jobs"),
+		"NOTIFICATIONS_QUEUE_URL":         r.queues.URL("notifications"),
+		"DEAD_LETTER_QUEUE_URL":           r.queues.URL(deadLetters),
+		"LETTER_BUCKET":                   failures,
+		"RECORDS_TABLE":                   tableName,
+		"STATE_TABLE":                     stateName,
+		"NOTIFY_TO":                       "operator@example.com",
+		"OUTBOX_DIR":                      r.outbox,
+		"MAX_ATTEMPTS":                    "4",
+		"PARALLEL":                        "1", // so that what comes of an event comes in one order
+	}
+}
+
+// Worker builds a worker in this process.
+func (r *Rig) Worker(name string, run pipeline.Options) (eventsource.Function, error) {
+	settings := r.Settings()
+	switch name {
+	case "uploads":
+		c, err := setup.Read[uploads.Config](settings)
+		if err != nil {
+			return nil, err
+		}
+		w, err := uploads.Build(c, uploads.Clients{S3: r.s3(), SQS: r.sqs()}, run)
+		if err != nil {
+			return nil, err
+		}
+		return w.Invoke, nil
+	case "changes":
+		c, err := setup.Read[changes.Config](settings)
+		if err != nil {
+			return nil, err
+		}
+		w, err := changes.Build(c, changes.Clients{SQS: r.sqs(), Letters: r.s3()}, run)
+		if err != nil {
+			return nil, err
+		}
+		return w.Invoke, nil
+	case "messages":
+		c, err := setup.Read[messages.Config](settings)
+		if err != nil {
+			return nil, err
+		}
+		channels, err := c.Channels()
+		if err != nil {
+			return nil, err
+		}
+		db := dynamodb.NewFromConfig(r.config)
+		w, err := messages.Build(c, messages.Clients{
+			Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
+			SQS: r.sqs(), Letters: r.s3(), Channels: channels, Step: messages.NoStep,
+		}, run)
+		if err != nil {
+			return nil, err
+		}
+		return w.Invoke, nil
+	}
+	return nil, fmt.Errorf("no worker %q: there are %s", name, strings.Join(Workers, ", "))
+}
+
+// WorkerOf tells which worker a recorded event is for: by the folder it lies in,
+// or else by what it holds.
+func WorkerOf(file string, payload []byte) (string, error) {
+	if dir := filepath.Base(filepath.Dir(file)); slices.Contains(Workers, dir) {
+		return dir, nil
+	}
+	return workerOfPayload(payload)
+}
+
+// sent are the notifications in the outbox.
+func (r *Rig) sent() ([]notify.Notification, error) {
+	if _, err := os.Stat(r.outbox); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return notify.ReadOutbox(r.outbox)
+}
