@@ -32,6 +32,7 @@ type fakeShard struct {
 	records []FeedRecord
 	trimmed int // how many of the first records are gone
 	closed  bool
+	gone    bool
 }
 
 func newFakeFeed(shards ...Shard) *fakeFeed {
@@ -72,7 +73,7 @@ func (f *fakeFeed) append(shard, key string, at time.Time, padding int) {
 	f.added++
 	s.records = append(s.records, FeedRecord{
 		Sequence: sequence, Key: key, At: at,
-		JSON: fmt.Appendf(nil, `{"eventName":"INSERT","dynamodb":{"SequenceNumber":%q,"Keys":{"pk":{"S":%q}},"pad":%q}}`,
+		JSON: fmt.Appendf(nil, `{"eventName":"INSERT","dynamodb":{"SequenceNumber":%q,"Keys":{"pk":{"S":%q}},"pad":"%s"}}`,
 			sequence, key, strings.Repeat("x", padding)),
 	})
 }
@@ -120,7 +121,10 @@ func (f *fakeFeed) Read(ctx context.Context, shard, after string, limit int) (Pa
 	f.mu.Lock()
 	f.reads = append(f.reads, shard+":"+after)
 	s := f.shard(shard)
-	at, err := f.position(s, after)
+	at, err := 0, error(ErrTrimmed)
+	if !s.gone {
+		at, err = f.position(s, after)
+	}
 	f.mu.Unlock()
 	if err != nil {
 		return Page{}, err

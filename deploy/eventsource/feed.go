@@ -18,7 +18,8 @@ type Feed interface {
 
 	// Read returns up to limit records of a shard that stand after a sequence number: "" reads from the oldest there is, and
 	// Latest only what is added from now on. When there is nothing it waits until there is, until ctx ends or for about a
-	// second, and returns an empty page. It returns an error that wraps ErrTrimmed when records after that point are gone.
+	// second, and returns an empty page. It returns an error that wraps ErrTrimmed when records after that point are gone, and
+	// for "" when the whole shard is. A page may hold fewer records than there are: a few megabytes are enough.
 	Read(ctx context.Context, shard, after string, limit int) (Page, error)
 }
 
@@ -42,7 +43,7 @@ type Page struct {
 type FeedRecord struct {
 	Sequence string    // position in the shard, what the answer names
 	Key      string    // partition key as text: records of one key keep their order under a ParallelizationFactor
-	At       time.Time // when the change was made, for MaxRecordAge
+	At       time.Time // when the change was made, for MaxRecordAge; the zero time is never too old
 	JSON     []byte    // one element of "Records" in Lambda's event
 }
 
@@ -58,7 +59,7 @@ const (
 )
 
 // ErrTrimmed says that records after a checkpoint fell off the feed's retention. The mapping logs it and goes on with the
-// oldest record there is.
+// oldest record there is, or with the children when the shard is gone.
 var ErrTrimmed = errors.New("records are trimmed")
 
 // Checkpoints keep for each shard the sequence number up to which everything is done. They are safe for concurrent use.

@@ -184,6 +184,12 @@ func (f *failed) take(_ context.Context, x Failure) error {
 	return nil
 }
 
+func (f *failed) get(i int) Failure {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list[i]
+}
+
 func (f *failed) ids() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -262,7 +268,7 @@ func TestFeedGivesUp(t *testing.T) {
 				if c.get("s") != "e" {
 					t.Errorf("checkpoint %q, want e", c.get("s"))
 				}
-				if x := given.list[0]; x.Condition != RetryAttemptsExhausted || x.InvokeCount != tt.count {
+				if x := given.get(0); x.Condition != RetryAttemptsExhausted || x.InvokeCount != tt.count {
 					t.Errorf("given up by %s after %d, want %s after %d", x.Condition, x.InvokeCount, RetryAttemptsExhausted, tt.count)
 				}
 			})
@@ -307,21 +313,22 @@ func TestFeedGivesUpOldRecords(t *testing.T) {
 		f.append("s", "k", time.Now().Add(-61*time.Second), 0)
 		f.append("s", "k", time.Now().Add(-60*time.Second), 0) // as old as it may be
 		f.append("s", "k", time.Now(), 0)
+		f.append("s", "k", time.Time{}, 0) // of unknown age
 		run := startMapping(t, m.Run)
 		synctest.Wait()
-		if got := given.ids(); got != "a" || r.ids() != "bc" {
+		if got := given.ids(); got != "a" || r.ids() != "bcd" {
 			t.Errorf("given up %q, events %q; want a unseen by the function", got, r.ids())
 		}
-		if x := given.list[0]; x.Condition != RecordAgeExceeded || x.InvokeCount != 0 || x.RequestID != "" {
+		if x := given.get(0); x.Condition != RecordAgeExceeded || x.InvokeCount != 0 || x.RequestID != "" {
 			t.Errorf("given up as %+v", x)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		run.stopClean()
-		if got := given.ids(); got != "a b c" || c.get("s") != "c" {
-			t.Errorf("given up %q, checkpoint %q; want b and c as they grew old between retries", got, c.get("s"))
+		if got := given.ids(); got != "a b c" || c.get("s") != "c" || !strings.HasSuffix(r.ids(), " d") {
+			t.Errorf("given up %q, checkpoint %q; want b and c as they grew old between retries, and never d", got, c.get("s"))
 		}
-		if x := given.list[1]; x.InvokeCount != 1 {
+		if x := given.get(1); x.InvokeCount != 1 {
 			t.Errorf("b was tried %d times, want 1", x.InvokeCount)
 		}
 	})
@@ -691,6 +698,26 @@ func TestFeedGoesOnAfterTrimming(t *testing.T) {
 	})
 }
 
+func TestFeedGoesOnAfterAShardIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		r := newRecorder(nil)
+		m, f, c := feedMapping(t, r)
+		m.Logger = log.logger()
+		f.close("s", "child")
+		f.shard("s").gone = true
+		f.add("child", "k")
+		c.at["s"] = "x"
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		run.stopClean()
+		if r.ids() != "a" || c.get("s") != ShardEnd || !strings.Contains(log.String(), "a shard is gone") {
+			t.Errorf("events %q, checkpoint %q, log %q; want the child's, the end and a loud line", r.ids(), c.get("s"), log.String())
+		}
+	})
+}
+
 func TestFeedGoesOnAfterErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -869,15 +896,19 @@ func TestFeedStuckLaneHoldsTheCheckpointAndNotTheOthers(t *testing.T) {
 func TestFeedReadsAheadWithinItsBound(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		padding int
-		want    string // the position of the last read: after 2 batches of 2, or after 24 MB
-	}{{0, "s:b"}, {13 << 20, "s:"}} {
+		name        string
+		batch, size int
+		want        string // the position of the last read
+	}{
+		{"two batches", 2, 0, "s:b"},
+		{"24 MB", 5, 5 << 20, "s:"},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRecorder(func(context.Context, []string) (string, error) { return "", errors.New("no database") })
 			m, f, _ := feedMapping(t, r)
-			m.BatchSize = 2
-			for range 5 {
-				f.append("s", "k", time.Now(), tt.padding)
+			m.BatchSize, m.Backoff = tt.batch, func(int) time.Duration { return time.Hour }
+			for range 6 {
+				f.append("s", "k", time.Now(), tt.size)
 			}
 			run := startMapping(t, m.Run)
 			time.Sleep(time.Minute)
@@ -885,7 +916,7 @@ func TestFeedReadsAheadWithinItsBound(t *testing.T) {
 			run.stopClean()
 			reads := f.readsSoFar()
 			if got := reads[len(reads)-1]; got != tt.want {
-				t.Errorf("padding %d: last read is %s, want "+tt.want+": what is read and not done has a bound", tt.padding, got)
+				t.Errorf("%s: last read is %s, want %s: what is read and not done has a bound", tt.name, got, tt.want)
 			}
 		})
 	}

@@ -90,6 +90,9 @@ func (sr *shardReader) read(ctx context.Context) (ended bool) {
 				"shard", sr.shard.ID, "after", sr.position, "error", err)
 			sr.position = ""
 			continue
+		case errors.Is(err, ErrTrimmed):
+			sr.Logger.ErrorContext(ctx, "a shard is gone: what it held was lost", "shard", sr.shard.ID, "error", err)
+			return true
 		case err != nil:
 			failures++
 			sr.Logger.ErrorContext(ctx, "read failed", "shard", sr.shard.ID, "after", sr.position, "error", err, "failures", failures)
@@ -204,5 +207,5 @@ func (sr *shardReader) save(ctx context.Context) bool {
 
 // tooOld says whether a record is over the MaxRecordAge.
 func (sr *shardReader) tooOld(r tracked) bool {
-	return sr.MaxRecordAge > 0 && time.Since(r.At) > sr.MaxRecordAge
+	return sr.MaxRecordAge > 0 && !r.At.IsZero() && time.Since(r.At) > sr.MaxRecordAge
 }
