@@ -249,3 +249,15 @@ func hmacSum(key []byte, s string) []byte {
 }
 
 func hmacHex(key []byte, s string) string { return hex.EncodeToString(hmacSum(key, s)) }
+
+// countParts counts the parts of uploads under way.
+func (h *home) countParts(t *testing.T) (n int) {
+	t.Helper()
+	err := h.db.View(func(tx *bbolt.Tx) error {
+		return tables(tx).root.Bucket(tableParts).ForEach(func(_, _ []byte) error { n++; return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
