@@ -43,7 +43,15 @@ func openBodies(dir string, o Options) (*bodies, error) {
 		return nil, fmt.Errorf("objects: folder %q: %w", dir, err)
 	}
 	defer parent.Close()
-	return b, b.sync(parent)
+	if err := b.sync(parent); err != nil && !cannotSync(err) {
+		return nil, fmt.Errorf("objects: sync folder %q: %w", dir, err)
+	}
+	return b, nil
+}
+
+// cannotSync tells the errors of systems that have no sync for folders.
+func cannotSync(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission)
 }
 
 // draft is a body that is being written. It becomes durable with seal and vanishes with discard.
@@ -105,7 +113,7 @@ func (b *bodies) syncFolder() error {
 		return err
 	}
 	defer f.Close()
-	if err := b.sync(f); err != nil {
+	if err := b.sync(f); err != nil && !cannotSync(err) {
 		return fmt.Errorf("sync folder %q: %w", b.dir, err)
 	}
 	b.step("folder synced")

@@ -3,6 +3,7 @@ package objects
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -43,6 +44,13 @@ func readMetadata(h http.Header, into *record) error {
 	}
 	if total > maxMetaBytes {
 		return errMetadataTooLarge.because("The metadata has %d bytes, and %d is the limit.", total, maxMetaBytes)
+	}
+	for _, m := range []map[string]string{into.Header, into.Meta} {
+		for name, value := range m {
+			if !utf8.ValidString(value) { // it could not come back as it was
+				return errInvalidArgument.because("The value of %s is not UTF-8.", name)
+			}
+		}
 	}
 	if into.Header["Content-Type"] == "" {
 		into.Header["Content-Type"] = "binary/octet-stream"
