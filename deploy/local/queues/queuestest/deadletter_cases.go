@@ -97,11 +97,7 @@ var deadLetterCases = []Case{
 		Rule: "A receive that waits at the dead-letter queue gets the message that is moved there.",
 		Check: func(t *T) {
 			url, dead := t.withDead(1)
-			done := make(chan []types.Message)
-			go func() {
-				done <- t.receiveInput(&sqs.ReceiveMessageInput{QueueUrl: &dead, WaitTimeSeconds: 10})
-			}()
-			t.sleep(500 * time.Millisecond)
+			done := t.inLine(dead)
 			start := time.Now()
 			t.bury(url, "x")
 			if ms := <-done; len(ms) != 1 || time.Since(start) > time.Second {

@@ -87,7 +87,6 @@ var fifoCases = []Case{
 	{
 		Name: "deduplication id",
 		Rule: "A message with an id that was sent within five minutes is accepted and not delivered, also when the first is gone; later it is.",
-		Long: true,
 		Check: func(t *T) {
 			url := t.fifo()
 			first := t.sendTo(url, "g", "d", "x")
@@ -217,11 +216,7 @@ var fifoCases = []Case{
 			t.sendTo(url, "g", "1", "1")
 			t.sendTo(url, "g", "2", "2")
 			m := t.receive(url, 1)[0]
-			done := make(chan []types.Message)
-			go func() {
-				done <- t.receiveInput(&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 10})
-			}()
-			t.sleep(500 * time.Millisecond)
+			done := t.inLine(url)
 			start := time.Now()
 			t.delete(url, m)
 			if ms := <-done; len(ms) != 1 || *ms[0].Body != "2" || time.Since(start) > time.Second {

@@ -264,7 +264,6 @@ var messageCases = []Case{
 	{
 		Name: "long delay",
 		Rule: "A delay of 900 seconds is kept to the end.",
-		Long: true,
 		Check: func(t *T) {
 			url := t.queue()
 			t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("late"), DelaySeconds: 900})
@@ -277,7 +276,6 @@ var messageCases = []Case{
 	{
 		Name: "retention",
 		Rule: "A message is gone when the queue's retention period after its sending is over, in flight or not.",
-		Long: true,
 		Check: func(t *T) {
 			url := t.queue("MessageRetentionPeriod", "60", "VisibilityTimeout", "100")
 			t.send(url, "in flight")

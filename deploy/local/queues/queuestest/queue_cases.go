@@ -211,7 +211,6 @@ var queueCases = []Case{
 	{
 		Name: "purge again",
 		Rule: "A second PurgeQueue within 60 seconds is PurgeQueueInProgress.",
-		Long: true,
 		Check: func(t *T) {
 			url := t.queue()
 			purge := func() error {

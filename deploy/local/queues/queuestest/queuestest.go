@@ -6,6 +6,7 @@ package queuestest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
@@ -22,15 +23,15 @@ type Target struct {
 	// Departs says of cases, by name, how the engine departs from AWS. They are skipped with that reason.
 	Departs map[string]string
 
-	// RealTime tells that sleeping takes time: cases that would sleep for over five seconds are skipped.
-	RealTime bool
+	// MaxSleep is the longest a case may sleep at a time, for engines where that takes real time; what would sleep for longer is
+	// skipped from there on. Zero sets no limit. Negative lets no case sleep.
+	MaxSleep time.Duration
 }
 
 // Case is one rule.
 type Case struct {
 	Name  string
 	Rule  string // in one sentence; failures print it
-	Long  bool   // sleeps for over five seconds
 	Check func(*T)
 }
 
@@ -42,11 +43,8 @@ func Run(t *testing.T, target Target) {
 			if why, ok := target.Departs[c.Name]; ok {
 				t.Skip(why)
 			}
-			if c.Long && target.RealTime {
-				t.Skip("sleeps for too long to be run in real time")
-			}
 			target.With(t, func(t *testing.T, client *sqs.Client) {
-				c.run(t, client)
+				c.run(t, client, target.MaxSleep)
 			})
 		})
 	}
@@ -57,14 +55,14 @@ func Run(t *testing.T, target Target) {
 	}
 }
 
-func (c Case) run(t *testing.T, client *sqs.Client) {
+func (c Case) run(t *testing.T, client *sqs.Client, maxSleep time.Duration) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
 			t.Logf("the rule: %s", c.Rule)
 		}
 	}()
-	c.Check(&T{T: t, Client: client})
+	c.Check(&T{T: t, Client: client, maxSleep: maxSleep})
 }
 
 // Cases are all the rules.

@@ -20,6 +20,7 @@ import (
 type T struct {
 	*testing.T
 	*sqs.Client
+	maxSleep time.Duration // see Target
 }
 
 // attrs are queue attributes: name, value, name, value.
@@ -176,7 +177,37 @@ func (t *T) hide(url string, m types.Message, seconds int32) error {
 	return err
 }
 
-func (t *T) sleep(d time.Duration) { time.Sleep(d) }
+// sleep lets time pass, or ends the case where that would take too long.
+func (t *T) sleep(d time.Duration) {
+	t.mayNeed(d)
+	time.Sleep(d)
+}
+
+// mayNeed ends the case where it could not sleep that long. A case calls it before it starts goroutines and sleeps beside them.
+func (t *T) mayNeed(d time.Duration) {
+	if t.maxSleep != 0 && d > t.maxSleep {
+		t.Skipf("the rest would sleep for %v", d)
+	}
+}
+
+// inLine starts a receive that waits, lets it get in line, and gives what it will receive.
+func (t *T) inLine(url string) <-chan []types.Message {
+	t.mayNeed(500 * time.Millisecond)
+	done := make(chan []types.Message, 1)
+	go func() {
+		out, err := t.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &url, WaitTimeSeconds: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+		})
+		if err != nil {
+			t.Errorf("receive: %v", err)
+			close(done)
+			return
+		}
+		done <- out.Messages
+	}()
+	t.sleep(500 * time.Millisecond)
+	return done
+}
 
 func bodies(ms []types.Message) []string {
 	out := make([]string, len(ms))

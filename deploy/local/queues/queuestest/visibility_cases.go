@@ -66,11 +66,7 @@ var visibilityCases = []Case{
 			url := t.queue()
 			t.send(url, "x")
 			m := t.one(url, "x")
-			done := make(chan []types.Message)
-			go func() {
-				done <- t.receiveInput(&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 10})
-			}()
-			t.sleep(500 * time.Millisecond)
+			done := t.inLine(url)
 			start := time.Now()
 			if err := t.hide(url, m, 0); err != nil {
 				t.Fatal(err)
@@ -99,7 +95,6 @@ var visibilityCases = []Case{
 	{
 		Name: "a long flight",
 		Rule: "A worker that extends in time keeps its message for 12 hours, and no longer.",
-		Long: true,
 		Check: func(t *T) {
 			url := t.queue()
 			t.send(url, "x")
