@@ -27,7 +27,7 @@ func TestParseAddress(t *testing.T) {
 		`"a\"> <x@y.example"@c.example`:       "",
 		`".a"@c.example`:                      "",
 		"a@[127.0.0.1]":                       "",
-		"=?utf-8?q?a=0D=0ABcc:_x?= <j@b.example>": "",
+		"=?utf-8?q?a=0D=0ABcc=3A_x?= <j@b.example>": "",
 		"\xff@b.example":                           "",
 		strings.Repeat("a", 65) + "@b.example":     "",
 		"a@" + strings.Repeat("b.", 130) + "c":     "",
@@ -36,6 +36,7 @@ func TestParseAddress(t *testing.T) {
 		strings.Repeat("x", 2100) + " <a@b.c>":     "",
 		"<a@b.example>>":                           "",
 		"a@b.example <c@d.example> <e@f.example>":  "",
+		`""@b.example`:                             "",
 		"undisclosed:;":                            "",
 		"group: a@b.example;":                      "a@b.example",
 	} {

@@ -36,8 +36,17 @@ const (
 type Outbox struct {
 	dir    string
 	rename sync.Mutex // held between looking and renaming, where there are no hard links
-	link   func(oldname, newname string) error
+	disk   outboxDisk
 }
+
+// outboxDisk are the steps that make a file durable. Tests stop between them.
+type outboxDisk struct {
+	sync    func(*os.File) error
+	link    func(oldname, newname string) error
+	syncDir func(dir string) error
+}
+
+var realDisk = outboxDisk{sync: (*os.File).Sync, link: os.Link, syncDir: syncDir}
 
 // OpenOutbox makes dir if it is not there, readable by its owner only, and
 // sweeps temporary files out of it. If another process is in the middle of a
@@ -60,7 +69,7 @@ func OpenOutbox(dir string) (*Outbox, error) {
 			}
 		}
 	}
-	return &Outbox{dir: dir, link: os.Link}, nil
+	return &Outbox{dir: dir, disk: realDisk}, nil
 }
 
 // makeDurableDir makes dir and the folders above it, and sees to it that each
@@ -124,7 +133,7 @@ func (o *Outbox) Send(ctx context.Context, n Notification) error {
 }
 
 func (o *Outbox) synced() error {
-	if err := syncDir(o.dir); err != nil {
+	if err := o.disk.syncDir(o.dir); err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
 	return nil
@@ -154,7 +163,7 @@ func (o *Outbox) writeTemp(n Notification) (path string, err error) {
 	if _, err := f.Write(b.Bytes()); err != nil {
 		return "", err
 	}
-	if err := f.Sync(); err != nil {
+	if err := o.disk.sync(f); err != nil {
 		return "", err
 	}
 	return f.Name(), f.Close()
@@ -162,7 +171,7 @@ func (o *Outbox) writeTemp(n Notification) (path string, err error) {
 
 // place gives temp its final name unless somebody has it already.
 func (o *Outbox) place(temp, path string) error {
-	err := o.link(temp, path)
+	err := o.disk.link(temp, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil
 	}

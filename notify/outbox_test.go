@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,6 +179,80 @@ func TestOutboxSweepsWhatAKillLeft(t *testing.T) {
 	}
 }
 
+// Each step of a Send in turn is the last one before a kill, or fails. Before
+// Send says nil everything is on disk, in this order; whatever happened, a
+// reader sees the whole notification or none, and the next Send makes it good
+// with the same bytes.
+func TestOutboxStepByStep(t *testing.T) {
+	t.Parallel()
+	n := sampleNotification()
+	want := []string{"sync file", "link", "sync folder"}
+	record := func(o *Outbox, before func(step string) error) *[]string {
+		var steps []string
+		take := func(step string) error {
+			steps = append(steps, step)
+			return before(step)
+		}
+		o.disk = outboxDisk{
+			sync:    func(f *os.File) error { return cmp.Or(take("sync file"), f.Sync()) },
+			link:    func(from, to string) error { return cmp.Or(take("link"), os.Link(from, to)) },
+			syncDir: func(dir string) error { return cmp.Or(take("sync folder"), syncDir(dir)) },
+		}
+		return &steps
+	}
+	o := newTestOutbox(t)
+	steps := record(o, func(string) error { return nil })
+	if err := o.Send(t.Context(), n); err != nil || !slices.Equal(*steps, want) {
+		t.Fatalf("got steps %q and %v, want %q", *steps, err, want)
+	}
+	whole, err := os.ReadFile(o.Path(n.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	*steps = nil
+	if err := o.Send(t.Context(), n); err != nil || !slices.Equal(*steps, want[2:]) {
+		t.Errorf("got steps %q and %v for a resend: the name must be on disk before it says so", *steps, err)
+	}
+
+	for i, last := range want {
+		for _, killed := range []bool{true, false} {
+			o := newTestOutbox(t)
+			broken := errors.New("broken")
+			record(o, func(step string) error {
+				switch {
+				case step != last:
+					return nil
+				case killed:
+					panic(broken)
+				}
+				return broken
+			})
+			func() {
+				defer func() { _ = recover() }()
+				if err := o.Send(t.Context(), n); last != "link" && !errors.Is(err, broken) {
+					t.Errorf("%s failed and Send said %v", last, err)
+				}
+			}()
+			if got, err := ReadOutbox(o.dir); err != nil || len(got) > 1 || len(got) == 1 && got[0] != n || i < 1 && len(got) != 0 {
+				t.Errorf("%s, killed %v: a reader sees %v and %v", last, killed, got, err)
+			}
+			next, err := OpenOutbox(o.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := next.Send(t.Context(), n); err != nil {
+				t.Errorf("%s, killed %v: the next Send: %v", last, killed, err)
+			}
+			if got, _ := os.ReadFile(next.Path(n.ID)); !bytes.Equal(got, whole) {
+				t.Errorf("%s, killed %v: got %q in the end", last, killed, got)
+			}
+			if names := fileNames(t, o.dir); len(names) != 1 {
+				t.Errorf("%s, killed %v: got files %q in the end", last, killed, names)
+			}
+		}
+	}
+}
+
 func TestOutboxConcurrently(t *testing.T) {
 	t.Parallel()
 	for name, link := range map[string]func(string, string) error{
@@ -187,7 +262,7 @@ func TestOutboxConcurrently(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := newTestOutbox(t)
-			o.link = link
+			o.disk.link = link
 			var wg sync.WaitGroup
 			for i := range 20 {
 				wg.Go(func() {
@@ -214,7 +289,7 @@ func TestOutboxPlaceIsExclusive(t *testing.T) {
 		"no links": func(string, string) error { return syscall.EPERM },
 	} {
 		o := newTestOutbox(t)
-		o.link = link
+		o.disk.link = link
 		first, second := sampleNotification(), sampleNotification()
 		second.Body = "another"
 		for _, n := range []Notification{first, second} {
@@ -256,7 +331,7 @@ func TestOutboxFailures(t *testing.T) {
 	if got := fileNames(t, o.dir); len(got) != 0 {
 		t.Errorf("got files %q after an ended context", got)
 	}
-	o.link = func(string, string) error { return syscall.ENOSPC }
+	o.disk.link = func(string, string) error { return syscall.ENOSPC }
 	if err := os.Remove(o.dir); err != nil {
 		t.Fatal(err)
 	}

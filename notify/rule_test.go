@@ -169,6 +169,9 @@ func TestRenderingTakesNoOrdersFromData(t *testing.T) {
 			c := welcomeChange()
 			c.New["name"] = row.value
 			got, err := mustRules(t, welcomeRule()).Notifications(c)
+			if _, ok := c.New["name"]; !ok {
+				t.Error("rendering changed the image")
+			}
 			if row.errorHas != "" {
 				if err == nil || !strings.Contains(err.Error(), row.errorHas) || len(got) != 0 {
 					t.Errorf("got %v and %v, want an error with %q", got, err, row.errorHas)
@@ -177,9 +180,6 @@ func TestRenderingTakesNoOrdersFromData(t *testing.T) {
 			}
 			if err != nil || len(got) != 1 || got[0].Subject != row.subject {
 				t.Errorf("got %+v and %v, want subject %q", got, err, row.subject)
-			}
-			if c.New["name"] == nil && row.value != nil {
-				t.Error("rendering changed the image")
 			}
 		})
 	}
@@ -202,6 +202,11 @@ func TestNotificationsWantAnIDAndATime(t *testing.T) {
 	c.New["email"] = " \n"
 	if _, err := rs.Notifications(c); err == nil || !strings.Contains(err.Error(), "recipient: for \"user#ann@b.example\": renders to nothing") {
 		t.Errorf("got %v for an empty recipient", err)
+	}
+	unnamed := welcomeRule()
+	unnamed.Body = "Hello {{index .Item \"nickname\"}}"
+	if _, err := mustRules(t, unnamed).Notifications(welcomeChange()); err == nil || !strings.Contains(err.Error(), "body: for \"user#ann@b.example\": prints a value that is missing") {
+		t.Errorf("got %v for a value that is not there", err)
 	}
 	if got, err := new(Rules).Notifications(welcomeChange()); got != nil || err != nil {
 		t.Errorf("got %v and %v from no rules", got, err)
@@ -246,7 +251,8 @@ func TestNewRulesFindsProblems(t *testing.T) {
 		"too few arguments":         {func(r *Rule) { r.Body = "{{.New.a}}{{.New.b.c}}{{.New.b}}{{printf}}" }, "body", "printf"},
 		"names with a dash":         {func(r *Rule) { r.Body = "{{index .Item \"content-type\"}}" }, "", ""},
 		"may be missing":            {func(r *Rule) { r.Body = "{{or (index .Item \"name\") \"there\"}}" }, "", ""},
-		"compares":                  {func(r *Rule) { r.Body = "{{if eq .New.paid true}}x{{end}}{{index .New.l 0}}" }, "", ""},
+		"compares":                  {func(r *Rule) { r.Body = "{{if eq .New.paid true}}x{{end}}" }, "", ""},
+		"indexes an attribute":      {func(r *Rule) { r.Body = "{{index .New.sizes \"200x200\"}}" }, "", ""},
 		"define":                    {func(r *Rule) { r.Body = "{{define \"a\"}}{{end}}" }, "body", "not available"},
 		"template":                  {func(r *Rule) { r.Body = "{{template \"a\"}}" }, "body", "not available"},
 		"comment only":              {func(r *Rule) { r.Body = "{{/* nothing */}}" }, "", ""},

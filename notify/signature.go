@@ -80,9 +80,6 @@ func (s Secret) String() string { return secretPrefix + "***" }
 // GoString returns a placeholder.
 func (s Secret) GoString() string { return s.String() }
 
-// MarshalText returns a placeholder, so that neither JSON nor slog shows the key.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 func (s Secret) mac(id, timestamp string, body []byte) []byte {
 	h := hmac.New(sha256.New, s.key())
 	h.Write([]byte(id))

@@ -262,7 +262,7 @@ func TestSMTPInjection(t *testing.T) {
 	refused := map[string]func(*Notification){
 		"subject":           func(n *Notification) { n.Subject = "a\r\nBcc: evil@x.example" },
 		"recipient":         func(n *Notification) { n.To = "a@b.example\r\nRCPT TO:<evil@x.example>" },
-		"name":              func(n *Notification) { n.To = "=?utf-8?q?a=0D=0ABcc:_evil@x.example?= <a@b.example>" },
+		"name":              func(n *Notification) { n.To = "=?utf-8?q?a=0D=0ABcc=3A_evil=40x.example?= <a@b.example>" },
 		"quoted":            func(n *Notification) { n.To = `"a> <evil@x.example"@b.example` },
 		"two recipients":    func(n *Notification) { n.To = "a@b.example, evil@x.example" },
 		"id":                func(n *Notification) { n.ID = "a>\r\nBcc: evil@x.example" },
