@@ -113,7 +113,8 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 		message("m-1", "one"),
 		`{"messageId":"m-2","body":17,"attributes":[],"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}`,
 		`{"messageId":"m-3","body":"three","eventSource":"aws:kinesis","eventSourceARN":"arn:x"}`,
-		message("m-4", "four"),
+		`{"messageId":"m-4","body":"four"}`,
+		message("m-5", "five"),
 	))
 	var got []string
 	for _, r := range b.Records {
@@ -123,7 +124,8 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 		"m-1 one <nil>",
 		"m-2  event: Records[1].body is not a string",
 		`m-3 three event: Records[2].eventSource is "aws:kinesis", the first record's is "aws:sqs"`,
-		"m-4 four <nil>",
+		`m-4 four event: Records[3].eventSource is "", the first record's is "aws:sqs"`,
+		"m-5 five <nil>",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -132,10 +134,27 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 
 func TestBodiesDoNotReachIntoEachOther(t *testing.T) {
 	t.Parallel()
-	payload := records(message("m-1", "one"), message("m-2", "two"))
-	b := decode(t, payload)
-	_ = append(b.Records[0].Body, strings.Repeat("!", 500)...)
-	if again := decode(t, payload); string(b.Records[1].Body) != string(again.Records[1].Body) {
-		t.Errorf("appending to the first body changed the second to %q", b.Records[1].Body)
+	for _, payload := range []string{
+		records(message("m-1", "one"), message("m-2", "two")),
+		records(change("1", "a", ""), change("2", "b", "")),
+	} {
+		want := string(decode(t, payload).Records[1].Body)
+		for n := 1; n < len(payload); n += 20 {
+			b := decode(t, payload)
+			_ = append(b.Records[0].Body, strings.Repeat("!", n)...)
+			if got := string(b.Records[1].Body); got != want {
+				t.Fatalf("%d bytes behind the first body changed the second to %q", n, got)
+			}
+		}
+	}
+}
+
+// The room for records is guessed from the first one's size; a small one before
+// a long one must not make it large.
+func TestASmallFirstRecordReservesNoMoreThanABatch(t *testing.T) {
+	t.Parallel()
+	b := decode(t, records(`{"messageId":"m","body":"","eventSource":"aws:sqs"}`, message("m-2", strings.Repeat("x", 2<<20))))
+	if len(b.Records) != 2 || cap(b.Records) > 10_000 {
+		t.Errorf("got %d records with room for %d", len(b.Records), cap(b.Records))
 	}
 }

@@ -458,5 +458,5 @@ func (t token) bytes(s *scanner) []byte {
 		i++
 		n++
 	}
-	return out[:n:n]
+	return out[:n]
 }

@@ -57,6 +57,7 @@ func TestOnlyTheQueuesNameTellsFIFO(t *testing.T) {
 		// Fair queues: a group on a standard queue orders nothing.
 		{"jobs", pipeline.Unordered, ""},
 		{"jobs.fifo", pipeline.Grouped, "tenant-7"},
+		{"jobsfifo", pipeline.Unordered, ""},
 		{"my.fifo-jobs", pipeline.Unordered, ""},
 	} {
 		b := decode(t, records(strings.Replace(fullMessage, "QUEUE", c.queue, 1)))
