@@ -14,8 +14,8 @@ import (
 )
 
 // Attributes returns it as DynamoDB stores it. JSON strings, numbers, bools,
-// null, arrays and objects become S, N, BOOL, NULL, L and M; numbers keep the
-// digits they were written with. The error is a *pipeline.ItemError where the
+// null, arrays and objects become S, N, BOOL, NULL, L and M; numbers keep all
+// their digits. The error is a *pipeline.ItemError where the
 // data is no JSON object; the limits are pipeline.CheckItem's business.
 func Attributes(it pipeline.Item) (map[string]types.AttributeValue, error) {
 	dec := json.NewDecoder(bytes.NewReader(it.Data))
@@ -44,7 +44,7 @@ func attribute(v any) types.AttributeValue {
 	case string:
 		return &types.AttributeValueMemberS{Value: v}
 	case json.Number:
-		return &types.AttributeValueMemberN{Value: v.String()}
+		return &types.AttributeValueMemberN{Value: plainNumber(v.String())}
 	case bool:
 		return &types.AttributeValueMemberBOOL{Value: v}
 	case []any:

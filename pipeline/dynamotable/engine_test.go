@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -11,16 +12,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
+	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/tabletest"
 )
 
-// TestContractOnEngine runs the suite on a real engine: DynamoDB Local as
+// engine returns a table of its own on a real engine: DynamoDB Local as
 // .ci/dynamodb-local starts it, or another that the variable names.
-func TestContractOnEngine(t *testing.T) {
-	t.Parallel()
+func engine(t *testing.T) (client *dynamodb.Client, table string) {
+	t.Helper()
 	const variable = "AWS_ENDPOINT_URL_DYNAMODB"
 	endpoint := os.Getenv(variable)
 	if endpoint == "" {
@@ -33,7 +36,7 @@ func TestContractOnEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+	client = dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.BaseEndpoint = &endpoint
 		// DynamoDB Local sends no checksum with an error, and the SDK logs each (aws-sdk-go-v2#3545).
 		o.DisableValidateResponseChecksum = true
@@ -51,6 +54,43 @@ func TestContractOnEngine(t *testing.T) {
 			t.Logf("delete the table: %v", err)
 		}
 	})
+	return client, name
+}
+
+// TestContractOnEngine runs the suite on the engine.
+func TestContractOnEngine(t *testing.T) {
+	t.Parallel()
+	client, name := engine(t)
 	table := dynamotable.New(client, name, dynamotable.Options{})
 	tabletest.Run(t, func(*testing.T) pipeline.Table { return table })
+}
+
+// TestNumbersOnEngine: what is written is in the form in which the engine keeps
+// it, so that stream images of both homes are equal.
+func TestNumbersOnEngine(t *testing.T) {
+	t.Parallel()
+	client, name := engine(t)
+	const written = `{"n":[0,-0,1.0,1.50,100,1e3,1.5E3,-12e-5,0.010,1e125,1e-130,12345678901234567890123456789012345678]}`
+	k := pipeline.Key{PK: "numbers", SK: "-"}
+	put, err := dynamotable.New(client, name, dynamotable.Options{}).
+		Put(t.Context(), pipeline.Item{Key: k, Data: []byte(written)}, pipeline.Always())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := dynamotable.Attributes(put)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: &name, ConsistentRead: aws.Bool(true),
+		Key: map[string]types.AttributeValue{"PK": want["PK"], "SK": want["SK"]},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got.Item, want) {
+		gotJSON, _ := lambdaevent.ImageJSON(got.Item)
+		wantJSON, _ := lambdaevent.ImageJSON(want)
+		t.Errorf("the engine keeps\n%s\nwritten was\n%s", gotJSON, wantJSON)
+	}
 }
