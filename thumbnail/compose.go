@@ -60,15 +60,8 @@ func (c *composer) make(s Size) *small {
 	if r.alpha != nil {
 		out.alpha = c.plane(r.alpha, part, false)
 	}
-	if r.invertedInk {
-		for _, p := range out.planes {
-			for i := range p {
-				p[i] = ^p[i]
-			}
-		}
-	}
 	if !out.halved {
-		out.toDisplay(c.convert)
+		out.toDisplay(c.convert, r.invertedInk)
 	}
 	return out
 }
@@ -128,24 +121,41 @@ func (s *small) opaque() bool {
 }
 
 // toDisplay turns any model into grey or RGB in sRGB.
-func (s *small) toDisplay(convert *colourTransform) {
+func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
+	if s.model == modelYCC || s.model == modelYCCK {
+		for i := range s.planes[0] {
+			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
+		}
+	}
 	switch s.model {
 	case modelYCC:
-		for i := range s.planes[0] {
-			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
-		}
 		s.model = modelRGB
 	case modelYCCK:
-		for i := range s.planes[0] {
-			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
-		}
+		// What YCC gives is light, 255 - ink: with inverted inks, it is ink.
 		s.model = modelCMYK
+		if invertedInk {
+			invert(s.planes[3:])
+		} else {
+			invert(s.planes[:3])
+		}
+	case modelCMYK:
+		if invertedInk {
+			invert(s.planes)
+		}
 	}
 	if convert != nil {
 		convert.apply(s)
 	}
 	if s.model == modelCMYK {
 		s.inkToLight()
+	}
+}
+
+func invert(planes [][]byte) {
+	for _, p := range planes {
+		for i := range p {
+			p[i] = ^p[i]
+		}
 	}
 }
 

@@ -1,0 +1,269 @@
+package thumbnail
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"image/color"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// pngFile writes a PNG of random samples in any form there is. Filters change from row to row.
+type pngFile struct {
+	w, h, depth int
+	colour      byte
+	interlaced  bool
+	palette     []byte
+	trns        []byte
+}
+
+func (f pngFile) form() *pngForm { return &pngForm{w: f.w, h: f.h, depth: f.depth, colour: f.colour} }
+
+func (f pngFile) encode(seed uint64) []byte {
+	rng := rand.New(rand.NewPCG(seed, 8))
+	samples := f.form().samples()
+	values := make([]uint16, f.w*f.h*samples)
+	for i := range values {
+		values[i] = uint16(rng.Uint32()) & (1<<f.depth - 1)
+		if f.colour == pngPalette {
+			values[i] %= uint16(len(f.palette) / 3)
+		}
+	}
+	var raw []byte
+	passes := []struct{ x, y, dx, dy int }{{0, 0, 1, 1}}
+	if f.interlaced {
+		passes = adam7[:]
+	}
+	row := 0
+	for _, p := range passes {
+		var previous []byte
+		for y := p.y; y < f.h && p.x < f.w; y += p.dy {
+			var bits []byte
+			n := 0
+			for x := p.x; x < f.w; x += p.dx {
+				for s := range samples {
+					v := values[(y*f.w+x)*samples+s]
+					for b := f.depth - 1; b >= 0; b-- {
+						if n%8 == 0 {
+							bits = append(bits, 0)
+						}
+						bits[n/8] |= byte(v>>b&1) << (7 - n%8)
+						n++
+					}
+				}
+			}
+			if previous == nil {
+				previous = make([]byte, len(bits))
+			}
+			raw = append(raw, byte(row%5))
+			raw = append(raw, filterRow(byte(row%5), bits, previous, max(1, samples*f.depth/8))...)
+			previous = bits
+			row++
+		}
+	}
+	var data bytes.Buffer
+	z := zlib.NewWriter(&data)
+	z.Write(raw)
+	z.Close()
+	ihdr := binary.BigEndian.AppendUint32(nil, uint32(f.w))
+	ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(f.h))
+	interlace := byte(0)
+	if f.interlaced {
+		interlace = 1
+	}
+	out := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, byte(f.depth), f.colour, 0, 0, interlace))...)
+	if f.palette != nil {
+		out = append(out, pngChunk("PLTE", f.palette)...)
+	}
+	if f.trns != nil {
+		out = append(out, pngChunk("tRNS", f.trns)...)
+	}
+	// Two IDAT chunks, the first a single byte.
+	out = append(out, pngChunk("IDAT", data.Bytes()[:1])...)
+	out = append(out, pngChunk("IDAT", data.Bytes()[1:])...)
+	return append(out, pngChunk("IEND", nil)...)
+}
+
+// filterRow predicts each byte as the standard says.
+func filterRow(filter byte, row, above []byte, pixel int) []byte {
+	out := make([]byte, len(row))
+	for i, v := range row {
+		var a, c int
+		b := int(above[i])
+		if i >= pixel {
+			a, c = int(row[i-pixel]), int(above[i-pixel])
+		}
+		switch filter {
+		case 0:
+			out[i] = v
+		case 1:
+			out[i] = v - byte(a)
+		case 2:
+			out[i] = v - byte(b)
+		case 3:
+			out[i] = v - byte((a+b)/2)
+		case 4:
+			p := a + b - c
+			best := c
+			if absInt(p-b) <= absInt(p-c) {
+				best = b
+			}
+			if absInt(p-a) <= absInt(p-b) && absInt(p-a) <= absInt(p-c) {
+				best = a
+			}
+			out[i] = v - byte(best)
+		}
+	}
+	return out
+}
+
+func pngForms() map[string]pngFile {
+	palette := make([]byte, 3*256)
+	for i := range palette {
+		palette[i] = byte(i*7 + i/3)
+	}
+	forms := map[string]pngFile{}
+	add := func(name string, f pngFile) {
+		for _, interlaced := range []bool{false, true} {
+			f.interlaced = interlaced
+			forms[fmt.Sprintf("%s, %d bits, interlaced %t", name, f.depth, interlaced)] = f
+		}
+	}
+	for _, d := range []int{1, 2, 4, 8, 16} {
+		add("grey", pngFile{depth: d, colour: pngGrey})
+		add("grey with a key", pngFile{depth: d, colour: pngGrey, trns: []byte{0, 1}})
+	}
+	for _, d := range []int{1, 2, 4, 8} {
+		add("palette", pngFile{depth: d, colour: pngPalette, palette: palette[:3<<d]})
+		add("palette with alpha", pngFile{depth: d, colour: pngPalette, palette: palette[:3<<d], trns: []byte{0, 100}})
+	}
+	for _, d := range []int{8, 16} {
+		add("RGB", pngFile{depth: d, colour: pngRGB})
+		add("RGB with a key", pngFile{depth: d, colour: pngRGB, trns: []byte{0, 1, 0, 2, 0, 3}})
+		add("grey and alpha", pngFile{depth: d, colour: pngGreyAlpha})
+		add("RGBA", pngFile{depth: d, colour: pngRGBA})
+	}
+	return forms
+}
+
+func decodePNGFile(tb testing.TB, data []byte, reduction int) (*raster, error) {
+	tb.Helper()
+	h, err := openPNG(bufio.NewReader(bytes.NewReader(data)), nil)
+	if err != nil {
+		return nil, err
+	}
+	return h.decode(reduction)
+}
+
+func TestEveryFormOfPNGAgainstTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for name, f := range pngForms() {
+		for _, dim := range [][2]int{{1, 1}, {3, 2}, {5, 9}, {17, 13}, {64, 20}} {
+			f.w, f.h = dim[0], dim[1]
+			data := f.encode(11)
+			want, err := png.Decode(bytes.NewReader(data))
+			if err != nil {
+				t.Fatalf("%s %v: the test's own file: %v", name, dim, err)
+			}
+			got, err := decodePNGFile(t, data, 1)
+			if err != nil {
+				t.Errorf("%s %v: %v", name, dim, err)
+				continue
+			}
+			for y := range f.h {
+				for x := range f.w {
+					c := color.NRGBA64Model.Convert(want.At(x, y)).(color.NRGBA64)
+					check := func(what string, p *plane, v uint16) {
+						// Rounded to 8 bits and multiplied by alpha, in whichever order.
+						if w := float64(v) * float64(c.A) / 65535 / 257; math.Abs(float64(p.row(y)[x])-w) > 1.5 {
+							t.Fatalf("%s %v: %s at %d,%d is %d, want %.2f", name, dim, what, x, y, p.row(y)[x], w)
+						}
+					}
+					check("first channel", &got.planes[0], c.R)
+					if len(got.planes) == 3 {
+						check("green", &got.planes[1], c.G)
+						check("blue", &got.planes[2], c.B)
+					}
+					if got.alpha != nil {
+						check("alpha", got.alpha, 65535)
+					} else if c.A != 65535 {
+						t.Fatalf("%s %v: transparency is lost", name, dim)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestInterlacedReducesToTheSame(t *testing.T) {
+	t.Parallel()
+	for _, k := range []int{1, 2, 3, 7} {
+		f := pngFile{w: 50, h: 37, depth: 8, colour: pngRGBA}
+		plain, err := decodePNGFile(t, f.encode(3), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.interlaced = true
+		interlaced, err := decodePNGFile(t, f.encode(3), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range plain.planes {
+			p, q := &plain.planes[i], &interlaced.planes[i]
+			if !bytes.Equal(p.pix, q.pix) || p.extentW != q.extentW || p.extentH != q.extentH {
+				t.Errorf("by %d: plane %d differs", k, i)
+			}
+		}
+	}
+}
+
+func TestBadPNGs(t *testing.T) {
+	t.Parallel()
+	good := pngFile{w: 20, h: 20, depth: 8, colour: pngRGB}.encode(1)
+	change := func(at int, v byte) []byte {
+		b := bytes.Clone(good)
+		b[at] = v
+		return b
+	}
+	chunks := func(c ...[]byte) []byte { return append([]byte(pngSignature), bytes.Join(c, nil)...) }
+	ihdr := func(depth, colour byte) []byte {
+		return pngChunk("IHDR", []byte{0, 0, 0, 4, 0, 0, 0, 4, depth, colour, 0, 0, 0})
+	}
+	iend := pngChunk("IEND", nil)
+	idat := func(raw []byte) []byte {
+		var b bytes.Buffer
+		z := zlib.NewWriter(&b)
+		z.Write(raw)
+		z.Close()
+		return pngChunk("IDAT", b.Bytes())
+	}
+	for _, tt := range []struct {
+		name, kind string
+		data       []byte
+		want       string
+	}{
+		{"size changed", "corrupt", change(19, 21), "checksum"},
+		{"data changed", "corrupt", change(len(good)-40, good[len(good)-40]^1), "PNG data"},
+		{"no palette", "corrupt", chunks(ihdr(8, pngPalette), idat(make([]byte, 20)), iend), "no palette"},
+		{"no data", "corrupt", chunks(ihdr(8, pngGrey), iend), "holds no picture"},
+		{"too little data", "corrupt", chunks(ihdr(8, pngGrey), idat(make([]byte, 19)), iend), "ends early"},
+		{"no such filter", "corrupt", chunks(ihdr(8, pngGrey), idat(bytes.Repeat([]byte{9}, 20)), iend), "unknown filter 9"},
+		{"no such form", "unsupported", chunks(ihdr(4, pngRGB)), "colour type 2, 4 bits"},
+		{"Apple's variant", "unsupported", chunks(pngChunk("CgBI", []byte{0, 0, 0, 0})), "CgBI"},
+		{"unknown critical chunk", "unsupported", chunks(ihdr(8, pngGrey), pngChunk("NEWS", nil)), "NEWS"},
+		{"palette of 4 bytes", "corrupt", chunks(ihdr(8, pngPalette), pngChunk("PLTE", make([]byte, 4))), "palette of 4 bytes"},
+		{"transparency before palette", "corrupt", chunks(ihdr(8, pngPalette), pngChunk("tRNS", make([]byte, 4))), "transparency of 4 bytes"},
+		{"no end", "corrupt", good[:len(good)-12], "ends early"},
+	} {
+		_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{10, 10, false}}})
+		if got := kindOf(err); got != tt.kind || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %s (%v), want %s with %q", tt.name, got, err, tt.kind, tt.want)
+		}
+	}
+}
