@@ -125,7 +125,8 @@ func (v *invoker) admit(ctx context.Context) bool {
 // call invokes the function once and returns when it did, when its deadline passed, or when ctx ended.
 func (v *invoker) call(ctx context.Context, payload []byte) result {
 	requestID := newRequestID()
-	ctx, cancel := context.WithTimeout(ctx, v.timeout)
+	deadline := time.Now().Add(v.timeout)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
 		AwsRequestID:       requestID,
@@ -146,13 +147,13 @@ func (v *invoker) call(ctx context.Context, payload []byte) result {
 
 	select {
 	case r := <-done:
-		if ctx.Err() != nil {
-			return v.late(ctx, requestID)
+		if ctx.Err() == nil && time.Now().Before(deadline) {
+			return r
 		}
-		return r
+		return v.late(requestID, deadline)
 	case <-ctx.Done():
 	}
-	late := v.late(ctx, requestID)
+	late := v.late(requestID, deadline)
 	grace := time.NewTimer(returnGrace)
 	defer grace.Stop()
 	select {
@@ -165,11 +166,12 @@ func (v *invoker) call(ctx context.Context, payload []byte) result {
 	return late
 }
 
-func (v *invoker) late(ctx context.Context, requestID string) result {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return result{requestID: requestID, err: &TimeoutError{After: v.timeout}}
+// late is the outcome of an invocation that did not return in time: before its deadline, or before the drain limit.
+func (v *invoker) late(requestID string, deadline time.Time) result {
+	if time.Now().Before(deadline) {
+		return result{requestID: requestID, err: errDrained}
 	}
-	return result{requestID: requestID, err: errDrained}
+	return result{requestID: requestID, err: &TimeoutError{After: v.timeout}}
 }
 
 // abandon counts an invocation that goes on after its deadline, until it returns.

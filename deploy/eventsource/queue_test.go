@@ -107,6 +107,22 @@ func TestQueueRefusesATimeoutOverTheVisibility(t *testing.T) {
 	}
 }
 
+func TestQueueAllowsATimeoutOfTheVisibility(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeSQS(t, 30*time.Second)
+		q.send("x")
+		m := queueMapping(q, newRecorder(nil))
+		m.Timeout = 30 * time.Second
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		run.stopClean()
+		if q.ids() != "" {
+			t.Errorf("left %q", q.ids())
+		}
+	})
+}
+
 func TestQueueWarnsOfAShortVisibility(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -208,10 +208,10 @@ func TestQueueSlowsDownAfterFunctionErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, 12*time.Hour)
-		q.send(slices.Repeat([]string{"x"}, 12)...)
+		q.send(slices.Repeat([]string{"x"}, 16)...)
 		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
 			time.Sleep(10 * time.Millisecond)
-			if ids[0] < "g" {
+			if ids[0] < "g" || ids[0] == "m" || ids[0] == "n" {
 				return "", errors.New("no database")
 			}
 			return failures(), nil
@@ -226,6 +226,7 @@ func TestQueueSlowsDownAfterFunctionErrors(t *testing.T) {
 		want := []time.Duration{
 			0, 0, 210 * ms, 210 * ms, 620 * ms, 620 * ms, // two fail at a time: a pause grows once for both
 			1430 * ms, 1430 * ms, 1440 * ms, 1440 * ms, 1450 * ms, 1450 * ms, // the first success ends it
+			1460 * ms, 1460 * ms, 1670 * ms, 1670 * ms, // and the next error begins anew
 		}
 		if got := r.times(); !slices.Equal(got, want) {
 			t.Errorf("invoked at %v, want %v", got, want)
@@ -235,19 +236,27 @@ func TestQueueSlowsDownAfterFunctionErrors(t *testing.T) {
 
 func TestQueueDoesNotSlowDownOnNamedFailures(t *testing.T) {
 	t.Parallel()
-	for _, answer := range []string{failures("a", "b", "c", "d"), `not JSON`} {
+	for name, answer := range map[string]func(ids []string) string{
+		"named":     func(ids []string) string { return failures(ids...) },
+		"malformed": func([]string) string { return `not JSON` },
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
-			q.send("1", "2", "3", "4")
-			r := newRecorder(func(context.Context, []string) (string, error) { return answer, nil })
+			q.send("1", "2", "3", "4", "5", "6")
+			r := newRecorder(func(_ context.Context, ids []string) (string, error) {
+				time.Sleep(10 * time.Millisecond)
+				return answer(ids), nil
+			})
 			m := queueMapping(q, r)
-			m.BatchSize = 1
+			m.BatchSize, m.MaxConcurrency = 1, 2
 			run := startMapping(t, m.Run)
+			time.Sleep(time.Second)
 			synctest.Wait()
-			if got := r.times(); !slices.Equal(got, make([]time.Duration, 4)) {
-				t.Errorf("answer %s: invoked at %v, want all at once", answer, got)
-			}
 			run.stopClean()
+			const ms = time.Millisecond
+			if got, want := r.times(), []time.Duration{0, 0, 10 * ms, 10 * ms, 20 * ms, 20 * ms}; !slices.Equal(got, want) {
+				t.Errorf("%s: invoked at %v, want %v", name, got, want)
+			}
 		})
 	}
 }
@@ -317,17 +326,6 @@ func TestQueueFunctionThatReturnsAtItsDeadlineIsNotAbandoned(t *testing.T) {
 		}
 		run.stopClean()
 	})
-}
-
-func TestQueueGoexitIsACrash(t *testing.T) {
-	t.Parallel()
-	v := newInvoker(func(context.Context, []byte) ([]byte, error) {
-		(&testing.T{}).SkipNow() // ends the goroutine
-		return nil, nil
-	}, "arn", time.Second, 1, queueMapping(nil, newRecorder(nil)).withDefaults().Logger)
-	if crash, ok := errors.AsType[*CrashError](v.call(t.Context(), nil).err); !ok || crash.Value != nil {
-		t.Error("want a crash without a value")
-	}
 }
 
 func TestQueueFIFOKeepsTheOrderOfAGroup(t *testing.T) {
