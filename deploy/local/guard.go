@@ -1,0 +1,66 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// controlPrefix stands before the paths of the home's own commands. No bucket
+// can have that name.
+const controlPrefix = "/-/"
+
+// route tells S3, SQS and the home's own commands apart: all three live on one
+// address, so that AWS_ENDPOINT_URL serves every client.
+type route struct{ control, sqs, s3 http.Handler }
+
+func (rt route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, controlPrefix):
+		rt.control.ServeHTTP(w, r)
+	case isSQS(r):
+		rt.sqs.ServeHTTP(w, r)
+	default:
+		rt.s3.ServeHTTP(w, r)
+	}
+}
+
+// isSQS knows SQS's JSON protocol by its target, and its older query protocol,
+// by which aws CLI 1 and early 2 speak, by its form.
+func isSQS(r *http.Request) bool {
+	return r.Method == http.MethodPost && (strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") ||
+		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"))
+}
+
+// guard refuses what a page in somebody's browser could send here: a request
+// for another host (DNS rebinding), or one from another origin.
+func guard(a address, next http.Handler) http.Handler {
+	self, err := url.Parse(a.URL)
+	if err != nil {
+		panic(err) // it was made from a listener's address
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allowedHost(r.Host, self) {
+			http.Error(w, "this host name is not served here: "+r.Host, http.StatusMisdirectedRequest)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" {
+			if o, err := url.Parse(origin); err != nil || !allowedHost(o.Host, self) {
+				http.Error(w, "requests from this origin are refused: "+origin, http.StatusForbidden)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allowedHost takes addresses, which no name server can turn into another's, and
+// localhost, at our port.
+func allowedHost(host string, self *url.URL) bool {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, "80"
+	}
+	return port == self.Port() && (name == "localhost" || net.ParseIP(name) != nil)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sluice/deploy/local/objects"
+	"sluice/deploy/local/queues"
+	"sluice/deploy/local/sigv4"
+	"sluice/deploy/local/store"
+	"sluice/deploy/local/tables"
+	"sluice/notify"
+	"sluice/workers/messages"
+)
+
+// region and account are what names and signatures of the home carry.
+const (
+	region  = "us-east-1"
+	account = "000000000000"
+)
+
+// homeOptions is how a home is opened.
+type homeOptions struct {
+	Dir         string            // state lives here
+	Addr        string            // host:port to listen on; port 0 takes a free one
+	Open        bool              // requests need no signature
+	Environ     map[string]string // settings of the workers, beside those of the home
+	Logger      *slog.Logger
+	DrainLimit  time.Duration // how long Close waits for what is in hand
+	OrderStep   messages.Step // nil: as the environment says
+	AccessKey   string        // of requests; "": made at the first start and kept in Dir
+	SecretKey   string
+	FeedHorizon time.Duration // how long changes are kept; 0 is 24 hours
+}
+
+// home is the whole pipeline on one machine: objects, queues and tables over one
+// file, the workers, and what calls them.
+type home struct {
+	options homeOptions
+	log     *slog.Logger
+	db      *store.DB
+	objects *objects.Service
+	queues  *queues.Service
+	records *tables.Table
+	state   *tables.Table
+	outbox  *notify.Outbox
+	outcome *outcomes
+	reached *tables.Checkpoints // by the changes worker
+	clients clients
+	address address
+
+	listener net.Listener
+	server   *http.Server
+	workers  workers
+
+	stop    context.CancelFunc // of what calls the workers
+	running sync.WaitGroup
+	mu      sync.Mutex
+	left    []error // what mappings left behind
+	broken  chan error
+}
+
+// openHome opens the state under o.Dir, listens, and starts the workers. Close
+// it. No other process can have it open at the same time.
+func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
+	h := &home{options: o, log: o.Logger, outcome: newOutcomes(), broken: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			h.shut()
+		}
+	}()
+	if h.db, err = store.Open(o.Dir, store.Options{}); err != nil {
+		return nil, err
+	}
+	if h.listener, err = listen(ctx, o.Addr); err != nil {
+		return nil, err
+	}
+	if h.address, err = newAddress(o, h.listener.Addr()); err != nil {
+		return nil, err
+	}
+	if err := h.openServices(ctx); err != nil {
+		return nil, err
+	}
+	h.clients = newClients(h.address)
+	h.serve()
+	if err := h.startWorkers(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.address.write(o.Dir); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w (is the port taken? -addr chooses another)", addr, err)
+	}
+	return l, nil
+}
+
+// openServices opens objects, queues and tables, with the buckets and queues
+// that the workers need.
+func (h *home) openServices(ctx context.Context) (err error) {
+	h.queues, err = queues.New(h.db, queues.Options{Region: region, Account: account, BaseURL: h.address.URL, Logger: h.log})
+	if err != nil {
+		return err
+	}
+	if err := createQueues(ctx, h.queues); err != nil {
+		return err
+	}
+	h.objects, err = objects.New(h.db, objects.Options{
+		Notice: func(tx *bbolt.Tx, bucket string, event []byte) error {
+			if bucket != bucketUploads {
+				return nil
+			}
+			return h.queues.SendTx(tx, queueUploads, string(event))
+		},
+		Region: region, Logger: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{bucketUploads, bucketThumbnails, bucketFailures} {
+		if err := h.objects.CreateBucket(ctx, name); err != nil {
+			return err
+		}
+	}
+	if h.records, err = tables.Open(h.db, tableRecords, tables.Options{Stream: true, Retention: h.options.FeedHorizon, Region: region, Account: account}); err != nil {
+		return err
+	}
+	if h.state, err = tables.Open(h.db, tableState, tables.Options{Region: region, Account: account}); err != nil {
+		return err
+	}
+	h.outbox, err = notify.OpenOutbox(filepath.Join(h.options.Dir, "outbox"))
+	return err
+}
+
+// serve answers S3, SQS and the home's own commands on one address.
+func (h *home) serve() {
+	protect := func(service string, next http.Handler) http.Handler {
+		if h.options.Open {
+			return next
+		}
+		return sigv4.Require(sigv4.Credentials{AccessKeyID: h.address.AccessKey, SecretAccessKey: h.address.SecretKey, Region: region},
+			sigv4.Options{Service: service}, next)
+	}
+	h.server = &http.Server{
+		Handler: guard(h.address, route{
+			control: h.control(),
+			sqs:     protect("sqs", h.queues),
+			s3:      protect("s3", h.objects),
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+	h.running.Go(func() {
+		if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+			h.fail(fmt.Errorf("serve %s: %w", h.address.URL, err))
+		}
+	})
+}
+
+// run keeps f going until the home closes. What f returns is a failure of the
+// home, or what it left behind.
+func (h *home) run(ctx context.Context, what string, f func(context.Context) error) {
+	h.running.Go(func() {
+		err := f(ctx)
+		if err == nil || errors.Is(err, context.Canceled) {
+			return
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		if ctx.Err() == nil {
+			h.fail(err)
+			return
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.left = append(h.left, err)
+	})
+}
+
+func (h *home) fail(err error) {
+	select {
+	case h.broken <- err:
+	default:
+	}
+}
+
+// Close stops taking work, waits for what is in hand up to the drain limit, and
+// closes the file. Its error says what was left; nothing of it is lost, it comes
+// back with the next start.
+func (h *home) Close() error {
+	h.address.remove(h.options.Dir)
+	return h.shut()
+}
+
+func (h *home) shut() error {
+	if h.stop != nil {
+		h.stop() // workers first: they talk to the server
+		h.workers.done.Wait()
+	}
+	if h.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := h.server.Shutdown(ctx); err != nil {
+			_ = h.server.Close()
+		}
+	} else if h.listener != nil {
+		_ = h.listener.Close()
+	}
+	h.running.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.queues != nil {
+		h.left = append(h.left, h.queues.Close())
+	}
+	if h.db != nil {
+		h.left = append(h.left, h.db.Close())
+	}
+	return errors.Join(h.left...)
+}

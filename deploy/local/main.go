@@ -1,0 +1,164 @@
+// Command local is Sluice on one machine: objects, queues and tables over one
+// folder, the workers, and what calls them, with nothing else installed.
+//
+//	go run ./deploy/local                       serve, and say how to feed it
+//	go run ./deploy/local PATH...               put pictures in and follow them to the end
+//	go run ./deploy/local send TYPE JSON        queue a message and follow it
+//	go run ./deploy/local set-status KEY STATUS change a record and follow it
+//
+// State is kept in .sluice (-data chooses another folder). One process owns the
+// folder; the others find it and talk to it over loopback.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/workers/setup"
+)
+
+// errRejected ends a command with status 1 after it has said why.
+var errRejected = errors.New("not everything went well")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], setup.Environ(), os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.Is(err, errRejected) {
+		fmt.Fprintln(os.Stderr, "sluice:", err)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	default:
+		os.Exit(1)
+	}
+}
+
+// command is one call of the program.
+type command struct {
+	options homeOptions
+	public  bool
+	out     string
+	wait    time.Duration
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+const defaultAddr = "127.0.0.1:9324"
+
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
+	c := command{stdout: stdout, stderr: stderr}
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	verbose := flags.Bool("v", false, "log what the workers do")
+	flags.StringVar(&c.options.Dir, "data", ".sluice", "folder for all state")
+	flags.StringVar(&c.options.Addr, "addr", "", "address to listen on (default "+defaultAddr+" to serve, a free port otherwise)")
+	flags.BoolVar(&c.public, "public", false, "allow an address that other machines can reach")
+	flags.BoolVar(&c.options.Open, "open", false, "take requests without a signature")
+	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for what is in hand")
+	flags.StringVar(&c.out, "out", "", "folder that gets a copy of the thumbnails (default DATA/thumbnails)")
+	flags.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait for something to happen before it counts as stuck")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return flag.ErrHelp // flags has told of it
+	}
+	level := slog.LevelError + 1
+	if flags.NArg() == 0 {
+		level = slog.LevelWarn
+	}
+	if *verbose {
+		level = slog.LevelInfo
+	}
+	c.options.Logger = slog.New(pipeline.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
+	c.options.Environ = workerSettings(environ)
+	if err := c.checkAddr(); err != nil {
+		return err
+	}
+	return c.dispatch(ctx, flags.Args())
+}
+
+const usage = `usage: local [flags]                        serve, and say how to feed it
+       local [flags] PATH...                put pictures in, follow them to the end
+       local [flags] send TYPE JSON         queue a message, follow it
+       local [flags] set-status KEY STATUS  change a record's status, follow it
+flags:
+`
+
+func (c *command) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return c.serve(ctx)
+	}
+	act := func(h *remote) error { return c.put(ctx, h, args) }
+	switch args[0] {
+	case "send", "set-status":
+		if len(args) != 3 {
+			fmt.Fprint(c.stderr, usage)
+			return flag.ErrHelp
+		}
+		act = func(h *remote) error { return c.send(ctx, h, args[1], args[2]) }
+		if args[0] == "set-status" {
+			act = func(h *remote) error { return c.setStatus(ctx, h, args[1], args[2]) }
+		}
+	}
+	return c.withHome(ctx, act)
+}
+
+// withHome calls act with the home that owns the folder: one that runs already,
+// or one that lives as long as the command.
+func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
+	a, running, err := findHome(c.options.Dir)
+	if err != nil {
+		return err
+	}
+	if running {
+		fmt.Fprintf(c.stderr, "using the home at %s (process %d)\n", a.URL, a.PID)
+		return act(newRemote(a))
+	}
+	if c.options.Addr == "" {
+		c.options.Addr = "127.0.0.1:0"
+	}
+	h, err := openHome(ctx, c.options)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- act(newRemote(h.address)) }()
+	select {
+	case err = <-failed:
+	case err = <-h.broken:
+	}
+	return errors.Join(err, h.Close())
+}
+
+// workerSettings leaves out of the environment what would lead the home's
+// workers out of it.
+func workerSettings(environ map[string]string) map[string]string {
+	out := make(map[string]string)
+	for name, value := range environ {
+		switch name {
+		case "THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "RECORDS_TABLE", "STATE_TABLE",
+			"LETTER_BUCKET", "SOURCE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL":
+		default:
+			out[name] = value
+		}
+	}
+	return out
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+// put uploads pictures through the S3 protocol, follows each one to the end, and
+// prints what became of them.
+func (c *command) put(ctx context.Context, h *remote, paths []string) error {
+	pictures, skipped, err := findPictures(paths)
+	if err != nil {
+		return err
+	}
+	for _, file := range skipped {
+		fmt.Fprintf(c.stderr, "skipped %s: no picture by its name\n", file)
+	}
+	start, err := h.changes(ctx, "now")
+	if err != nil {
+		return err
+	}
+	f := newFollower(h, start.Last, c.wait)
+	f.progress = c.stderr
+	for _, p := range pictures {
+		etag, err := h.upload(ctx, p)
+		if err != nil {
+			return fmt.Errorf("upload %s: %w", p.Path, err)
+		}
+		f.expect(p, etag)
+	}
+	stuck := f.follow(ctx)
+	if err := c.copyThumbnails(ctx, h, f.items); err != nil {
+		return err
+	}
+	printTable(c.stdout, f.items)
+	if stuck != nil {
+		return errors.Join(stuck, h.whereStuck(ctx))
+	}
+	for _, it := range f.items {
+		if it.image.Status != schema.StatusReady {
+			return errRejected
+		}
+	}
+	return nil
+}
+
+// upload puts one file into bucket uploads and returns its ETag.
+func (h *remote) upload(ctx context.Context, p picture) (string, error) {
+	file, err := os.Open(p.Path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	in := &s3.PutObjectInput{Bucket: aws.String(bucketUploads), Key: &p.Key, Body: file, ContentLength: &p.Size}
+	if t := mime.TypeByExtension(filepath.Ext(p.Path)); t != "" {
+		in.ContentType = &t
+	}
+	out, err := h.S3.PutObject(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.ETag), nil
+}
+
+// copyThumbnails writes the thumbnails to disk, where people look for them. Each
+// item learns where.
+func (c *command) copyThumbnails(ctx context.Context, h *remote, items []*item) error {
+	dir := c.out
+	if dir == "" {
+		dir = filepath.Join(c.options.Dir, "thumbnails")
+	}
+	for _, it := range items {
+		if it.image.Picture == nil {
+			continue
+		}
+		for _, t := range it.image.Thumbnails {
+			path, err := h.download(ctx, t, dir)
+			if err != nil {
+				return fmt.Errorf("copy thumbnail %s: %w", t.Key, err)
+			}
+			it.files = append(it.files, path)
+		}
+	}
+	return nil
+}
+
+func (h *remote) download(ctx context.Context, t schema.Thumbnail, dir string) (string, error) {
+	path := filepath.Join(dir, fileName(t.Key))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	object, err := h.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &t.Bucket, Key: &t.Key})
+	if err != nil {
+		return "", err
+	}
+	defer object.Body.Close()
+	file, err := os.CreateTemp(filepath.Dir(path), ".thumbnail")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(file, object.Body)
+	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return path, err
+}
+
+// fileName is a file for a key: the key itself where it is a name of files, else
+// a digest of it. "thumbnails/" at its beginning is left out.
+func fileName(key string) string {
+	name := strings.TrimPrefix(key, "thumbnails/")
+	if local := filepath.FromSlash(name); filepath.IsLocal(local) && filepath.ToSlash(filepath.Clean(local)) == name {
+		long := false
+		for part := range strings.SplitSeq(name, "/") {
+			long = long || len(part) > 200
+		}
+		if !long {
+			return local
+		}
+	}
+	return "key-" + pipeline.DeriveID(key) + filepath.Ext(filepath.Base(key))
+}
+
+// whereStuck tells what still waits, and what went to the dead letters.
+func (h *remote) whereStuck(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var lines []error
+	if idle, err := h.idle(ctx); err == nil {
+		for _, q := range idle.Queues {
+			lines = append(lines, fmt.Errorf("queue %s: %d waiting, %d in hand, %d delayed", q.Queue, q.Ready, q.InFlight, q.Delayed))
+		}
+	}
+	letters, err := h.letters(ctx)
+	for _, l := range letters {
+		lines = append(lines, fmt.Errorf("dead letter in %s: %s", l.Queue, l.Reason))
+	}
+	return errors.Join(append(lines, err)...)
+}
