@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
@@ -207,11 +208,15 @@ func TestMissingTableIsNoMissingItem(t *testing.T) {
 func TestCancelledWhileItRuns(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
+	returned := make(chan struct{})
 	e := &endpoint{answer: func(http.ResponseWriter, string, int, func()) bool {
 		cancel()
+		<-returned
 		return false
 	}}
-	if _, err := e.open(t, dynamotable.Options{}).Get(ctx, key); !errors.Is(err, context.Canceled) {
+	_, err := e.open(t, dynamotable.Options{}).Get(ctx, key)
+	close(returned)
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 }
@@ -267,5 +272,32 @@ func TestQueryErrorInTheMiddle(t *testing.T) {
 	}
 	if len(seen) != 2 || failed == nil || !strings.Contains(failed.Error(), "no more") {
 		t.Errorf("saw %q and the error %v, want two items and what DynamoDB said", seen, failed)
+	}
+}
+
+func TestQueryStopsAtWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	e := new(endpoint)
+	client := e.client(t)
+	table, name := dynamotable.New(client, "records", dynamotable.Options{}), "records"
+	str := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	for sk, version := range map[string]types.AttributeValue{
+		"a": str("v"), "b": &types.AttributeValueMemberBOOL{}, "c": str("v"),
+	} {
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{
+			TableName: &name, Item: map[string]types.AttributeValue{"PK": str("p"), "SK": str(sk), "version": version},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []string
+	for it, err := range table.Query(t.Context(), "p", "") {
+		seen = append(seen, it.Key.SK)
+		if _, ok := errors.AsType[*pipeline.ItemError](err); err != nil && !ok {
+			t.Errorf("got the error %v, want an *ItemError", err)
+		}
+	}
+	if len(seen) != 2 || seen[0] != "a" {
+		t.Errorf("saw %q, want a and then one error", seen)
 	}
 }

@@ -92,12 +92,18 @@ func loseAnswer(action string, n int, between func()) func(http.ResponseWriter, 
 	}
 }
 
-// open returns a table on the endpoint. Its client tries three times, at once.
+// open returns a table on the endpoint.
 func (e *endpoint) open(t *testing.T, o dynamotable.Options) *dynamotable.Table {
+	t.Helper()
+	return dynamotable.New(e.client(t), "records", o)
+}
+
+// client returns a client that tries three times, at once.
+func (e *endpoint) client(t *testing.T) *dynamodb.Client {
 	t.Helper()
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
-	client := dynamodb.New(dynamodb.Options{
+	return dynamodb.New(dynamodb.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL, HTTPClient: server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
@@ -106,5 +112,4 @@ func (e *endpoint) open(t *testing.T, o dynamotable.Options) *dynamotable.Table 
 		}),
 		DisableValidateResponseChecksum: true, // the errors made here have none
 	})
-	return dynamotable.New(client, "records", o)
 }
