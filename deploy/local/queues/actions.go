@@ -433,7 +433,7 @@ func (s *Service) doReceive(ctx context.Context, _ *request, in *receiveInput) (
 	if err != nil {
 		return nil, err
 	}
-	return &receiveOutput{messages: got, in: in}, nil
+	return in.output(got), nil
 }
 
 type handleInput struct {

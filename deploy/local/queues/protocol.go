@@ -91,11 +91,6 @@ func hasLoneSurrogate(raw []byte) bool {
 	return high
 }
 
-// appender is an output that writes its own JSON, for the actions that carry the load.
-type appender interface {
-	appendJSON(b []byte) []byte
-}
-
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // ServeHTTP answers one action of the AWS JSON 1.0 protocol.
@@ -128,11 +123,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body []byte
-	switch o := out.(type) {
-	case nil:
-	case appender:
-		body = o.appendJSON(nil)
-	default:
+	if out != nil {
 		if body, err = json.Marshal(out); err != nil {
 			s.fail(w, r, err)
 			return

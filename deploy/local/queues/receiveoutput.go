@@ -2,16 +2,14 @@ package queues
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// receiveOutput is the answer of ReceiveMessage: the messages, and of each what was asked for.
+// receiveOutput is the answer of ReceiveMessage.
 type receiveOutput struct {
-	messages []delivered
-	in       *receiveInput
+	Messages []messageOutput `json:"Messages,omitempty"`
 }
 
 type messageOutput struct {
@@ -24,27 +22,21 @@ type messageOutput struct {
 	MessageAttrs  map[string]attributeValue `json:"MessageAttributes,omitempty"`
 }
 
-func (o *receiveOutput) appendJSON(b []byte) []byte {
-	if len(o.messages) == 0 {
-		return append(b, "{}"...)
+// output shows of each message what was asked for.
+func (in *receiveInput) output(got []delivered) *receiveOutput {
+	out := &receiveOutput{}
+	for i := range got {
+		out.Messages = append(out.Messages, in.message(&got[i]))
 	}
-	out := struct{ Messages []messageOutput }{make([]messageOutput, 0, len(o.messages))}
-	for i := range o.messages {
-		out.Messages = append(out.Messages, o.message(&o.messages[i]))
-	}
-	raw, err := json.Marshal(out)
-	if err != nil { // strings and maps of strings cannot fail
-		panic(err)
-	}
-	return append(b, raw...)
+	return out
 }
 
-func (o *receiveOutput) message(d *delivered) messageOutput {
+func (in *receiveInput) message(d *delivered) messageOutput {
 	m := messageOutput{
 		MessageID: uuid(d.id), ReceiptHandle: d.handle.String(), MD5OfBody: hex.EncodeToString(d.md5[:]), Body: d.body,
 	}
 	for name, v := range d.system() {
-		if v != "" && o.wants(name) {
+		if v != "" && in.wants(name) {
 			if m.Attributes == nil {
 				m.Attributes = map[string]string{}
 			}
@@ -53,7 +45,7 @@ func (o *receiveOutput) message(d *delivered) messageOutput {
 	}
 	var shown []attribute
 	for _, a := range d.attrs {
-		if !matches(o.in.MessageAttributeNames, a.name) {
+		if !matches(in.MessageAttributeNames, a.name) {
 			continue
 		}
 		shown = append(shown, a)
@@ -74,8 +66,8 @@ func (o *receiveOutput) message(d *delivered) messageOutput {
 }
 
 // wants tells whether a system attribute was asked for, by the old parameter or the new.
-func (o *receiveOutput) wants(name string) bool {
-	for _, names := range [...][]string{o.in.AttributeNames, o.in.SystemAttributeNames} {
+func (in *receiveInput) wants(name string) bool {
+	for _, names := range [...][]string{in.AttributeNames, in.SystemAttributeNames} {
 		if slices.Contains(names, "All") || slices.Contains(names, name) {
 			return true
 		}
