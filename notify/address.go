@@ -39,7 +39,7 @@ func ParseAddress(s string) (*mail.Address, error) {
 		return nil, fmt.Errorf("e-mail address %q: over 254 bytes", s)
 	case strings.ContainsFunc(local, func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>@[\]`, r)
-	}) || local == "" || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, ".."):
+	}) || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, ".."):
 		return nil, fmt.Errorf("e-mail address %q: what stands before the @ needs quotes", s)
 	case strings.HasPrefix(domain, "["):
 		return nil, fmt.Errorf("e-mail address %q: a domain name is wanted after the @", s)

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"net/mail"
 	"strings"
 	"testing"
 )
@@ -50,4 +51,25 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", in, a.Address, want)
 		}
 	}
+}
+
+// An address that was taken is one line, and one address again when it is
+// written into a header or a command.
+func FuzzParseAddress(f *testing.F) {
+	for _, s := range []string{"a@b.example", `"a b" <c@d.example>`, "=?utf-8?q?=0A?= <a@b.example>", "jörg@b.example", `"a>"@b.example`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAddress(s)
+		if err != nil {
+			return
+		}
+		if strings.ContainsAny(a.Address, "\r\n\x00<> ,;\"") {
+			t.Errorf("%q: got %q", s, a.Address)
+		}
+		list, err := mail.ParseAddressList(a.String())
+		if err != nil || len(list) != 1 || list[0].Address != a.Address {
+			t.Errorf("%q: %q reads back as %v and %v", s, a, list, err)
+		}
+	})
 }

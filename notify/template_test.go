@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // A template that loops over a long list stops at its limit; it does not first
@@ -52,4 +53,35 @@ func TestCut(t *testing.T) {
 			t.Errorf("%q at %d: got %q, want %q", row.in, row.limit, got, row.want)
 		}
 	}
+}
+
+// Whatever the template and the value: no panic, and what comes out is valid
+// and within the limit, the same each time.
+func FuzzTemplate(f *testing.F) {
+	for _, text := range []string{
+		"{{.New.a}}", `{{or (index .Item "b") "there"}}`, `{{with index .Old "a"}}{{.}}{{end}}`, "{{$.At.Format .Key}}", "{{- .From | printf \"%-9q\" -}}",
+		"{{if and .Expired (eq .Kind \"created\")}}{{else if .To}}{{len .New.a}}{{end}}", "{{$x := .New}}{{$x.a.b}}", "{{(index .Item \"c\").d}}", "{{slice .New.a 1 2}}",
+	} {
+		f.Add(text, "value", byte(1))
+	}
+	f.Fuzz(func(t *testing.T, text, value string, kind byte) {
+		if strings.Contains(text, "range") {
+			t.Skip("range over a large number takes as long as it says")
+		}
+		const limit = 1000
+		k := kinds[int(kind)%len(kinds)]
+		parsed, err := newFieldTemplate(k, text, limit)
+		if err != nil {
+			return
+		}
+		image := map[string]any{"a": value, "b": nil, "c": map[string]any{"d": []any{value, true}}}
+		e := Event{Kind: k, From: value, To: value, Change: Change{ID: "e", Key: value, At: at, Old: image, New: image}}
+		out, err := parsed.render(e)
+		if again, _ := parsed.render(e); again != out {
+			t.Errorf("got %q and then %q", out, again)
+		}
+		if len(out) > limit || !utf8.ValidString(out) || err != nil && out != "" {
+			t.Errorf("got %q and %v", out, err)
+		}
+	})
 }
