@@ -26,10 +26,14 @@ func scribble(data []byte) {
 
 func checkGivenNotKept(t *trial) error {
 	given := []byte(`{"a":"given"}`)
-	if _, err := t.createItem(pipeline.Item{Key: t.key("a"), Data: given}); err != nil {
+	put, err := t.createItem(pipeline.Item{Key: t.key("a"), Data: given})
+	if err != nil {
 		return err
 	}
 	scribble(given)
+	if err := wantData("what put returned, after the caller reused its slice", put.Data, []byte(`{"a":"given"}`)); err != nil {
+		return err
+	}
 	got, err := t.get(t.key("a"))
 	if err != nil {
 		return err

@@ -716,6 +716,15 @@ var lies = []struct {
 			return stored, err
 		}
 	})},
+	{"given-not-kept", "returns the caller's slice", lieInPut(func(m *Memory) putFunc {
+		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+			stored, err := m.Put(ctx, it, c)
+			if err == nil {
+				stored.Data = it.Data
+			}
+			return stored, err
+		}
+	})},
 	{"returned-not-shared", "hands out its own slice", lieInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
