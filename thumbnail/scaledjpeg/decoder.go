@@ -60,9 +60,11 @@ type Decoder struct {
 	opts   Options
 	scans  int
 	damage error // the first fault that left a usable picture
-	block  [64]int
+	block  [64]int32
+	place  placement
 	keep   [64]int8 // see kept
 	cur    scan
+	walks  [maxMCUBlocks]walkBlock
 }
 
 // component is one color's share of the frame.
@@ -163,6 +165,7 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	d.opts = o
 	d.scans = 0
 	d.damage = nil
+	d.place.set(d.scale)
 	for k := range d.keep {
 		d.keep[k] = int8(kept(d.scale, k))
 	}

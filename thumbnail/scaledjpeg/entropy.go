@@ -55,11 +55,12 @@ func (e *entropy) more(src *source) bool {
 	e.unstuff(src)
 	if e.marker == 0 {
 		e.low = e.end - e.margin
-		return true
+	} else {
+		// Zeros follow the data, enough for one MCU that runs past the end.
+		clear(e.buf[e.end : e.end+e.margin])
+		e.low = e.end
 	}
-	// Zeros follow the data, enough for one MCU that runs past the end.
-	clear(e.buf[e.end : e.end+e.margin])
-	e.low = e.end
+	e.refill() // an MCU begins with an index taken before its first refill
 	return true
 }
 

@@ -34,6 +34,11 @@ type huffTable struct {
 	base  [16]int32
 
 	lut [1 << lutBits]uint16
+
+	walk   *walkTable
+	walked bool // its walk table is built
+	diffs  *dcTable
+	diffed bool
 }
 
 // set takes a new specification. The same one again costs nothing.
@@ -43,7 +48,7 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 		t.current = true
 		return nil
 	}
-	t.built = false
+	t.built, t.walked, t.diffed = false, false, false
 	code := int32(0)
 	index := int32(0)
 	for l, n := range counts {

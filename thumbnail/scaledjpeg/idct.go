@@ -65,15 +65,22 @@ func clamp(v int) byte {
 	return byte(v)
 }
 
-// idct1 writes the one sample of a block at 1/8.
-func idct1(dst []byte, b *[64]int) {
-	dst[0] = clamp((b[0] + bias) >> fracBits)
+// fill writes a block of n x n equal samples.
+func fill(dst []byte, stride, n int, dc int32) {
+	v := clamp((int(dc) + bias) >> fracBits)
+	for y := range n {
+		d := dst[y*stride:][:n]
+		for x := range d {
+			d[x] = v
+		}
+	}
 }
 
 // idct2 writes 2x2 samples.
-func idct2(dst []byte, stride int, b *[64]int) {
-	s, t := b[0]+bias+b[8], b[0]+bias-b[8]
-	u, v := b[1]+b[9], b[1]-b[9]
+func idct2(dst []byte, stride int, b *[64]int32) {
+	x0, x1, x2, x3 := int(b[0])+bias, int(b[1]), int(b[2]), int(b[3])
+	s, t := x0+x2, x0-x2
+	u, v := x1+x3, x1-x3
 	d := dst[:2]
 	d[0] = clamp((s + u) >> fracBits)
 	d[1] = clamp((s - u) >> fracBits)
@@ -86,17 +93,17 @@ func idct2(dst []byte, stride int, b *[64]int) {
 const tan8 = 6786
 
 // idct4 writes 4x4 samples.
-func idct4(dst []byte, stride int, b *[64]int) {
+func idct4(dst []byte, stride int, b *[64]int32) {
 	for u := range 4 {
-		x0, x1, x2, x3 := b[u], b[8+u], b[16+u], b[24+u]
+		x0, x1, x2, x3 := int(b[u]), int(b[4+u]), int(b[8+u]), int(b[12+u])
 		e0, e1 := x0+x2, x0-x2
 		o0 := x1 + (x3*tan8)>>14
 		o1 := (x1*tan8)>>14 - x3
-		b[u], b[8+u], b[16+u], b[24+u] = e0+o0, e1+o1, e1-o1, e0-o0
+		b[u], b[4+u], b[8+u], b[12+u] = int32(e0+o0), int32(e1+o1), int32(e1-o1), int32(e0-o0)
 	}
 	for y := range 4 {
-		r := b[8*y : 8*y+4 : 8*y+4]
-		x0, x1, x2, x3 := r[0]+bias, r[1], r[2], r[3]
+		r := b[4*y : 4*y+4 : 4*y+4]
+		x0, x1, x2, x3 := int(r[0])+bias, int(r[1]), int(r[2]), int(r[3])
 		e0, e1 := x0+x2, x0-x2
 		o0 := x1 + (x3*tan8)>>14
 		o1 := (x1*tan8)>>14 - x3
@@ -135,19 +142,23 @@ func aan(x0, x1, x2, x3, x4, x5, x6, x7 int) (y0, y1, y2, y3, y4, y5, y6, y7 int
 }
 
 // idct8 writes 8x8 samples.
-func idct8(dst []byte, stride int, b *[64]int) {
+func idct8(dst []byte, stride int, b *[64]int32) {
 	for u := range 8 {
 		if b[8+u]|b[16+u]|b[24+u]|b[32+u]|b[40+u]|b[48+u]|b[56+u] == 0 {
 			v := b[u]
 			b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u] = v, v, v, v, v, v, v
 			continue
 		}
-		b[u], b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u] = aan(
-			b[u], b[8+u], b[16+u], b[24+u], b[32+u], b[40+u], b[48+u], b[56+u])
+		y0, y1, y2, y3, y4, y5, y6, y7 := aan(
+			int(b[u]), int(b[8+u]), int(b[16+u]), int(b[24+u]),
+			int(b[32+u]), int(b[40+u]), int(b[48+u]), int(b[56+u]))
+		b[u], b[8+u], b[16+u], b[24+u] = int32(y0), int32(y1), int32(y2), int32(y3)
+		b[32+u], b[40+u], b[48+u], b[56+u] = int32(y4), int32(y5), int32(y6), int32(y7)
 	}
 	for y := range 8 {
 		r := b[8*y : 8*y+8 : 8*y+8]
-		y0, y1, y2, y3, y4, y5, y6, y7 := aan(r[0]+bias, r[1], r[2], r[3], r[4], r[5], r[6], r[7])
+		y0, y1, y2, y3, y4, y5, y6, y7 := aan(
+			int(r[0])+bias, int(r[1]), int(r[2]), int(r[3]), int(r[4]), int(r[5]), int(r[6]), int(r[7]))
 		d := dst[y*stride:][:8]
 		d[0] = clamp(y0 >> fracBits)
 		d[1] = clamp(y1 >> fracBits)

@@ -249,17 +249,17 @@ func (d *Decoder) finishProgressive() {
 			c.pix = c.dc[:len(c.dc)/2]
 			continue
 		}
-		var deq [64]int // by place
+		var deq [64]int32 // by place
 		for k := range 64 {
 			if p := d.keep[k]; p >= 0 {
-				deq[p] = int(c.deq[k])
+				deq[p] = c.deq[k]
 			}
 		}
 		for j := range c.pw * c.ph {
 			coef := c.coef[j*n*n : (j+1)*n*n]
 			for v := range n {
 				for u := range n {
-					d.block[8*v+u] = int(coef[n*v+u]) * deq[n*v+u]
+					d.block[n*v+u] = int32(coef[n*v+u]) * deq[n*v+u]
 				}
 			}
 			x, y := j%c.pw, j/c.pw

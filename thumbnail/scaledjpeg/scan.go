@@ -155,6 +155,7 @@ func (d *Decoder) layout(s *scan) {
 // mcuRuns decodes the scan's MCUs in runs that neither cross a row of MCUs nor
 // a restart marker. It returns the marker that ends the scan.
 func (d *Decoder) mcuRuns(s *scan) (byte, error) {
+	d.walkLayout(s)
 	e := &d.bits
 	e.start(s.blocks)
 	d.resetPredictors(s)

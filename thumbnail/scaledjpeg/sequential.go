@@ -1,9 +1,14 @@
 package scaledjpeg
 
+import "encoding/binary"
+
 // run decodes n MCUs of a row from (mx, my) on.
 func (d *Decoder) run(s *scan, mx, my, n int) error {
-	if d.hdr.Progressive {
+	switch {
+	case d.hdr.Progressive:
 		return d.runProgressive(s, mx, my, n)
+	case d.scale == 8:
+		return d.walkRun(s, mx, my, n)
 	}
 	e := &d.bits
 	size := 8 / d.scale
@@ -13,17 +18,18 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 		}
 		for i := range s.plan[:s.blocks] {
 			b := &s.plan[i]
-			if !d.sequentialBlock(b) {
+			c := b.c
+			flat, ok := e.coefficients(b, &d.place, &d.block)
+			if !ok {
 				return d.badCode()
 			}
-			c := b.c
 			dst := c.pix[((my*b.v+b.y)*c.stride+mx*b.h+b.x)*size:]
-			switch d.scale {
-			case 8:
-				idct1(dst, &d.block)
-			case 4:
+			switch {
+			case flat:
+				fill(dst, c.stride, size, d.block[0])
+			case size == 2:
 				idct2(dst, c.stride, &d.block)
-			case 2:
+			case size == 4:
 				idct4(dst, c.stride, &d.block)
 			default:
 				idct8(dst, c.stride, &d.block)
@@ -37,65 +43,138 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 	return nil
 }
 
-// sequentialBlock decodes a block's coefficients, dequantised.
-func (d *Decoder) sequentialBlock(b *mcuBlock) bool {
-	e := &d.bits
-	blk := &d.block
-	*blk = [64]int{}
-	q := &b.c.deq
-	e.refill()
-	diff, ok := e.dcDiff(b.dc)
-	if !ok {
-		return false
-	}
-	b.c.pred += diff
-	blk[0] = b.c.pred * int(q[0])
-	for k := 1; k < 64; {
-		e.refill()
-		v, advance, ok := e.acSymbol(b.ac)
-		if !ok {
-			return false
+// placement says where the coefficients of a block go.
+type placement struct {
+	last uint      // the last zig-zag index that is kept
+	n    int       // the size of the transform
+	at   [64]uint8 // the place of a zig-zag index in the block
+}
+
+func (p *placement) set(scale int) {
+	p.n = 8 / scale
+	p.last = 0
+	for k, z := range zigzag {
+		u, v := int(z&7), int(z>>3)
+		p.at[k] = 63 // dropped; no transform but the full one looks there
+		if u < p.n && v < p.n {
+			p.at[k] = uint8(p.n*v + u)
+			p.last = uint(k)
 		}
-		k += advance
+	}
+}
+
+// coefficients decodes a block and puts its dequantised coefficients into blk,
+// n*v + u. The block is flat when none but DC is kept. A wrong code is not ok.
+func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat, ok bool) {
+	acc, cnt, pos := e.acc, e.cnt, e.pos
+	q := &b.c.deq
+	switch p.n {
+	case 2:
+		clear(blk[:4])
+	case 4:
+		clear(blk[:16])
+	default:
+		clear(blk[:])
+	}
+	v := int(b.dc.diffs[acc>>(64-dcBits)])
+	acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+	pos += int(^cnt >> 3 & 7)
+	cnt |= 56
+	if v == 0 {
+		var total uint
+		v, total = b.dc.slowDC(acc)
+		if total == 0 {
+			return false, false
+		}
+		acc <<= total & 63
+		cnt -= total
+	} else {
+		acc <<= uint(v) & 31
+		cnt -= uint(v) & 31
+		v >>= 5
+	}
+	b.c.pred += v
+	blk[0] = int32(b.c.pred) * q[0]
+
+	k := uint(1)
+	some := int32(0)
+	lut := &b.ac.lut
+	last := p.last
+	for k <= last {
+		ent := uint(lut[acc>>(64-lutBits)])
+		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+		pos += int(^cnt >> 3 & 7)
+		cnt |= 56
+		if ent == 0 {
+			ent = uint(b.ac.oneAC(acc))
+			if ent == 0 {
+				return false, false
+			}
+		}
+		k += ent >> lutAdvance
+		total := ent & lutLen
 		if k > 64 {
+			e.acc, e.cnt, e.pos = acc<<total, (cnt-total)&63, pos
+			return some == 0, true
+		}
+		size := ent >> lutSize & 15
+		val := int32(magnitude(acc<<(total-size), size)) * q[k-1]
+		some |= val
+		blk[p.at[k-1]&63] = val
+		acc <<= total
+		cnt -= total
+	}
+	ac := b.ac.walk
+	for k < 64 {
+		ent := uint(ac[acc>>(64-walkBits)])
+		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+		pos += int(^cnt >> 3 & 7)
+		cnt |= 56
+		k += ent >> 6
+		if k >= 64 {
+			goto end
+		}
+		acc <<= ent & 63
+		cnt -= ent
+		ent = uint(ac[acc>>(64-walkBits)])
+		k += ent >> 6
+		if k >= 64 {
+			goto end
+		}
+		acc <<= ent & 63
+		cnt -= ent
+		continue
+	end:
+		if k-walkEnd-1 < 63 || k == 64 {
+			acc <<= ent & 63
+			cnt -= ent
 			break
 		}
-		blk[zigzag[(k-1)&63]] = v * int(q[(k-1)&63])
+		k -= ent >> 6
+		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+		pos += int(^cnt >> 3 & 7)
+		cnt |= 56
+		one := b.ac.oneAC(acc)
+		if one == 0 {
+			return false, false
+		}
+		acc <<= one & lutLen
+		cnt -= uint(one & lutLen)
+		k += uint(one >> lutAdvance)
 	}
-	return true
+	e.acc, e.cnt, e.pos = acc, cnt&63, pos
+	return some == 0, true
 }
 
 // dcDiff decodes a DC difference. It takes at most 31 bits.
 func (e *entropy) dcDiff(t *huffTable) (int, bool) {
-	v := uint(t.lut[e.acc>>(64-lutBits)])
-	if v == 0 {
-		sym, length := t.slow(e.acc)
-		if length == 0 {
-			return 0, false
-		}
-		v = uint(symbolEntry(false, sym, length))
+	if v := int(t.diffs[e.acc>>(64-dcBits)]); v != 0 {
+		e.drop(uint(v) & 31)
+		return v >> 5, true
 	}
-	size := v >> lutSize & 15
-	diff := magnitude(e.acc<<(v&lutLen-size), size)
-	e.drop(v & lutLen)
-	return diff, true
-}
-
-// acSymbol decodes an AC symbol: how far the zig-zag index moves, and the
-// value of the last coefficient passed. It takes at most 31 bits.
-func (e *entropy) acSymbol(t *huffTable) (value, advance int, ok bool) {
-	v := uint(t.lut[e.acc>>(64-lutBits)])
-	if v == 0 {
-		sym, length := t.slow(e.acc)
-		if length == 0 {
-			return 0, 0, false
-		}
-		v = uint(symbolEntry(true, sym, length))
-	}
-	size := v >> lutSize & 15
-	value = magnitude(e.acc<<(v&lutLen-size), size)
-	e.drop(v & lutLen)
-	return value, int(v >> lutAdvance), true
+	v, total := t.slowDC(e.acc)
+	e.drop(total)
+	return v, total > 0
 }
 
 // magnitude extends the upper size bits of acc to the value they stand for
