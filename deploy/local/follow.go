@@ -98,6 +98,13 @@ func (f *follower) waiting() []string {
 
 // look takes in what is new, and reports whether it was of use.
 func (f *follower) look(ctx context.Context) (moved bool, err error) {
+	if f.onlyUnsent() {
+		// No change is awaited, so that asking for one would only wait.
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return false, err
+		}
+		return f.sent(ctx)
+	}
 	page, err := f.home.changes(ctx, f.after)
 	if err != nil {
 		return false, err
@@ -115,6 +122,16 @@ func (f *follower) look(ctx context.Context) (moved bool, err error) {
 	}
 	sent, err := f.sent(ctx)
 	return moved || sent, err
+}
+
+// onlyUnsent reports whether every record is final.
+func (f *follower) onlyUnsent() bool {
+	for _, it := range f.items {
+		if it.image.Status == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // take takes in a change of the item's record. The change of an earlier upload
@@ -175,6 +192,5 @@ func (f *follower) note(it *item) {
 	left := len(f.waiting())
 	fmt.Fprintf(f.progress, "[%d/%d] %s %s\n", len(f.items)-left, len(f.items), it.image.Status, it.Key)
 }
-
 
 var errNoNews = errors.New("nothing came of it in time")

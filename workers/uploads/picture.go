@@ -103,8 +103,9 @@ func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error)
 
 	made, err := w.thumbnails(ctx, object)
 	if isRejection(err) {
-		w.log.InfoContext(ctx, "picture rejected", "bucket", bucket, "key", key, "reason", err)
-		return outcome{state: seen, reason: err.Error()}, w.removeThumbnails(ctx, bucket, key)
+		reason := rejection(err)
+		w.log.InfoContext(ctx, "picture rejected", "bucket", bucket, "key", key, "reason", reason)
+		return outcome{state: seen, reason: reason}, w.removeThumbnails(ctx, bucket, key)
 	}
 	if err != nil {
 		return outcome{}, err
@@ -184,4 +185,17 @@ func isRejection(err error) bool {
 	_, tooLarge := errors.AsType[*thumbnail.TooLargeError](err)
 	_, corrupt := errors.AsType[*thumbnail.CorruptError](err)
 	return unsupported || tooLarge || corrupt
+}
+
+// rejection is the reason of a rejection. A limit is named by the worker's own
+// setting.
+func rejection(err error) string {
+	if e, ok := errors.AsType[*thumbnail.TooLargeError](err); ok {
+		named := *e
+		named.Setting = map[string]string{
+			"MaxPixels": "MAX_PIXELS", "MaxBytes": "MAX_BYTES", "MemoryBytes": "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+		}[e.Setting]
+		return named.Error()
+	}
+	return err.Error()
 }
