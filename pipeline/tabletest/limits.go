@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"sluice/pipeline"
 )
@@ -97,12 +98,15 @@ func checkKeyUTF8(t *trial) error {
 
 // room is how many bytes one attribute's value under k may have, by the way of
 // counting that pipeline.CheckItem documents.
-func room(k pipeline.Key) int {
-	const least = pipeline.MaxItemBytes - 512 // the key and the table's own attributes take less
-	return least + sort.Search(512, func(n int) bool {
+func room(k pipeline.Key) int { return roomBesideKey() - len(k.PK) - len(k.SK) }
+
+var roomBesideKey = sync.OnceValue(func() int {
+	const least = pipeline.MaxItemBytes - 512 // the table's own attributes take less
+	k := pipeline.Key{PK: "p", SK: "s"}
+	return len(k.PK) + len(k.SK) + least + sort.Search(512, func(n int) bool {
 		return pipeline.CheckItem(pipeline.Item{Key: k, Data: []byte(fillString(least + n + 1))}) != nil
 	})
-}
+})
 
 func fillString(n int) string { return `{"fill":"` + strings.Repeat("x", n) + `"}` }
 
