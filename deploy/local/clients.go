@@ -16,10 +16,11 @@ type clients struct {
 	SQS *sqs.Client
 }
 
-func newClients(a address) clients {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil // it is this machine
-	transport.MaxIdleConnsPerHost = 64
+// newClients speaks to the home at a through transport; nil is the network.
+func newClients(a address, transport http.RoundTripper) clients {
+	if transport == nil {
+		transport = newTransport()
+	}
 	cfg := aws.Config{
 		Region:       region,
 		BaseEndpoint: &a.URL,
@@ -30,4 +31,11 @@ func newClients(a address) clients {
 		S3:  s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 		SQS: sqs.NewFromConfig(cfg),
 	}
+}
+
+func newTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil // it is this machine
+	t.MaxIdleConnsPerHost = 64
+	return t
 }

@@ -40,6 +40,10 @@ type homeOptions struct {
 	AccessKey   string        // of requests; "": made at the first start and kept in Dir
 	SecretKey   string
 	FeedHorizon time.Duration // how long changes are kept; 0 is 24 hours
+
+	// within carries requests to the home inside the process, and nothing
+	// listens: tests have their own time, which a network would stop.
+	within func(http.Handler) http.RoundTripper
 }
 
 // home is the whole pipeline on one machine: objects, queues and tables over one
@@ -58,8 +62,9 @@ type home struct {
 	clients clients
 	address address
 
-	listener net.Listener
-	server   *http.Server
+	listener  net.Listener // nil under options.within
+	server    *http.Server
+	transport http.RoundTripper // nil: over the network
 	workers  workers
 
 	stop    context.CancelFunc // of what calls the workers
@@ -81,17 +86,25 @@ func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
 	if h.db, err = store.Open(o.Dir, store.Options{}); err != nil {
 		return nil, err
 	}
-	if h.listener, err = listen(ctx, o.Addr); err != nil {
-		return nil, err
+	at := net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	if o.within == nil {
+		if h.listener, err = listen(ctx, o.Addr); err != nil {
+			return nil, err
+		}
+		at = h.listener.Addr()
 	}
-	if h.address, err = newAddress(o, h.listener.Addr()); err != nil {
+	if h.address, err = newAddress(o, at); err != nil {
 		return nil, err
 	}
 	if err := h.openServices(ctx); err != nil {
 		return nil, err
 	}
-	h.clients = newClients(h.address)
-	h.serve()
+	if o.within != nil {
+		h.transport = o.within(h.handler())
+	} else {
+		h.serve()
+	}
+	h.clients = newClients(h.address, h.transport)
 	if err := h.startWorkers(ctx); err != nil {
 		return nil, err
 	}
@@ -146,8 +159,8 @@ func (h *home) openServices(ctx context.Context) (err error) {
 	return err
 }
 
-// serve answers S3, SQS and the home's own commands on one address.
-func (h *home) serve() {
+// handler answers S3, SQS and the home's own commands.
+func (h *home) handler() http.Handler {
 	protect := func(service string, next http.Handler) http.Handler {
 		if h.options.Open {
 			return next
@@ -155,12 +168,13 @@ func (h *home) serve() {
 		return sigv4.Require(sigv4.Credentials{AccessKeyID: h.address.AccessKey, SecretAccessKey: h.address.SecretKey, Region: region},
 			sigv4.Options{Service: service}, next)
 	}
+	return guard(h.address, route{control: h.control(), sqs: protect("sqs", h.queues), s3: protect("s3", h.objects)})
+}
+
+// serve puts the handler on the network.
+func (h *home) serve() {
 	h.server = &http.Server{
-		Handler: guard(h.address, route{
-			control: h.control(),
-			sqs:     protect("sqs", h.queues),
-			s3:      protect("s3", h.objects),
-		}),
+		Handler:           h.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -13,7 +13,7 @@ import (
 
 // letter is a dead letter, as far as its attributes tell.
 type letter struct {
-	Queue, Cause, Reason, Worker, Attempts, Body string
+	Queue, Cause, Reason, Worker, Attempts, Time, Body string
 }
 
 // letters reads the dead letters, and leaves them where they are. At most 1000
@@ -60,7 +60,7 @@ func (r *remote) readLetters(ctx context.Context, name string, queueURL *string)
 			attr := func(k string) string { return aws.ToString(m.MessageAttributes[k].StringValue) }
 			found = append(found, letter{
 				Queue: name, Cause: attr(sqsqueue.AttrCause), Reason: attr(sqsqueue.AttrReason),
-				Worker: attr(sqsqueue.AttrWorker), Attempts: attr(sqsqueue.AttrAttempts), Body: aws.ToString(m.Body),
+				Worker: attr(sqsqueue.AttrWorker), Attempts: attr(sqsqueue.AttrAttempts), Time: attr(sqsqueue.AttrTime), Body: aws.ToString(m.Body),
 			})
 			held = append(held, types.ChangeMessageVisibilityBatchRequestEntry{
 				Id: aws.String("m" + string(rune('0'+len(held)%10))), ReceiptHandle: m.ReceiptHandle,

@@ -130,7 +130,7 @@ func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
 	}
 	if running {
 		fmt.Fprintf(c.stderr, "using the home at %s (process %d)\n", a.URL, a.PID)
-		return act(newRemote(a))
+		return act(newRemote(a, nil))
 	}
 	if c.options.Addr == "" {
 		c.options.Addr = "127.0.0.1:0"
@@ -140,7 +140,7 @@ func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
 		return err
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- act(newRemote(h.address)) }()
+	go func() { failed <- act(newRemote(h.address, h.transport)) }()
 	select {
 	case err = <-failed:
 	case err = <-h.broken:

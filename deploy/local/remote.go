@@ -20,8 +20,12 @@ type remote struct {
 	http *http.Client
 }
 
-func newRemote(a address) *remote {
-	return &remote{address: a, clients: newClients(a), http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}}
+// newRemote speaks to the home at a through transport; nil is the network.
+func newRemote(a address, transport http.RoundTripper) *remote {
+	if transport == nil {
+		transport = newTransport()
+	}
+	return &remote{address: a, clients: newClients(a, transport), http: &http.Client{Timeout: 30 * time.Second, Transport: transport}}
 }
 
 // errUnknown is what the home answers about what it does not know.

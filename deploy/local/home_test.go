@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/notify"
+	"sluice/pipeline"
+	"sluice/pipeline/sqsqueue"
+	"sluice/workers/schema"
+)
+
+// direct carries requests to a handler without a network, so that a test's own
+// time goes on while they wait.
+func direct(h http.Handler) http.RoundTripper { return directTransport{h} }
+
+type directTransport struct{ handler http.Handler }
+
+func (d directTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "127.0.0.1:2"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	if in.ContentLength >= 0 {
+		in.Header.Set("Content-Length", fmt.Sprint(in.ContentLength))
+	}
+	rec := httptest.NewRecorder()
+	d.handler.ServeHTTP(rec, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	res := rec.Result()
+	res.Request = r
+	return res, nil
+}
+
+// testHome opens a home in a folder of its own, with time of its own if the
+// test runs in a bubble. It is closed with the test; what it leaves is a failure.
+func testHome(t *testing.T, change func(*homeOptions)) *home {
+	t.Helper()
+	o := homeOptions{
+		Dir: t.TempDir(), Environ: map[string]string{}, DrainLimit: 10 * time.Second,
+		Logger: slog.New(slog.DiscardHandler), within: direct,
+	}
+	if change != nil {
+		change(&o)
+	}
+	h, err := openHome(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func (h *home) remote() *remote { return newRemote(h.address, h.transport) }
+
+// sendAll queues bodies on queue jobs as they are.
+func sendAll(t *testing.T, h *home, messages ...pipeline.Message) {
+	t.Helper()
+	q := sqsqueue.Queue{Client: h.clients.SQS, URL: h.queues.URL(queueJobs)}
+	if err := q.Send(t.Context(), messages...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func message(t *testing.T, id, typ string, data any) pipeline.Message {
+	t.Helper()
+	m, err := pipeline.NewMessage(t.Context(), typ, "", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ID = id
+	return m
+}
+
+// outboxIDs are the notifications that were sent, by id.
+func outboxIDs(t *testing.T, dir string) []string {
+	t.Helper()
+	sent, err := notify.ReadOutbox(filepath.Join(dir, "outbox"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, n := range sent {
+		ids = append(ids, n.ID)
+	}
+	sort.Strings(ids)
+	return ids
+}
+
+func TestBatchOfTen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() // removed outside of the bubble
+	synctest.Test(t, func(t *testing.T) {
+		calls := make(map[string]int) // of the order's step; PARALLEL is 1
+		h := testHome(t, func(o *homeOptions) {
+			o.Dir = dir
+			o.Environ["PARALLEL"] = "1"
+			o.OrderStep = func(_ context.Context, order schema.Order) error {
+				calls[order.ID]++
+				switch {
+				case order.ID == "explodes":
+					panic("boom")
+				case order.ID == "fails-once" && calls[order.ID] == 1:
+					return fmt.Errorf("the warehouse does not answer")
+				}
+				return nil
+			}
+		})
+		order := func(id string) pipeline.Message {
+			return message(t, "m-"+id, schema.TypeOrderProcessing, schema.OrderProcessing{Email: "ann@example.com", ID: id})
+		}
+		good := []pipeline.Message{order("1"), order("2"), order("3"), order("4"), order("5"), order("6")}
+		unknown := message(t, "m-unknown", "make-coffee", nil)
+		malformed := message(t, "m-malformed", schema.TypeOrderProcessing, "not an order")
+		sendAll(t, h, append(good, order("explodes"), order("fails-once"), unknown, malformed)...)
+
+		// The first invocation: before any failure can come back.
+		synctest.Wait()
+		for _, id := range []string{"m-1", "m-2", "m-3", "m-4", "m-5", "m-6"} {
+			if out, ok, _ := h.outcome.get(id); !ok || out.Error != "" || out.Attempt != 1 {
+				t.Errorf("after the first invocation, message %s: got %+v, want it done at attempt 1", id, out)
+			}
+		}
+		if out, _, _ := h.outcome.get("m-fails-once"); out.Error == "" || out.Attempt != 1 {
+			t.Errorf("message m-fails-once: got %+v, want it failed at attempt 1", out)
+		}
+		if err := h.remote().settle(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if out, _, _ := h.outcome.get("m-fails-once"); out.Error != "" || out.Attempt != 2 {
+			t.Errorf("message m-fails-once: got %+v, want it done at attempt 2", out)
+		}
+		const maxAttempts = 4 // the default
+		for id, want := range map[string]int{"explodes": maxAttempts, "fails-once": 2, "1": 1} {
+			if calls[id] != want {
+				t.Errorf("order %s: its step ran %d times, want %d", id, calls[id], want)
+			}
+		}
+		letters, err := h.remote().letters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]letter)
+		for _, l := range letters {
+			got[l.Cause] = l
+		}
+		for cause, want := range map[string]letter{
+			"m-explodes":  {Attempts: "4", Reason: "panic: boom"},
+			"m-unknown":   {Attempts: "1", Reason: `unknown message type "make-coffee"`},
+			"m-malformed": {Attempts: "1", Reason: "a JSON string where an object is wanted"},
+		} {
+			l := got[cause]
+			if l.Worker != "messages" || l.Queue != "jobs-dead" || l.Attempts != want.Attempts || !strings.Contains(l.Reason, want.Reason) || l.Time == "" {
+				t.Errorf("letter of %s: got %+v, want worker messages, %s attempts, a time and reason %q", cause, l, want.Attempts, want.Reason)
+			}
+		}
+		if len(letters) != 3 {
+			t.Errorf("letters: got %d, want 3", len(letters))
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestQuietMinuteChangesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := testHome(t, func(o *homeOptions) { o.Dir = dir })
+		sendAll(t, h, message(t, "m", schema.TypeUserRegistration, schema.UserRegistration{Email: "ann@example.com", Name: "Ann"}))
+		if err := h.remote().settle(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		before, err := h.records.Feed().Last(t.Context())
+		if err != nil || before == "" {
+			t.Fatalf("changes: got %q, %v, want some", before, err)
+		}
+		ids := outboxIDs(t, dir)
+		time.Sleep(time.Minute)
+		after, err := h.records.Feed().Last(t.Context())
+		if err != nil || after != before {
+			t.Errorf("after a quiet minute: last change %q, %v, want still %q", after, err, before)
+		}
+		if got := outboxIDs(t, dir); len(got) != 1 || fmt.Sprint(got) != fmt.Sprint(ids) {
+			t.Errorf("notifications: got %v, want the one welcome %v", got, ids)
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// runCommand runs the program in this process, over loopback.
+func runCommand(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err = run(t.Context(), args, map[string]string{}, &out, &errs)
+	return out.String(), errs.String(), err
+}
+
+// tree is every file below dir with its content.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, dir)] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+var _ = io.Discard
