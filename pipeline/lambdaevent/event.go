@@ -105,8 +105,8 @@ const (
 	AttrEventName = "eventName"
 )
 
-// A Batch is a decoded event. Its records' bodies may share the payload's
-// memory.
+// A Batch is a decoded event. Its records' bodies may share memory with the
+// payload and with each other, each up to its capacity.
 type Batch struct {
 	Kind    Kind
 	Order   pipeline.Order

@@ -136,6 +136,7 @@ func TestBodiesDoNotReachIntoEachOther(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{
 		records(message("m-1", "one"), message("m-2", "two")),
+		records(message("m-1", `"one"`), message("m-2", `"two"`)),
 		records(change("1", "a", ""), change("2", "b", "")),
 	} {
 		want := string(decode(t, payload).Records[1].Body)

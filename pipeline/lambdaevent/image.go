@@ -169,7 +169,7 @@ func (d *imageDecoder) binary() []byte {
 		d.mistyped("a string")
 		return nil
 	}
-	b, err := decodeBase64(d.token().bytes(d.scanner))
+	b, err := decodeBase64(d.content())
 	if err != nil {
 		d.problem("is not base64: " + err.Error())
 	}

@@ -18,8 +18,8 @@ const maxNesting = 10_000
 // encoding/json accepts (FuzzScan holds the two side by side) and costs about
 // a fifth of it, because the envelope around a record is mostly stepped over and
 // the strings that are kept share two copies of the payload: data and text.
-// What is rare in an envelope (\u escapes, bytes that are not UTF-8) is left to
-// encoding/json itself.
+// What is rare in an envelope (escapes outside of bodies, \u, bytes that are not
+// UTF-8) is left to encoding/json itself.
 //
 // Two kinds of errors: err is a syntax error, after which the scanner stands
 // still; field is the first value that has another type than was asked for,
@@ -31,6 +31,9 @@ type scanner struct {
 	depth int
 	err   *EventError
 	field *EventError
+	// room is where content unescapes: what is left of memory that the bodies of
+	// one event share.
+	room []byte
 	// source is the eventSource of the record that was read last.
 	source string
 }
@@ -208,7 +211,7 @@ func (s *scanner) str(field ...string) string {
 // own, and nil for null.
 func (s *scanner) bytes(field ...string) []byte {
 	if s.peek() == '"' {
-		return s.token().bytes(s)
+		return s.content()
 	}
 	if !s.null() {
 		s.mistyped(field, "a string")
@@ -322,8 +325,7 @@ func (s *scanner) skipDigits() {
 // A token is a string's place: data[start:end] lies between its quotes.
 type token struct {
 	start, end int
-	escaped    bool // holds a backslash
-	rare       bool // holds \u or bytes that are not UTF-8
+	escaped    bool // holds a backslash, or bytes that are not UTF-8
 }
 
 // Eight copies of a byte, for eight bytes of a string at a time.
@@ -334,6 +336,8 @@ const (
 	slashes   = '\\' * ones
 	controls  = 0x20 * ones
 	wordBytes = 8
+
+	roomBytes = 16 << 10 // is enough for a dozen bodies
 )
 
 // word returns data[i:i+8] with the first byte lowest.
@@ -343,6 +347,12 @@ func word(data []byte, i int) uint64 { return binary.LittleEndian.Uint64(data[i:
 // may be marked without cause (the subtraction borrows from them), never below.
 func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
 
+// stops marks the first byte of w that a string cannot hold as it is: a quote, a
+// backslash, or a byte below 0x20, which borrows and has no high bit.
+func stops(w uint64) uint64 {
+	return zeros(w^quotes) | zeros(w^slashes) | (w-controls)&^w&highs
+}
+
 // token steps over the string that comes next.
 func (s *scanner) token() token {
 	s.pos++
@@ -350,19 +360,15 @@ func (s *scanner) token() token {
 	data, i := s.data, s.pos
 	var high uint64
 	for {
-		// A byte below 0x20 borrows in the subtraction and has no high bit.
 		for i+wordBytes <= len(data) {
 			w := word(data, i)
-			stop := zeros(w^quotes) | zeros(w^slashes) | (w-controls)&^w&highs
-			if stop == 0 {
-				high |= w
-				i += wordBytes
-				continue
+			k := bits.TrailingZeros64(stops(w)) / 8
+			i += k
+			if k < wordBytes {
+				high |= w & (1<<(8*k) - 1)
+				break
 			}
-			n := bits.TrailingZeros64(stop) / 8
-			high |= w & (1<<(8*n) - 1)
-			i += n
-			break
+			high |= w
 		}
 		for i < len(data) && data[i] != '"' && data[i] != '\\' && data[i] >= 0x20 {
 			high |= uint64(data[i])
@@ -371,7 +377,7 @@ func (s *scanner) token() token {
 		switch {
 		case i < len(data) && data[i] == '"':
 			t.end = i
-			t.rare = t.rare || high&highs != 0 && !utf8.Valid(data[t.start:i])
+			t.escaped = t.escaped || high&highs != 0 && !utf8.Valid(data[t.start:i])
 			s.pos = i + 1
 			return t
 		case i < len(data) && data[i] < 0x20:
@@ -383,7 +389,7 @@ func (s *scanner) token() token {
 			s.syntax("a string without an end")
 			return token{}
 		case data[i+1] == 'u' && hex4(data[i+2:]):
-			t.rare = true
+			t.escaped = true
 			i += 6
 		case unescaped[data[i+1]] != 0:
 			t.escaped = true
@@ -414,49 +420,70 @@ func hex4(b []byte) bool {
 }
 
 func (t token) string(s *scanner) string {
-	if t.escaped || t.rare {
-		return string(t.bytes(s))
+	if t.escaped {
+		return string(t.unescape(s))
 	}
 	return s.text[t.start:t.end]
 }
 
-// bytes shares the payload's memory where the string has no escape.
-func (t token) bytes(s *scanner) []byte {
-	switch {
-	case s.err != nil:
+func (t token) unescape(s *scanner) []byte {
+	if s.err != nil {
 		return nil
-	case t.rare:
-		var v string
-		if err := json.Unmarshal(s.data[t.start-1:t.end+1], &v); err != nil {
-			s.syntax(err.Error())
-		}
-		return []byte(v)
-	case !t.escaped:
-		return s.data[t.start:t.end:t.end]
 	}
-	src := s.data[t.start:t.end]
-	out := make([]byte, len(src)) // never longer than it is escaped
-	n := 0
-	for i := 0; i < len(src); {
-		// n <= i, so there is room for the whole word; what lies behind the
-		// backslash in it is written over.
-		if i+wordBytes <= len(src) {
-			w := word(src, i)
-			binary.LittleEndian.PutUint64(out[n:], w)
-			k := bits.TrailingZeros64(zeros(w^slashes)) / 8
-			n += k
-			if i += k; k == wordBytes {
+	var v string
+	if err := json.Unmarshal(s.data[t.start-1:t.end+1], &v); err != nil {
+		s.syntax(err.Error())
+	}
+	return []byte(v)
+}
+
+// content returns the string that comes next as bytes, and shares the payload's
+// memory where it has no escape. It is made for bodies: JSON within JSON, with an
+// escape every few bytes, which is read and rewritten in one pass, a word at a
+// time. Whatever else it meets it leaves to token.
+func (s *scanner) content() []byte {
+	data, start := s.data, s.pos+1
+	i, n := start, 0
+	var high uint64
+	for {
+		if n+wordBytes > len(s.room) {
+			// All that is left of the payload would be enough for all that is left.
+			room := make([]byte, min(2*len(s.room)+roomBytes, n+len(data)-i+wordBytes))
+			copy(room, s.room[:n])
+			s.room = room
+		}
+		out := s.room[n:]
+		if i+wordBytes <= len(data) {
+			// What lies behind the stop in this word is written over next.
+			w := word(data, i)
+			binary.LittleEndian.PutUint64(out, w)
+			k := bits.TrailingZeros64(stops(w)) / 8
+			i, n, out = i+k, n+k, out[k:]
+			if k == wordBytes {
+				high |= w
 				continue
 			}
+			high |= w & (1<<(8*k) - 1)
 		}
-		if src[i] == '\\' {
+		switch {
+		case i+1 < len(data) && data[i] == '\\' && unescaped[data[i+1]] != 0:
+			out[0] = unescaped[data[i+1]]
+			i += 2
+			n++
+		case i < len(data) && data[i] != '"' && data[i] != '\\' && data[i] >= 0x20:
+			out[0] = data[i]
+			high |= uint64(data[i])
 			i++
-			out[n] = unescaped[src[i]]
-		} else {
-			out[n] = src[i]
+			n++
+		case i < len(data) && data[i] == '"' && (high&highs == 0 || utf8.Valid(data[start:i])):
+			s.pos = i + 1
+			if n == i-start {
+				return data[start:i:i]
+			}
+			out, s.room = s.room[:n:n], s.room[n:]
+			return out
+		default:
+			return s.token().unescape(s)
 		}
-		i++
-		n++
 	}
-	return out[:n]
 }

@@ -59,6 +59,13 @@ func compare(t *testing.T, data []byte) {
 		}
 	}
 
+	if asBytes := newScanner(data); asBytes.peek() == '"' {
+		content := asBytes.bytes()
+		asBytes.end()
+		if (asBytes.err == nil) != (s.err == nil) || s.err == nil && string(content) != want {
+			t.Fatalf("%.200q: read as bytes %q with %v", data, content, asBytes.err)
+		}
+	}
 	skipping := newScanner(data)
 	skipping.skip()
 	skipping.end()
@@ -96,6 +103,7 @@ func TestScanAgreesWithEncodingJSON(t *testing.T) {
 			b := []byte(`"` + strings.Repeat("x", 20) + `"`)
 			b[1+at] = byte(c)
 			compare(t, b)
+			compare(t, []byte(`"\"\"`+string(b[1:])))
 			compare(t, []byte(`[`+string(b[:2+at])+`","more than a word"]`))
 		}
 	}
@@ -138,7 +146,8 @@ func TestScannerStepsOverOtherTypes(t *testing.T) {
 
 func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
 	t.Parallel()
-	data := []byte(`["plain","esc\"aped"]`)
+	data := []byte(`["plain","esc\"aped","` + strings.Repeat(`\"long\n`, 10_000) + `","\tlast"]`)
+	before := bytes.Clone(data)
 	s := newScanner(data)
 	var got [][]byte
 	for range s.elements() {
@@ -146,10 +155,11 @@ func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
 	}
 	// Growing one value must not write into what follows it in the payload.
 	_ = append(got[0], "!!!!"...)
-	if want := `["plain","esc\"aped"]`; string(data) != want {
+	if !bytes.Equal(data, before) {
 		t.Errorf("the payload became %s", data)
 	}
-	if string(got[1]) != `esc"aped` {
-		t.Errorf("got %q", got[1])
+	_ = append(got[1], "!!!!"...)
+	if string(got[1]) != `esc"aped` || string(got[2]) != strings.Repeat("\"long\n", 10_000) || string(got[3]) != "\tlast" {
+		t.Errorf("got %q, %.50q and %q", got[1], got[2], got[3])
 	}
 }
