@@ -23,6 +23,10 @@ func (w *Worker) next(ctx context.Context, c notify.Change) ([]pipeline.Message,
 		messages = append(messages, m)
 		return nil
 	}
+	if cause := text(c.New, "cause"); cause != "" && cause != text(c.Old, "cause") {
+		// A message made this change, and does the job itself.
+		return nil, nil
+	}
 	key := schema.ParseKeyText(c.Key)
 	for _, e := range notify.Events(c) {
 		if e.Kind != notify.Created && e.Kind != notify.StatusChanged {
