@@ -61,6 +61,8 @@ func (c *call) serve() error {
 		return c.serveList()
 	case uploadPartCopy:
 		return c.servePartCopy()
+	case headBucket:
+		c.answer.Header().Set("X-Amz-Bucket-Region", c.s.opt.Region)
 	case copyObject:
 		if c.source, err = parseSource(c.r.Header); err != nil {
 			return err
@@ -107,6 +109,7 @@ func (c *call) serveXML() error {
 // serveLayer lets gofakes3 answer, on a request that holds what it understands and nothing else.
 func (c *call) serveLayer(body io.ReadCloser) {
 	r := c.r.Clone(c.ctx())
+	r.URL.Path, r.URL.RawPath = c.path(), "" // no two readings of one path
 	// Conditions and ranges are decided by the backend, which sees the object and its true ETag. The digests are verified already,
 	// and the last header deletes a bucket with all that is in it.
 	for _, name := range []string{

@@ -87,6 +87,7 @@ func (c *call) linkSource() (*record, error) {
 		if src.Checksum.Type == fullObject {
 			rec.Checksum = src.Checksum
 		}
+		c.s.opt.step("source read")
 		rec.Body, err = c.duplicate(src)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return rec, err

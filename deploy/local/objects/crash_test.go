@@ -216,7 +216,10 @@ func checkAfterCrash(t *testing.T, seed uint64, dir string, workers []*worker) {
 	h := newHome(t, dir, Options{}, store.Options{})
 	defer h.close()
 	last := map[string]noticeRecord{}
-	for _, e := range h.events(t) {
+	for i, e := range h.events(t) {
+		if want := fmt.Sprintf("%018X", i+1); e.S3.Object.Sequencer != want { // each change has one notice, and no notice is without
+			t.Errorf("seed %d: notice %d has sequencer %s, want %s", seed, i, e.S3.Object.Sequencer, want)
+		}
 		last[e.S3.Object.Key] = e
 	}
 	objects := 0

@@ -33,6 +33,7 @@ func (s *Service) open(bucket, key string) (*record, *os.File, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		s.opt.step("record read")
 		f, err := s.bodies.open(rec.Body, rec.Size)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return rec, f, err

@@ -200,6 +200,31 @@ func TestCutPutChangesNothing(t *testing.T) {
 	}
 }
 
+// Between the look at the record and at the body, the object may be replaced, and the body gone. Readers and copies look again.
+func TestReplacedBetweenRecordAndBody(t *testing.T) {
+	t.Parallel()
+	var h *home
+	n := 0
+	h = newHome(t, t.TempDir(), Options{step: func(point string) {
+		if point == "record read" || point == "source read" {
+			if n++; n%3 != 0 { // twice in a row, then it stays
+				h.put(t, "k", "version "+itoa(n))
+			}
+		}
+	}}, store.Options{NoSync: true})
+	h.put(t, "k", "version 0")
+	if got, _ := h.get(t, "k"); got != "version 2" {
+		t.Errorf("get: got %q", got)
+	}
+	if _, err := h.client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy"), CopySource: aws.String(bucket + "/k")}); err != nil {
+		t.Fatal(err)
+	}
+	n = 8 // the next one stays
+	if got, _ := h.get(t, "copy"); got != "version 5" {
+		t.Errorf("copy: got %q", got)
+	}
+}
+
 // A file that was cut behind our back is an error, not a short object.
 func TestDamagedBodyIsNotServed(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -212,7 +213,10 @@ func do(t *testing.T, base string, q raw) (int, http.Header, string) {
 		t.Fatal(err)
 	}
 	path, query, _ := strings.Cut(q.target, "?")
-	r.URL.Opaque = strings.Replace(base, "http:", "", 1) + path // sent as written
+	r.URL.RawPath = path // sent as written
+	if r.URL.Path, err = url.PathUnescape(path); err != nil {
+		t.Fatal(err)
+	}
 	r.URL.RawQuery = query
 	for k, v := range q.header {
 		if k == "Host" {

@@ -66,9 +66,6 @@ func (c *call) receive(input io.Reader, size int64) (name, sum string, err error
 		sums, also = h, []io.Writer{h}
 	}
 	n, err := d.fill(input, also...)
-	if c.payload != nil && c.payload.err != nil && c.payload.err != io.EOF {
-		err = c.payload.err // the layer may have wrapped it
-	}
 	if err == nil && n != size {
 		err = errIncompleteBody
 	}

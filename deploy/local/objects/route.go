@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -97,6 +98,9 @@ func route(r *http.Request) (target, error) {
 	if !ok || !utf8.ValidString(path) {
 		return t, errInvalidURI
 	}
+	if b := hostBucket(r.Host); b != "" {
+		path = b + "/" + path
+	}
 	t.bucket, t.key, _ = strings.Cut(path, "/")
 	rules := serviceRules
 	switch {
@@ -117,6 +121,28 @@ func route(r *http.Request) (target, error) {
 	t.action = found.action
 	hoist(r, t.query)
 	return t, t.check(r)
+}
+
+// hostBucket is the bucket in a host like uploads.localhost:9000, which SDKs use unless they are told to put it into the path.
+// Taken for anything else, such a request would make a bucket out of an object's name.
+func hostBucket(host string) string {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	b, _ := strings.CutSuffix(name, ".localhost")
+	if b == name {
+		return ""
+	}
+	return b
+}
+
+// path is what the target looks like with the bucket in the path.
+func (t *target) path() string {
+	if t.key == "" {
+		return "/" + t.bucket
+	}
+	return "/" + t.bucket + "/" + t.key
 }
 
 // match finds the rule for a method and a query.

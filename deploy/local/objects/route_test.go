@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -117,6 +118,34 @@ func TestKnownExtrasPass(t *testing.T) {
 		if status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k" + target}); status != 200 || body != "v" {
 			t.Errorf("%s: got %d %s", target, status, body)
 		}
+	}
+}
+
+// SDKs put the bucket into the host's name unless they are told not to.
+func TestBucketInTheHost(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.open.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"uploads.localhost:" + port, "uploads.localhost"} {
+		header := map[string]string{"Host": host}
+		if status, _, body := h.do(t, raw{method: "PUT", target: "/a//b%20c", body: "hello", header: header}); status != 200 {
+			t.Errorf("put: got %d %s", status, body)
+		}
+		if got, _ := h.get(t, "a//b c"); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+		if _, _, body := h.do(t, raw{method: "GET", target: "/?list-type=2", header: header}); !strings.Contains(body, "<Key>a//b c</Key>") {
+			t.Errorf("list: %s", body)
+		}
+	}
+	if _, _, body := h.do(t, raw{method: "GET", target: "/", header: map[string]string{"Host": "localhost:" + port}}); !strings.Contains(body, "<ListAllMyBucketsResult") {
+		t.Errorf("a host without a bucket: %s", body)
+	}
+	if out, err := h.client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)}); err != nil || aws.ToString(out.BucketRegion) != "us-east-1" {
+		t.Errorf("region: %v %v", out, err)
 	}
 }
 

@@ -204,14 +204,16 @@ func TestRequireRefuses(t *testing.T) {
 	}
 }
 
+// A home whose credentials were forgotten is closed, not open: the signature of an empty secret opens nothing.
 func TestRequireWithoutCredentialsRefusesAll(t *testing.T) {
 	t.Parallel()
-	s := server(t, sigv4.Credentials{}, sigv4.Options{})
-	r := request(t, "GET", s.URL, "/b", "")
-	signS3(t, r, creds, "eu-west-1", noon, emptyHash)
-	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), creds.AccessKeyID, "", 1))
-	if code, _, _ := do(t, r); code != 403 {
-		t.Errorf("got %d, want 403", code)
+	for _, c := range []sigv4.Credentials{{}, {AccessKeyID: "id"}, {SecretAccessKey: "secret"}} {
+		s := server(t, c, sigv4.Options{})
+		r := request(t, "GET", s.URL, "/b", "")
+		signS3(t, r, c, "eu-west-1", noon, emptyHash)
+		if code, _, _ := do(t, r); code < 400 {
+			t.Errorf("%+v: got %d", c, code)
+		}
 	}
 }
 
