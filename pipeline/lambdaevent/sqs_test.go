@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
 )
 
 const fullMessage = `{"messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"AQEBwJnK","body":"{\"a\":\"caf\u00e9\"}",
@@ -108,5 +109,18 @@ func TestSQSFieldsThatCannotBeRead(t *testing.T) {
 		if r.ID == "" || r.Source == "" || r.Cause != "cause-1" {
 			t.Errorf("%s: the record lost its names: %+v", c.new, r)
 		}
+	}
+}
+
+// The attributes' map and its table are two; bodies and records share theirs.
+func TestSQSAllocations(t *testing.T) {
+	payload := sqsPayload(200)
+	perRecord := testing.AllocsPerRun(20, func() {
+		if _, err := lambdaevent.Decode(payload, lambdaevent.SQS); err != nil {
+			t.Fatal(err)
+		}
+	}) / 200
+	if perRecord > 2.5 {
+		t.Errorf("%.2f allocations a record, want 2 and a few for all", perRecord)
 	}
 }
