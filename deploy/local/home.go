@@ -44,6 +44,11 @@ type homeOptions struct {
 	// within carries requests to the home inside the process, and nothing
 	// listens: tests have their own time, which a network would stop.
 	within func(http.Handler) http.RoundTripper
+
+	// Tests die here: after the n-th sync of the file, and when a worker has
+	// answered but its source has not heard of it.
+	synced   func(txid int)
+	answered func(worker string)
 }
 
 // home is the whole pipeline on one machine: objects, queues and tables over one
@@ -65,7 +70,7 @@ type home struct {
 	listener  net.Listener // nil under options.within
 	server    *http.Server
 	transport http.RoundTripper // nil: over the network
-	workers  workers
+	workers   workers
 
 	stop    context.CancelFunc // of what calls the workers
 	running sync.WaitGroup
@@ -83,7 +88,7 @@ func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
 			h.shut()
 		}
 	}()
-	if h.db, err = store.Open(o.Dir, store.Options{}); err != nil {
+	if h.db, err = store.Open(o.Dir, store.Options{Synced: o.synced}); err != nil {
 		return nil, err
 	}
 	at := net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})

@@ -183,7 +183,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 	} {
 		mapping := &eventsource.QueueMapping{
 			Client: h.clients.SQS, QueueURL: h.queues.URL(m.queue), QueueARN: h.queues.ARN(m.queue),
-			Function: m.call, FunctionName: m.queue, Timeout: m.timeout, MaxConcurrency: 2,
+			Function: h.watched(m.queue, m.call), FunctionName: m.queue, Timeout: m.timeout, MaxConcurrency: 2,
 			ReportBatchItemFailures: true, DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", m.queue),
 		}
 		h.runWorker(run, "queue "+m.queue, mapping.Run)
@@ -191,7 +191,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 	h.reached = tables.NewCheckpoints(h.db, "changes")
 	feed := &eventsource.FeedMapping{
 		Feed: h.records.Feed(), Checkpoints: h.reached,
-		Function: h.workers.changes.Invoke, FunctionName: "changes", Timeout: timeoutChanges,
+		Function: h.watched("changes", h.workers.changes.Invoke), FunctionName: "changes", Timeout: timeoutChanges,
 		Bisect: true, MaxRecordAge: 12 * time.Hour, ReportBatchItemFailures: true, OnFailure: h.keepFailure,
 		DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", "changes"),
 	}
@@ -207,4 +207,16 @@ func (h *home) runWorker(ctx context.Context, what string, f func(context.Contex
 		defer h.workers.done.Done()
 		return f(ctx)
 	})
+}
+
+// watched tells a test of each answer.
+func (h *home) watched(worker string, call eventsource.Function) eventsource.Function {
+	if h.options.answered == nil {
+		return call
+	}
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		answer, err := call(ctx, payload)
+		h.options.answered(worker)
+		return answer, err
+	}
 }

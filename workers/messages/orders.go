@@ -85,10 +85,11 @@ type stepResult struct {
 	Failed string `json:"failed,omitempty"` // why; "" for success
 }
 
-// stepOnce runs the step, unless it ran before.
+// stepOnce runs the step, unless it ran before for what brought the order to
+// processing. An order that is received again is a case of its own.
 func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, error) {
 	var result stepResult
-	raw, err := w.once.Do(ctx, "order#"+order.Email+"/"+order.ID, func(ctx context.Context) (json.RawMessage, error) {
+	raw, err := w.once.Do(ctx, "order#"+order.Email+"/"+order.ID+"#"+order.Cause, func(ctx context.Context) (json.RawMessage, error) {
 		var done stepResult
 		if err := w.step(ctx, order); err != nil {
 			permanent, ok := errors.AsType[*pipeline.PermanentError](err)

@@ -39,7 +39,7 @@ func PostStep(url string) Step {
 			return err
 		}
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", pipeline.DeriveID("order", o.Email, o.ID))
+		req.Header.Set("Idempotency-Key", pipeline.DeriveID("order", o.Email, o.ID, o.Cause))
 		res, err := client.Do(req)
 		if err != nil {
 			return err
