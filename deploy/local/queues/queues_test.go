@@ -40,6 +40,12 @@ func newService(t testing.TB, o store.Options) *queues.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serviceOver(t, db)
+}
+
+// serviceOver makes a service that ends, with its store, when the test does.
+func serviceOver(t testing.TB, db *store.DB) *queues.Service {
+	t.Helper()
 	s, err := queues.New(db, queues.Options{})
 	if err != nil {
 		t.Fatal(err)

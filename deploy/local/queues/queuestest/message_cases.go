@@ -277,15 +277,15 @@ var messageCases = []Case{
 		Name: "retention",
 		Rule: "A message is gone when the queue's retention period after its sending is over, in flight or not.",
 		Check: func(t *T) {
-			url := t.queue("MessageRetentionPeriod", "60", "VisibilityTimeout", "100")
+			url := t.queue("MessageRetentionPeriod", "70", "VisibilityTimeout", "1000")
 			t.send(url, "in flight")
 			t.one(url, "in flight")
 			t.send(url, "waiting")
 			t.sleep(50 * time.Second)
 			t.send(url, "younger")
-			t.sleep(11 * time.Second)
+			t.sleep(21 * time.Second)
 			t.one(url, "younger")
-			t.sleep(45 * time.Second) // engines may take a while to count it
+			t.sleep(40 * time.Second) // engines may take a while to count it
 			t.wantCounts(url, 0, 1, 0)
 		},
 	},

@@ -64,6 +64,7 @@ var receiveCases = []Case{
 		Rule: "A receive that waits ends empty, and without an error, when its time is over; a short one at once.",
 		Check: func(t *T) {
 			url := t.queue()
+			t.mayNeed(2 * time.Second)
 			for _, seconds := range []int32{0, 2} {
 				start := time.Now()
 				ms := t.receiveInput(&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: seconds})
@@ -78,6 +79,7 @@ var receiveCases = []Case{
 		Name: "the queue's wait",
 		Rule: "ReceiveMessageWaitTimeSeconds of the queue holds for receives that say nothing.",
 		Check: func(t *T) {
+			t.mayNeed(2 * time.Second)
 			url := t.queue("ReceiveMessageWaitTimeSeconds", "2")
 			start := time.Now()
 			ms := t.receive(url, 1)
@@ -90,6 +92,7 @@ var receiveCases = []Case{
 		Name: "long poll sees a message become visible",
 		Rule: "A receive that waits gets a delayed message, or one whose visibility timeout ends, at that time.",
 		Check: func(t *T) {
+			t.mayNeed(2 * time.Second)
 			url := t.queue("VisibilityTimeout", "1")
 			start := time.Now()
 			t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), DelaySeconds: 1})
