@@ -353,8 +353,14 @@ func sized[T any](s []T, n int, v T) []T {
 		s = t
 	}
 	s = s[:n]
-	for i := range s[old:] {
-		s[old+i] = v
+	fresh := s[old:]
+	// A piece that stays in the cache is copied on and on.
+	head := fresh[:min(len(fresh), 4096)]
+	for i := range head {
+		head[i] = v
+	}
+	for i := len(head); i < len(fresh); {
+		i += copy(fresh[i:], head)
 	}
 	return s
 }

@@ -39,6 +39,8 @@ type huffTable struct {
 	walked bool // its walk table is built
 	diffs  *dcTable
 	diffed bool
+	pairs  *pairTable
+	paired bool
 }
 
 // set takes a new specification. The same one again costs nothing.
@@ -48,7 +50,7 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 		t.current = true
 		return nil
 	}
-	t.built, t.walked, t.diffed = false, false, false
+	t.built, t.walked, t.diffed, t.paired = false, false, false, false
 	code := int32(0)
 	index := int32(0)
 	for l, n := range counts {

@@ -1,6 +1,9 @@
 package scaledjpeg
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // zigzag maps the coded order of coefficients to 8*v + u.
 var zigzag = [64]uint8{
@@ -101,18 +104,22 @@ func idct4(dst []byte, stride int, b *[64]int32) {
 		o1 := (x1*tan8)>>14 - x3
 		b[u], b[4+u], b[8+u], b[12+u] = int32(e0+o0), int32(e1+o1), int32(e1-o1), int32(e0-o0)
 	}
-	for y := range 4 {
-		r := b[4*y : 4*y+4 : 4*y+4]
-		x0, x1, x2, x3 := int(r[0])+bias, int(r[1]), int(r[2]), int(r[3])
-		e0, e1 := x0+x2, x0-x2
-		o0 := x1 + (x3*tan8)>>14
-		o1 := (x1*tan8)>>14 - x3
-		d := dst[y*stride:][:4]
-		d[0] = clamp((e0 + o0) >> fracBits)
-		d[1] = clamp((e1 + o1) >> fracBits)
-		d[2] = clamp((e1 - o1) >> fracBits)
-		d[3] = clamp((e0 - o0) >> fracBits)
+	row4(dst, int(b[0])+bias, int(b[1]), int(b[2]), int(b[3]))
+	row4(dst[stride:], int(b[4])+bias, int(b[5]), int(b[6]), int(b[7]))
+	row4(dst[2*stride:], int(b[8])+bias, int(b[9]), int(b[10]), int(b[11]))
+	row4(dst[3*stride:], int(b[12])+bias, int(b[13]), int(b[14]), int(b[15]))
+}
+
+// row4 transforms and writes a row of 4 samples.
+func row4(dst []byte, x0, x1, x2, x3 int) {
+	e0, e1 := x0+x2, x0-x2
+	o0 := x1 + (x3*tan8)>>14
+	o1 := (x1*tan8)>>14 - x3
+	y0, y1, y2, y3 := (e0+o0)>>fracBits, (e1+o1)>>fracBits, (e1-o1)>>fracBits, (e0-o0)>>fracBits
+	if uint(y0|y1|y2|y3) > 255 {
+		y0, y1, y2, y3 = int(clamp(y0)), int(clamp(y1)), int(clamp(y2)), int(clamp(y3))
 	}
+	binary.LittleEndian.PutUint32(dst, uint32(y0|y1<<8|y2<<16|y3<<24))
 }
 
 // Constants of the 8-point transform, 14 bits.

@@ -98,29 +98,55 @@ func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat,
 
 	k := uint(1)
 	some := int32(0)
-	lut := &b.ac.lut
+	pairs := b.ac.pairs
 	last := p.last
 	for k <= last {
-		ent := uint(lut[acc>>(64-lutBits)])
+		ent := pairs[acc>>(64-pairBits)]
 		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
 		pos += int(^cnt >> 3 & 7)
 		cnt |= 56
-		if ent == 0 {
-			ent = uint(b.ac.oneAC(acc))
-			if ent == 0 {
-				return false, false
-			}
+		k1 := k + uint(ent>>pairAdvance1&31)
+		k2 := k1 + uint(ent>>pairAdvance2&31)
+		if ent-1 < pairPlain-1 && k2 < 64 {
+			// The second first: where there is none, the first takes its place.
+			size := uint(ent >> pairSize2 & 15)
+			total := uint(ent) & 63
+			v2 := int32(magnitude(acc<<((total-size)&63), size)) * q[(k2-1)&63]
+			size = uint(ent >> pairSize1 & 15)
+			v1 := int32(magnitude(acc<<((uint(ent>>pairEnd1&31)-size)&63), size)) * q[(k1-1)&63]
+			blk[p.at[(k2-1)&63]&63] = v2
+			blk[p.at[(k1-1)&63]&63] = v1
+			some |= v1 | v2
+			k = k2
+			acc <<= total & 63
+			cnt -= total
+			continue
 		}
-		k += ent >> lutAdvance
-		total := ent & lutLen
-		if k > 64 {
+		if ent >= pairPlain && k1 < 64 {
+			// The block ends here, or behind one more coefficient.
+			if ent >= pairSecond {
+				size := uint(ent >> pairSize1 & 15)
+				v1 := int32(magnitude(acc<<((uint(ent>>pairEnd1&31)-size)&63), size)) * q[(k1-1)&63]
+				blk[p.at[(k1-1)&63]&63] = v1
+				some |= v1
+			}
+			total := uint(ent) & 63
 			e.acc, e.cnt, e.pos = acc<<total, (cnt-total)&63, pos
 			return some == 0, true
 		}
-		size := ent >> lutSize & 15
-		val := int32(magnitude(acc<<(total-size), size)) * q[k-1]
-		some |= val
-		blk[p.at[k-1]&63] = val
+		// A long code, or the end of the block inside the entry.
+		one := uint(b.ac.oneAC(acc))
+		if one == 0 {
+			return false, false
+		}
+		k += one >> lutAdvance
+		total := one & lutLen
+		if k <= 64 {
+			size := one >> lutSize & 15
+			val := int32(magnitude(acc<<(total-size), size)) * q[k-1]
+			some |= val
+			blk[p.at[k-1]&63] = val
+		}
 		acc <<= total
 		cnt -= total
 	}
@@ -181,7 +207,6 @@ func (e *entropy) dcDiff(t *huffTable) (int, bool) {
 // (T.81, F.2.2.1): the values of size s are those of s bits with a leading
 // one, and their negatives, which are coded less 1.
 func magnitude(acc uint64, size uint) int {
-	v := int(acc >> 1 >> (63 - size))
-	negative := int(^acc) >> 63 // all ones where the top bit is 0
-	return v + negative&(1-1<<size)
+	m := uint64(int64(^acc) >> 63) // all ones where the top bit is 0
+	return int((acc^m)>>1>>((63-size)&63)^m) - int(m)
 }

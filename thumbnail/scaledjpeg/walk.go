@@ -107,6 +107,9 @@ func (d *Decoder) walkLayout(s *scan) {
 		if !d.hdr.Progressive && d.scale > 1 && !b.ac.walked {
 			b.ac.buildWalk()
 		}
+		if !d.hdr.Progressive && d.scale < 8 && !b.ac.paired {
+			b.ac.buildPairs()
+		}
 		if s.ss == 0 && s.ah == 0 && !b.dc.diffed {
 			b.dc.buildDC()
 		}
