@@ -43,7 +43,7 @@ func TestOutboxKeepsEachNotificationOnce(t *testing.T) {
 	t.Parallel()
 	o := newTestOutbox(t)
 	n := sampleNotification()
-	n.Body = "<b> & é\u2028\x01"
+	n.Body, n.At = "<b> & é\u2028\x01", at.In(time.FixedZone("X", 3600))
 	if err := o.Send(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +51,10 @@ func TestOutboxKeepsEachNotificationOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if text := `"at": "2026-11-23T12:30:00Z"`; !strings.Contains(string(first), text) {
+		t.Errorf("got %s, want %s whatever the time zone", first, text)
+	}
+	n.At = at
 	var got Notification
 	if err := json.Unmarshal(first, &got); err != nil || got != n {
 		t.Errorf("got %s and %v, want the notification", first, err)

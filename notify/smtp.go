@@ -279,7 +279,7 @@ func (c *limitedConn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
 		return 0, fmt.Errorf("server said over %d bytes", maxSMTPRead)
 	}
-	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	n, err := c.Conn.Read(p)
 	c.left -= n
 	return n, err
 }
