@@ -31,13 +31,19 @@ import (
 
 // The child of the kill test is the test binary itself, told by these.
 const (
-	childDir     = "SLUICE_TEST_CHILD_DIR"
-	childFiles   = "SLUICE_TEST_CHILD_FILES"
-	childSync    = "SLUICE_TEST_KILL_AT_SYNC"   // dies after this many syncs of the file
-	childAnswer  = "SLUICE_TEST_KILL_AT_ANSWER" // dies when workers have answered so often, before the source hears of it
-	killMessages = 2000
-	killPictures = 200
+	childDir    = "SLUICE_TEST_CHILD_DIR"
+	childFiles  = "SLUICE_TEST_CHILD_FILES"
+	childSync   = "SLUICE_TEST_KILL_AT_SYNC"   // dies after this many syncs of the file
+	childAnswer = "SLUICE_TEST_KILL_AT_ANSWER" // dies when workers have answered so often, before the source hears of it
 )
+
+// killWork is how much is done: a tenth, unless the large tests are asked for.
+func killWork() (pictures, messages int) {
+	if full() {
+		return 200, 2000
+	}
+	return 20, 200
+}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
@@ -68,8 +74,8 @@ func countdown(n int64) func() {
 	}
 }
 
-// runChild does the whole work: 200 pictures and 2,000 messages, and waits until
-// nothing is on its way.
+// runChild does the whole work, pictures and messages, and waits until nothing is
+// on its way.
 func runChild(dir, files string) error {
 	atSync, _ := strconv.ParseInt(os.Getenv(childSync), 10, 64)
 	atAnswer, _ := strconv.ParseInt(os.Getenv(childAnswer), 10, 64)
@@ -87,7 +93,8 @@ func runChild(dir, files string) error {
 	c := command{options: h.options, wait: time.Minute, stdout: io.Discard, stderr: io.Discard}
 	q := sqsqueue.Queue{Client: h.clients.SQS, URL: h.queues.URL(queueJobs)}
 	var batch []pipeline.Message
-	for i := range killMessages {
+	_, messages := killWork()
+	for i := range messages {
 		m, err := pipeline.NewMessage(ctx, schema.TypeUserRegistration, fmt.Sprint("user-", i),
 			schema.UserRegistration{Email: fmt.Sprintf("user-%d@example.com", i), Name: fmt.Sprint("User ", i)})
 		if err != nil {
@@ -190,10 +197,11 @@ func statusesOf(t *testing.T, dir string) map[string]int {
 		}
 		count[c.Status]++
 	}
-	for i := range killMessages {
+	pictures, messages := killWork()
+	for i := range messages {
 		add(schema.UserKey(fmt.Sprintf("user-%d@example.com", i)))
 	}
-	for i := range killPictures {
+	for i := range pictures {
 		add(schema.ImageKey(bucketUploads, fmt.Sprintf("pictures/picture-%03d.jpg", i)))
 	}
 	letters, err := h.remote().letters(t.Context())
@@ -207,15 +215,13 @@ func statusesOf(t *testing.T, dir string) map[string]int {
 }
 
 func TestKilledAtAnyPointLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("eight runs of 200 pictures and 2,000 messages: left out by -short")
-	}
+	pictures, messages := killWork()
 	t.Parallel()
 	files := filepath.Join(t.TempDir(), "pictures")
 	if err := os.Mkdir(files, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	makePictures(t, files, killPictures)
+	makePictures(t, files, pictures)
 	calm, rough := t.TempDir(), t.TempDir()
 	if child(t, calm, files) {
 		t.Fatal("the undisturbed run was killed")
@@ -223,9 +229,9 @@ func TestKilledAtAnyPointLosesNothing(t *testing.T) {
 	seed := rand.New(rand.NewPCG(3, 2026))
 	kills := 0
 	for i := range 6 {
-		point := fmt.Sprintf("%s=%d", childSync, 1+seed.IntN(150))
+		point := fmt.Sprintf("%s=%d", childSync, 1+seed.IntN(pictures))
 		if i%2 == 1 {
-			point = fmt.Sprintf("%s=%d", childAnswer, 1+seed.IntN(60))
+			point = fmt.Sprintf("%s=%d", childAnswer, 1+seed.IntN(messages/20))
 		}
 		if child(t, rough, files, point) {
 			kills++
@@ -237,7 +243,7 @@ func TestKilledAtAnyPointLosesNothing(t *testing.T) {
 	if child(t, rough, files) {
 		t.Fatal("the last run was killed")
 	}
-	want := map[string]int{schema.StatusActive: killMessages, schema.StatusReady: killPictures}
+	want := map[string]int{schema.StatusActive: messages, schema.StatusReady: pictures}
 	for name, dir := range map[string]string{"undisturbed": calm, "killed": rough} {
 		if got := statusesOf(t, dir); !maps.Equal(got, want) {
 			t.Errorf("%s: records %v, want %v", name, got, want)
