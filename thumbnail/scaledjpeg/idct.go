@@ -43,7 +43,7 @@ func basisWeight(n, u int) float64 {
 		}
 		return w * math.Cos(math.Pi/8)
 	default:
-		return math.Cos(angle) / 2 * math.Sqrt(.5)
+		return math.Cos(angle) * math.Cos(2*angle) / 2 * math.Sqrt(.5)
 	}
 }
 

@@ -1,0 +1,291 @@
+package scaledjpeg
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/iotest"
+)
+
+// photos is where real photographs stand, outside the project.
+const photos = "../../../shared/photos"
+
+func photo(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(photos, name))
+	if os.IsNotExist(err) {
+		t.Skipf("the photographs of %s are absent", photos)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// checkPlanes compares all planes with the picture's own coefficients. A
+// sample may be off by one where the true value lies near a half.
+func checkPlanes(t *testing.T, p *picture, m *Image) {
+	t.Helper()
+	if m.Width != p.w || m.Height != p.h || m.Components != len(p.comps) || m.ColorModel != p.model {
+		t.Fatalf("got %dx%d %v of %d, want %dx%d %v of %d",
+			m.Width, m.Height, m.ColorModel, m.Components, p.w, p.h, p.model, len(p.comps))
+	}
+	hmax, vmax := p.max()
+	for i, c := range p.comps {
+		want, stride := p.plane(i, m.Scale)
+		got := m.Planes[i]
+		ew := float64(p.w) * float64(c.h) / float64(hmax*m.Scale)
+		eh := float64(p.h) * float64(c.v) / float64(vmax*m.Scale)
+		if got.ExtentW != ew || got.ExtentH != eh || got.W != int(math.Ceil(ew)) || got.H != int(math.Ceil(eh)) {
+			t.Fatalf("plane %d is %dx%d (%g x %g), want %g x %g", i, got.W, got.H, got.ExtentW, got.ExtentH, ew, eh)
+		}
+		for y := range got.H {
+			for x := range got.W {
+				g, w := float64(got.Pix[y*got.Stride+x]), want[y*stride+x]
+				if math.Abs(g-w) > .6 {
+					t.Fatalf("1/%d plane %d (%d,%d): got %g, want %.2f", m.Scale, i, x, y, g, w)
+				}
+			}
+		}
+	}
+}
+
+// checkScales decodes at every scale, with one decoder.
+func checkScales(t *testing.T, d *Decoder, p *picture, data []byte) {
+	t.Helper()
+	for _, scale := range []int{8, 4, 2, 1} {
+		h, err := d.ReadHeader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := d.Decode(Options{Scale: scale, MaxBytes: h.MemoryBytes(scale)})
+		if err != nil {
+			t.Fatalf("1/%d: %v", scale, err)
+		}
+		checkPlanes(t, p, m)
+	}
+}
+
+var samplings = [][][2]int{
+	samplingGray,
+	{{2, 2}}, // alone, the factors mean nothing
+	sampling444,
+	sampling420,
+	{{2, 1}, {1, 1}, {1, 1}},
+	{{1, 2}, {1, 1}, {1, 1}},
+	{{4, 1}, {1, 1}, {1, 1}},
+	{{4, 2}, {2, 1}, {1, 2}},
+	{{1, 1}, {2, 2}, {1, 1}},
+	{{3, 1}, {2, 1}, {1, 1}},
+	{{2, 2}, {2, 1}, {1, 2}},
+	{{1, 1}, {1, 1}, {1, 1}, {1, 1}},
+	{{2, 2}, {1, 1}, {1, 1}, {2, 2}},
+	{{2, 2}, {2, 2}, {2, 2}, {2, 2}}, // 16 blocks in an MCU: more than T.81 allows
+}
+
+func TestSampling(t *testing.T) {
+	t.Parallel()
+	for i, s := range samplings {
+		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			t.Parallel()
+			var d Decoder
+			for seed := range uint64(3) {
+				p := newPicture(97+int(seed)*31, 61, s, seed+uint64(i)*100)
+				checkScales(t, &d, p, p.encode(writeOptions{}))
+				p.restart = 1 + int(seed)*2
+				checkScales(t, &d, p, p.encode(writeOptions{extended: true, wideDQT: true, fill: int(seed)}))
+			}
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	var d Decoder
+	for w := 1; w <= 17; w++ {
+		for h := 1; h <= 17; h++ {
+			for i, s := range [][][2]int{samplingGray, sampling444, sampling420, {{4, 1}, {1, 1}, {2, 1}}} {
+				p := newPicture(w, h, s, uint64(w*100+h*10+i))
+				checkScales(t, &d, p, p.encode(writeOptions{}))
+				if len(s) == 3 {
+					checkScales(t, &d, p, p.encode(writeOptions{progressive: true, script: scriptUsual}))
+				}
+			}
+		}
+	}
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	scripts := []struct {
+		name string
+		o    writeOptions
+	}{
+		{"apart", writeOptions{script: scriptApart}},
+		{"pair", writeOptions{script: scriptPair}},
+		{"usual", writeOptions{progressive: true, script: scriptUsual}},
+		{"spectral", writeOptions{progressive: true, script: scriptSpectral}},
+		{"deep", writeOptions{progressive: true, script: scriptDeep}},
+	}
+	for _, tt := range scripts {
+		for i, s := range [][][2]int{sampling444, sampling420, {{4, 1}, {1, 1}, {2, 1}}, {{1, 1}, {2, 2}, {1, 2}}} {
+			t.Run(fmt.Sprint(tt.name, s), func(t *testing.T) {
+				t.Parallel()
+				var d Decoder
+				for _, restart := range []int{0, 1, 5, 1000} {
+					p := newPicture(131, 77, s, uint64(i))
+					p.restart = restart
+					checkScales(t, &d, p, p.encode(tt.o))
+				}
+			})
+		}
+	}
+}
+
+// A picture wider and higher than one chunk of bytes, with noise in every
+// block, so that runs of MCUs meet the end of a chunk at any place.
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	p := newPicture(900, 700, sampling420, 5)
+	for i := range p.comps {
+		for b := range p.comps[i].coef {
+			for k := range 64 {
+				p.comps[i].coef[b][k] += int32((b*31+k*17)%7 - 3)
+			}
+		}
+	}
+	var d Decoder
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptUsual}, {progressive: true, script: scriptDeep}} {
+		data := p.encode(o)
+		if len(data) < 3*chunkSize {
+			t.Fatalf("%d bytes are no test of chunks", len(data))
+		}
+		checkScales(t, &d, p, data)
+	}
+}
+
+// Readers may return as little as they like.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	p := newPicture(97, 61, sampling420, 1)
+	p.restart = 3
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptUsual}} {
+		data := p.encode(o)
+		for _, r := range []func() *bytes.Reader{func() *bytes.Reader { return bytes.NewReader(data) }} {
+			m, err := Decode(iotest.OneByteReader(r()), Options{Scale: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPlanes(t, p, m)
+			m, err = Decode(iotest.DataErrReader(r()), Options{Scale: 8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPlanes(t, p, m)
+		}
+	}
+}
+
+// samePlane compares with the standard library's plane and counts differences.
+func samePlane(t *testing.T, name string, p Plane, pix []byte, stride, tolerance int) {
+	t.Helper()
+	for y := range p.H {
+		for x := range p.W {
+			got, want := int(p.Pix[y*p.Stride+x]), int(pix[y*stride+x])
+			if max(got-want, want-got) > tolerance {
+				t.Fatalf("%s (%d,%d): got %d, image/jpeg %d", name, x, y, got, want)
+			}
+		}
+	}
+}
+
+// At full size the planes are those of image/jpeg, off by at most one: the
+// two inverse transforms round differently.
+func TestPhotosAgainstImageJPEG(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_6.jpg", "camera-24mp-baseline.jpg",
+		"camera-24mp-progressive.jpg", "gain-map.jpg", "low-contrast.jpg", "Channel_digital_image_CMYK_color.jpg",
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := photo(t, name)
+			if testing.Short() && len(data) > 2<<20 {
+				t.Skip("a large photograph, and -short")
+			}
+			want, err := jpeg.Decode(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := Decode(bytes.NewReader(data), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch w := want.(type) {
+			case *image.YCbCr:
+				samePlane(t, "Y", m.Planes[0], w.Y, w.YStride, 1)
+				samePlane(t, "Cb", m.Planes[1], w.Cb, w.CStride, 1)
+				samePlane(t, "Cr", m.Planes[2], w.Cr, w.CStride, 1)
+			case *image.CMYK:
+				// K is not converted on the way.
+				k := make([]byte, len(w.Pix)/4)
+				for i := range k {
+					k[i] = 255 - w.Pix[4*i+3]
+				}
+				samePlane(t, "K", m.Planes[3], k, w.Stride/4, 1)
+			default:
+				t.Fatalf("image/jpeg gives a %T", w)
+			}
+			for _, scale := range []int{2, 4, 8} {
+				checkPhotoScale(t, data, m, scale)
+			}
+		})
+	}
+}
+
+// checkPhotoScale holds a reduced photograph against its full planes: each
+// block transformed forward again, reduced the slow way. The full planes are
+// rounded and clamped, hence the tolerance.
+func checkPhotoScale(t *testing.T, data []byte, full *Image, scale int) {
+	t.Helper()
+	m, err := Decode(bytes.NewReader(data), Options{Scale: scale})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 8 / scale
+	for i, p := range m.Planes {
+		f := full.Planes[i]
+		var sum float64
+		var count, far int
+		// Every seventh block is enough, and never one that is cut.
+		for b := 0; b < (f.W/8)*(f.H/8); b += 7 {
+			bx, by := b%(f.W/8), b/(f.W/8)
+			var block [64]float64
+			clamped := false
+			for j := range block {
+				v := f.Pix[(by*8+j/8)*f.Stride+bx*8+j%8]
+				clamped = clamped || v < 2 || v > 253
+				block[j] = float64(v) - 128
+			}
+			if clamped {
+				continue
+			}
+			forwardDCT(&block)
+			for j, want := range reduce(&block, scale) {
+				diff := math.Abs(float64(p.Pix[(by*n+j/n)*p.Stride+bx*n+j%n]) - want)
+				sum += diff
+				count++
+				if diff > 1.5 {
+					far++
+				}
+			}
+		}
+		if count > 0 && (sum/float64(count) > .4 || far > 0) {
+			t.Errorf("1/%d plane %d: mean difference %.3f, %d of %d samples differ by more than 1.5", scale, i, sum/float64(count), far, count)
+		}
+	}
+}
