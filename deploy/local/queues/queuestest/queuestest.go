@@ -23,6 +23,9 @@ type Target struct {
 	// Departs says of cases, by name, how the engine departs from AWS. They are skipped with that reason.
 	Departs map[string]string
 
+	// ErrorsDiffer tells that the engine refuses with other types and codes than AWS. Then it counts only that it refuses.
+	ErrorsDiffer bool
+
 	// MaxSleep is the longest a case may sleep at a time, for engines where that takes real time; what would sleep for longer is
 	// skipped from there on. Zero sets no limit. Negative lets no case sleep.
 	MaxSleep time.Duration
@@ -44,7 +47,7 @@ func Run(t *testing.T, target Target) {
 				t.Skip(why)
 			}
 			target.With(t, func(t *testing.T, client *sqs.Client) {
-				c.run(t, client, target.MaxSleep)
+				c.run(t, &target, client)
 			})
 		})
 	}
@@ -55,14 +58,14 @@ func Run(t *testing.T, target Target) {
 	}
 }
 
-func (c Case) run(t *testing.T, client *sqs.Client, maxSleep time.Duration) {
+func (c Case) run(t *testing.T, target *Target, client *sqs.Client) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
 			t.Logf("the rule: %s", c.Rule)
 		}
 	}()
-	c.Check(&T{T: t, Client: client, maxSleep: maxSleep})
+	c.Check(&T{T: t, Client: client, target: target})
 }
 
 // Cases are all the rules.
