@@ -220,7 +220,7 @@ func (s *Service) doPurgeQueue(ctx context.Context, _ *request, in *queueInput) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.change(ctx, name, (*queue).purge)
+	return nil, s.reduce(ctx, name, (*queue).purge)
 }
 
 type sendInput struct {
@@ -468,7 +468,7 @@ func (s *Service) onHandle(ctx context.Context, in *handleInput, do func(*queue,
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.change(ctx, name, func(q *queue) error {
+	return nil, s.reduce(ctx, name, func(q *queue) error {
 		return do(q, handleEntry{ReceiptHandle: in.ReceiptHandle, Visibility: in.Visibility})
 	})
 }
@@ -482,7 +482,7 @@ func (s *Service) onHandles(ctx context.Context, in *handleBatchInput, do func(*
 		return nil, err
 	}
 	var out *handleBatchOutput
-	err = s.change(ctx, name, func(q *queue) error {
+	err = s.reduce(ctx, name, func(q *queue) error {
 		out = &handleBatchOutput{Successful: make([]doneEntry, 0, len(in.Entries))}
 		for _, e := range in.Entries {
 			err := do(q, e)

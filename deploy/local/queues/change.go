@@ -11,7 +11,16 @@ import (
 // change runs fn on a queue in a writing transaction. fn may run more than once. An [*Error] from fn means that it changed
 // nothing.
 func (s *Service) change(ctx context.Context, name string, fn func(*queue) error) error {
-	return s.db.Update(ctx, func(tx *bbolt.Tx) error {
+	return s.db.Update(ctx, s.onQueue(name, fn))
+}
+
+// reduce is change for what makes the queue smaller, or is a step to it. It works on a full disk too.
+func (s *Service) reduce(ctx context.Context, name string, fn func(*queue) error) error {
+	return s.db.UpdateEvenIfFull(ctx, s.onQueue(name, fn))
+}
+
+func (s *Service) onQueue(name string, fn func(*queue) error) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
 		q, err := s.open(tx, name)
 		if err != nil {
 			return store.Unchanged(err)
@@ -26,7 +35,7 @@ func (s *Service) change(ctx context.Context, name string, fn func(*queue) error
 			return store.Unchanged(nil)
 		}
 		return q.save()
-	})
+	}
 }
 
 // delete takes a received message out of the queue. As in SQS, it succeeds if the message is gone already, and if it was

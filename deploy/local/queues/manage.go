@@ -177,7 +177,7 @@ func (s *Service) attributes(name string, names []string) (map[string]string, er
 
 // deleteQueue removes the queue and all in it.
 func (s *Service) deleteQueue(ctx context.Context, name string) error {
-	return s.db.Update(ctx, func(tx *bbolt.Tx) error {
+	return s.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
 		if _, err := s.open(tx, name); err != nil {
 			return store.Unchanged(err)
 		}

@@ -134,7 +134,7 @@ func (s *Service) peek(name string) (g glance, err error) {
 
 // take receives without waiting.
 func (s *Service) take(ctx context.Context, name string, r receipt) (got []delivered, err error) {
-	err = s.db.Update(ctx, func(tx *bbolt.Tx) error {
+	err = s.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
 		got = nil
 		q, err := s.open(tx, name)
 		if err != nil {

@@ -48,7 +48,7 @@ func (s *Service) sweepOnce(ctx context.Context) error {
 	}
 	for _, name := range names {
 		for more := true; more; {
-			err := s.change(ctx, name, func(q *queue) (err error) {
+			err := s.reduce(ctx, name, func(q *queue) (err error) {
 				more, err = q.clean()
 				return err
 			})

@@ -103,9 +103,6 @@ func bare(err error) error {
 // isFull tells a write that found no room from other failures. bbolt undoes such a transaction whole. A sync's ENOSPC is not
 // among them: it comes as a bare errno, and what it lost is unknown.
 func isFull(err error) bool {
-	if errors.Is(err, berrors.ErrMaxSizeReached) {
-		return true
-	}
 	var path *fs.PathError
 	if errors.As(err, &path) && (path.Op == "write" || path.Op == "truncate") {
 		return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)

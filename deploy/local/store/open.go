@@ -35,6 +35,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.ReserveBytes = cmp.Or(o.ReserveBytes, 16<<20)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if err := makeDir(dir); err != nil {
 		return nil, err
@@ -53,6 +54,7 @@ func Open(dir string, o Options) (*DB, error) {
 	writeHolder(dir)
 	d := &DB{
 		bolt: b, dir: dir, opt: o,
+		room:  func() (int64, bool) { return freeBytes(dir) },
 		calls: make(chan *call), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go d.write()
@@ -71,7 +73,6 @@ func openBolt(path string, o Options) (*bbolt.DB, error) {
 		NoFreelistSync:  true,
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: initialMap(),
-		MaxSize:         o.MaxBytes,
 	})
 }
 

@@ -37,9 +37,13 @@ type Options struct {
 	// transaction's id. It runs on the writer goroutine: it must be quick and must not call Update. With NoSync it is not called.
 	Synced func(txid int)
 
-	// MaxBytes limits the size of the file; a write that would pass it fails with a [*FullError]. Zero means no limit but the
-	// disk's.
-	MaxBytes int
+	// MaxBytes limits what the file holds. It is looked at before a transaction, so one may pass it by its own size. Zero means
+	// no limit but the disk's.
+	MaxBytes int64
+
+	// ReserveBytes is the room on the disk, or under MaxBytes, that is kept for [DB.UpdateEvenIfFull]: when less is left, Update
+	// answers with a [*FullError]. Zero means 16 MiB.
+	ReserveBytes int64
 
 	// Logger hears when the file is refused or stops being writable. Nil means silence.
 	Logger *slog.Logger
@@ -50,6 +54,8 @@ type DB struct {
 	bolt *bbolt.DB
 	dir  string
 	opt  Options
+
+	room func() (bytes int64, known bool) // free on the disk
 
 	calls   chan *call    // unbuffered: what was handed over is run, what was not has not happened
 	closing chan struct{} // closed by Close
@@ -93,10 +99,21 @@ func (d *DB) View(fn func(tx *bbolt.Tx) error) error {
 // The error is fn's own, a [*PanicError], ctx's error (then nothing has happened: once fn was handed over, its outcome is waited
 // for), [ErrClosed], a [*FullError] (nothing has happened, the store stays usable), or a [*BrokenError].
 func (d *DB) Update(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
+	return d.hand(ctx, &call{fn: fn})
+}
+
+// UpdateEvenIfFull is Update for what makes room or is a step to it: deleting, and taking work that will be deleted. It may use
+// the reserve. Without one, a full disk could not be emptied, since a deletion needs a few new pages before it frees its own.
+func (d *DB) UpdateEvenIfFull(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
+	return d.hand(ctx, &call{fn: fn, reserve: true})
+}
+
+// hand gives a call to the writer and waits for its outcome.
+func (d *DB) hand(ctx context.Context, c *call) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := &call{fn: fn, done: make(chan struct{})}
+	c.done = make(chan struct{})
 	select {
 	case d.calls <- c:
 	case <-ctx.Done():

@@ -303,37 +303,61 @@ func TestCloseFinishesWhatWasTaken(t *testing.T) {
 	})
 }
 
-func TestFullStoreStaysUsable(t *testing.T) {
+// TestFullStoreCanBeEmptied fills a store and takes out all that was acknowledged.
+func TestFullStoreCanBeEmptied(t *testing.T) {
 	t.Parallel()
-	d := open(t, store.Options{MaxBytes: 18 << 20})
-	body := make([]byte, 1<<20)
-	var n int
-	var full *store.FullError
-	for ; n < 100; n++ {
+	d := open(t, store.Options{MaxBytes: 10 << 20, ReserveBytes: 2 << 20, NoSync: true})
+	for _, size := range []int{1 << 20, 50_000, 5_000} {
+		body := make([]byte, size)
+		n := fill(t, d, body)
+		if got := count(t, d); got != n {
+			t.Errorf("values of %d bytes: %d acknowledged and %d there", size, n, got)
+		}
+		for i := range n { // one by one, each has to find its pages
+			del := func(tx *bbolt.Tx) error {
+				return tx.Bucket([]byte("t")).Delete(binary.BigEndian.AppendUint32(nil, uint32(i)))
+			}
+			if err := d.UpdateEvenIfFull(t.Context(), del); err != nil {
+				t.Fatalf("values of %d bytes: delete %d of %d in a full store: %v", size, i, n, err)
+			}
+		}
+	}
+	if err := d.Update(t.Context(), put("small", "x")); err != nil {
+		t.Errorf("write after making room: %v", err)
+	}
+}
+
+// fill puts values until there is no room, four at a time, and tells how many were acknowledged.
+func fill(t *testing.T, d *store.DB, body []byte) (n int) {
+	t.Helper()
+	for ; n < 100_000; n += 4 {
 		err := d.Update(t.Context(), func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucketIfNotExists([]byte("t"))
-			if err != nil {
-				return err
+			for i := n; i < n+4 && err == nil; i++ {
+				err = b.Put(binary.BigEndian.AppendUint32(nil, uint32(i)), body)
 			}
-			return b.Put(binary.BigEndian.AppendUint32(nil, uint32(n)), body)
+			return err
 		})
-		if errors.As(err, &full) {
-			break
+		if full, ok := errors.AsType[*store.FullError](err); ok {
+			if full.Path != d.Path() || n == 0 {
+				t.Fatalf("after %d values: %v", n, err)
+			}
+			return n
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if full == nil {
-		t.Fatal("a store of 18 MB took 100 MB")
+	t.Fatal("the store takes everything")
+	return 0
+}
+
+func count(t *testing.T, d *store.DB) (n int) {
+	t.Helper()
+	if err := d.View(func(tx *bbolt.Tx) error { n = tx.Bucket([]byte("t")).Stats().KeyN; return nil }); err != nil {
+		t.Fatal(err)
 	}
-	del := func(tx *bbolt.Tx) error { return tx.Bucket([]byte("t")).Delete(binary.BigEndian.AppendUint32(nil, 0)) }
-	if err := d.Update(t.Context(), del); err != nil {
-		t.Errorf("delete in a full store: %v", err)
-	}
-	if err := d.Update(t.Context(), put("small", "x")); err != nil {
-		t.Errorf("write after making room: %v", err)
-	}
+	return n
 }
 
 func BenchmarkUpdate(b *testing.B) {

@@ -13,9 +13,10 @@ const maxGroup = 512
 
 // call is one Update on its way through the writer.
 type call struct {
-	fn   func(*bbolt.Tx) error
-	err  error
-	done chan struct{}
+	fn      func(*bbolt.Tx) error
+	reserve bool // it may use the reserve
+	err     error
+	done    chan struct{}
 }
 
 // write is the one goroutine that writes the file.
@@ -105,7 +106,12 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 				d.opt.Synced(txid)
 			}
 		})
+		full := d.tight(tx)
 		for _, c := range live {
+			if full != nil && !c.reserve {
+				c.err = unchanged{full}
+				continue
+			}
 			c.err = run(c.fn, tx)
 			switch {
 			case c.err == nil:

@@ -17,7 +17,7 @@ var ElasticMQ = map[string]string{
 	"send batch in part":     "takes an entry over the queue's MaximumMessageSize. AWS: API, SetQueueAttributes, MaximumMessageSize",
 	"order in a group":       "numbers messages with a few digits that do not order as text. AWS: API, SendMessage, SequenceNumber: 128 bits, increasing",
 	"old receipt handle":     "refuses an old handle. AWS: API, DeleteMessage: the request succeeds and the message stays",
-	"redrive policy":         "takes a target of the other kind, counts outside 1 to 1000, and does not let the policy be removed. AWS: guide, Using dead-letter queues; API, SetQueueAttributes, RedrivePolicy",
+	"redrive policy":         "takes a FIFO queue as the target of a standard one, lists no sources after SetQueueAttributes, and does not let the policy be removed. AWS: guide, Using dead-letter queues; API, ListDeadLetterSourceQueues",
 	"redrive refused":        "does not answer where there is nothing to redrive to. AWS: API, StartMessageMoveTask, Errors",
 	"redrive elsewhere":      "reports no end for a cancelled task. AWS: API, ListMessageMoveTasks, Status CANCELLED",
 	"deduplication by group": "ignores DeduplicationScope. AWS: guide, High throughput for FIFO queues",

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"errors"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+func TestNearlyFullDiskKeepsTheReserve(t *testing.T) {
+	t.Parallel()
+	d, err := Open(t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	nothing := func(*bbolt.Tx) error { return nil }
+	for _, row := range []struct {
+		left  int64
+		known bool
+		want  bool
+	}{{1 << 30, true, true}, {1 << 20, true, false}, {0, true, false}, {0, false, true}} {
+		d.room = func() (int64, bool) { return row.left, row.known }
+		err := d.Update(t.Context(), nothing)
+		if full, ok := errors.AsType[*FullError](err); ok == row.want || ok && full.Path != d.Path() {
+			t.Errorf("%d bytes left, known %v: got %v", row.left, row.known, err)
+		}
+		if err := d.UpdateEvenIfFull(t.Context(), nothing); err != nil {
+			t.Errorf("%d bytes left, with the reserve: %v", row.left, err)
+		}
+	}
+}
+
+func TestFreeBytes(t *testing.T) {
+	t.Parallel()
+	if n, ok := freeBytes(t.TempDir()); ok && n <= 0 {
+		t.Errorf("the test's own disk has %d bytes left", n)
+	}
+	if _, ok := freeBytes("/no such folder"); ok {
+		t.Error("the room of no folder is known")
+	}
+}

@@ -1,0 +1,14 @@
+//go:build unix && !solaris && !netbsd && !openbsd && !aix
+
+package store
+
+import "syscall"
+
+// freeBytes is what this user may still write to the disk that dir is on.
+func freeBytes(dir string) (int64, bool) {
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
+}
