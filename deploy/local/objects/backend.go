@@ -49,7 +49,7 @@ func (c *call) BucketExists(name string) (exists bool, err error) {
 // DeleteBucket removes an empty bucket. Uploads under way in it are given up.
 func (c *call) DeleteBucket(name string) error {
 	var bodies []string
-	err := c.s.db.Update(c.ctx(), func(tx *bbolt.Tx) error {
+	err := c.s.db.UpdateEvenIfFull(c.ctx(), func(tx *bbolt.Tx) error {
 		bodies = nil
 		t := tables(tx)
 		keys := t.keys(name)

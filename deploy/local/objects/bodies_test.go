@@ -189,20 +189,35 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// The store's own file may be what finds no room.
+// The store's own file may be what finds no room. Deleting still works then, and makes some.
 func TestFullStore(t *testing.T) {
 	t.Parallel()
-	h := newHome(t, t.TempDir(), Options{}, store.Options{NoSync: true, MaxBytes: 1 << 20})
+	h := newHome(t, t.TempDir(), Options{}, store.Options{NoSync: true, MaxBytes: 2 << 20, ReserveBytes: 1 << 20})
 	var err error
 	n := 0
-	for ; err == nil && n < 5000; n++ {
-		_, err = h.client.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String(bucket), Key: aws.String(itoa(n) + strings.Repeat("k", 1000)), Body: strings.NewReader("x"),
-		})
+	key := func(i int) string { return itoa(i) + strings.Repeat("k", 1000) }
+	put := func(i int) error {
+		_, err := h.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key(i)), Body: strings.NewReader("x")})
+		return err
 	}
+	for ; err == nil && n < 5000; n++ {
+		err = put(n)
+	}
+	n-- // the last one was refused
 	wantCode(t, err, "InsufficientStorage")
-	if files, notices := h.files(t), len(h.events(t)); files != n-1 || notices != n-1 {
-		t.Errorf("%d uploads were acknowledged; there are %d bodies and %d notices", n-1, files, notices)
+	if files, notices := h.files(t), len(h.events(t)); files != n || notices != n {
+		t.Errorf("%d uploads were acknowledged; there are %d bodies and %d notices", n, files, notices)
+	}
+	for i := range n {
+		if _, err := h.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key(i))}); err != nil {
+			t.Fatalf("delete %d of %d in a full store: %v", i, n, err)
+		}
+		if i == 0 { // as the workers would
+			h.dropNotices(t)
+		}
+	}
+	if err := put(0); err != nil {
+		t.Errorf("put after the deletions: %v", err)
 	}
 }
 

@@ -51,7 +51,7 @@ func (c *call) DeleteMulti(bucket string, _ ...string) (gofakes3.MultiDeleteResu
 	var out gofakes3.MultiDeleteResult
 	var garbage []string
 	c.s.opt.step("before commit")
-	err := c.s.db.Update(c.ctx(), func(tx *bbolt.Tx) error {
+	err := c.s.db.UpdateEvenIfFull(c.ctx(), func(tx *bbolt.Tx) error {
 		out, garbage = gofakes3.MultiDeleteResult{}, nil
 		for _, d := range c.deletions {
 			bodies, err := c.deleteOne(tx, bucket, d)

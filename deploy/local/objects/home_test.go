@@ -265,3 +265,11 @@ func (h *home) countParts(t *testing.T) (n int) {
 	}
 	return n
 }
+
+// dropNotices forgets the notices that were kept.
+func (h *home) dropNotices(t *testing.T) {
+	t.Helper()
+	if err := h.db.UpdateEvenIfFull(t.Context(), func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("notices")) }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -252,7 +252,7 @@ func (c *call) storePart(bucket, key, id string, number int, input io.Reader, si
 // AbortMultipartUpload is called by the layer.
 func (c *call) AbortMultipartUpload(bucket, key string, id gofakes3.UploadID) error {
 	var bodies []string
-	err := c.s.db.Update(c.ctx(), func(tx *bbolt.Tx) error {
+	err := c.s.db.UpdateEvenIfFull(c.ctx(), func(tx *bbolt.Tx) error {
 		t := tables(tx)
 		u, err := t.upload(string(id), bucket, key)
 		if err == nil && u.ETag != "" {

@@ -89,7 +89,7 @@ func New(db *store.DB, o Options) (*Service, error) {
 	}
 	s := &Service{db: db, opt: o, bodies: b}
 	s.requests.Store(uint64(o.Now().UnixNano()))
-	if err := db.Update(context.Background(), makeTables); err != nil {
+	if err := db.UpdateEvenIfFull(context.Background(), makeTables); err != nil {
 		return nil, fmt.Errorf("objects: prepare the store: %w", err)
 	}
 	if err := s.sweepUploads(context.Background()); err != nil {

@@ -93,7 +93,11 @@ type change struct {
 func (c *call) commit(ch change) error {
 	var garbage []string
 	c.s.opt.step("before commit")
-	err := c.s.db.Update(c.ctx(), func(tx *bbolt.Tx) error {
+	update := c.s.db.Update
+	if ch.rec == nil {
+		update = c.s.db.UpdateEvenIfFull // a full disk must be possible to empty
+	}
+	err := update(c.ctx(), func(tx *bbolt.Tx) error {
 		var err error
 		garbage, err = c.apply(tx, ch)
 		return err

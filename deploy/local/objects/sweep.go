@@ -15,7 +15,7 @@ func (s *Service) sweepUploads(ctx context.Context) error {
 	now := s.opt.Now()
 	s.nextSweep.Store(now.Add(sweepEvery).Unix())
 	var bodies []string
-	err := s.db.Update(ctx, func(tx *bbolt.Tx) (err error) {
+	err := s.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) (err error) {
 		bodies, err = tables(tx).dropUploads(func(_ string, u *upload) bool { return now.Sub(u.Started) > s.opt.StaleUpload })
 		return err
 	})
