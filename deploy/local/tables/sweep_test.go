@@ -86,6 +86,21 @@ func TestExpire(t *testing.T) {
 	}
 }
 
+// TestExpireAtItsSecond: the one item there is expires now, and not before.
+func TestExpireAtItsSecond(t *testing.T) {
+	t.Parallel()
+	table := openTable(t, openStore(t, t.TempDir()), Options{})
+	putExpiring(t, table, "a", noon)
+	for _, tt := range []struct {
+		now  time.Time
+		want int
+	}{{noon.Add(-1), 0}, {noon, 1}} {
+		if n, err := table.Expire(t.Context(), tt.now); n != tt.want || err != nil {
+			t.Errorf("at %v removed %d with the error %v, want %d", tt.now, n, err, tt.want)
+		}
+	}
+}
+
 func TestExpireManyAtOnce(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
@@ -133,8 +148,10 @@ func testTrim(t *testing.T, dir string) {
 	if n, err := table.Trim(t.Context(), noon.Add(time.Hour)); n != 0 || err != nil {
 		t.Errorf("trimmed %d with the error %v, want 0: nothing is older than an hour", n, err)
 	}
-	if n, err := table.Trim(t.Context(), noon.Add(95*time.Minute)); n != 2 || err != nil {
-		t.Errorf("trimmed %d with the error %v, want 2", n, err)
+	for _, minutes := range []time.Duration{90, 91} { // the second is an hour old, and older
+		if n, err := table.Trim(t.Context(), noon.Add(minutes*time.Minute)); n != 1 || err != nil {
+			t.Errorf("at %d minutes trimmed %d with the error %v, want 1", minutes, n, err)
+		}
 	}
 	trimmed(sequences[0])
 	for _, after := range []string{"", sequences[1]} {
