@@ -18,11 +18,11 @@ func DefaultRules(operator string) []notify.Rule {
 	}
 	rules := []notify.Rule{
 		status("welcome", "user#*", schema.StatusActive, "{{.Item.email}}",
-			"Welcome", "Hello {{or .Item.name .Item.email}}, your account is active.\n"),
+			"Welcome", "Hello {{or (index .Item `name`) .Item.email}}, your account is active.\n"),
 		status("order-completed", "user#*/order#*", schema.StatusCompleted, "{{.Item.email}}",
 			"Order {{.Item.id}} is complete", "Your order {{.Item.id}} is complete.\n"),
 		status("order-failed", "user#*/order#*", schema.StatusFailed, "{{.Item.email}}",
-			"Order {{.Item.id}} failed", "Your order {{.Item.id}} failed: {{.Item.reason}}\n"),
+			"Order {{.Item.id}} failed", "Your order {{.Item.id}} failed: {{or (index .Item `reason`) `no reason was given`}}\n"),
 		status("order-cancelled", "user#*/order#*", schema.StatusCancelled, "{{.Item.email}}",
 			"Order {{.Item.id}} is cancelled", "Your order {{.Item.id}} is cancelled.\n"),
 	}
@@ -31,8 +31,8 @@ func DefaultRules(operator string) []notify.Rule {
 	}
 	for _, on := range []notify.Kind{notify.Created, notify.StatusChanged} {
 		for _, picture := range []struct{ status, subject, body string }{
-			{schema.StatusReady, "Picture {{.Item.key}} is ready", "{{.Item.bucket}}/{{.Item.key}} has {{len .Item.thumbnails}} thumbnail(s).\n"},
-			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{.Item.key}}: {{.Item.reason}}\n"},
+			{schema.StatusReady, "Picture {{.Item.key}} is ready", "{{.Item.bucket}}/{{.Item.key}} has its thumbnails.\n"},
+			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{.Item.key}}: {{or (index .Item `reason`) `no reason was given`}}\n"},
 		} {
 			rules = append(rules, notify.Rule{
 				Name: "image-" + picture.status + "-" + string(on), On: on, Keys: "image#**", To: picture.status,

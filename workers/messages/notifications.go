@@ -43,7 +43,7 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 		return nil, judgeSend(w.channels.Send(ctx, n))
 	})
 	if err != nil {
-		return fmt.Errorf("notify %q by %s: %w", n.To, n.Channel, err)
+		return fmt.Errorf("notification %q by %s: %w", n.ID, n.Channel, err)
 	}
 	w.log.InfoContext(ctx, "notification sent", "notification", n.ID, "channel", n.Channel)
 	return nil

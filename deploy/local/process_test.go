@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/deploy/eventsource"
+	"sluice/workers/schema"
+)
+
+func TestOneProcessOwnsTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := testHome(t, func(o *homeOptions) { o.Dir, o.Addr, o.within = dir, "127.0.0.1:0", nil })
+	// A command finds the owner and talks to it.
+	stdout, stderr, err := runCommand(t, "-data", dir, "send", "user-registration", `{"email":"ann@example.com"}`)
+	if err != nil || !strings.Contains(stderr, "using the home at "+h.address.URL) || !strings.Contains(stdout, "pending -> active") {
+		t.Errorf("command beside the home: got %v\n%s\n%s", err, stdout, stderr)
+	}
+	// A second one does not open.
+	if _, _, err := runCommand(t, "-data", dir); err == nil || !strings.Contains(err.Error(), "is open already") || !strings.Contains(err.Error(), h.address.URL) {
+		t.Errorf("second home: got %v, want an error that names the first", err)
+	}
+}
+
+func TestStaleAddressIsNoticed(t *testing.T) {
+	t.Parallel()
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(stranger.Close) // after the parallel subtests
+	for name, content := range map[string]string{
+		"nobody listens":   `{"url":"http://127.0.0.1:1","token":"t","pid":1}`,
+		"somebody else":    `{"url":"` + stranger.URL + `","token":"t","pid":1}`,
+		"half written":     `{"url":"http`,
+		"of no use at all": `{"url":":"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, addressFile), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr, err := runCommand(t, "-data", dir, "send", "user-registration", `{"email":"ann@example.com"}`)
+			if err != nil || strings.Contains(stderr, "using the home") || !strings.Contains(stdout, "pending -> active") {
+				t.Errorf("got %v\n%s\n%s\nwant a home of its own", err, stdout, stderr)
+			}
+			if _, err := os.Stat(filepath.Join(dir, addressFile)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("address file after the end: got %v, want it gone", err)
+			}
+		})
+	}
+}
+
+func TestAddressFileIsTheOwnersOnly(t *testing.T) {
+	t.Parallel()
+	h := testHome(t, nil)
+	for _, name := range []string{addressFile, keysFile} {
+		info, err := os.Stat(filepath.Join(h.options.Dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v, want 0600: it holds keys", name, info.Mode().Perm())
+		}
+	}
+}
+
+func TestWhatCannotOpenSaysWhy(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() }) // after the parallel subtests
+	file := filepath.Join(t.TempDir(), "a-file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	corrupt := t.TempDir()
+	if err := os.WriteFile(filepath.Join(corrupt, "sluice.db"), []byte(strings.Repeat("not a database ", 10_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	noKeys := t.TempDir()
+	if err := os.WriteFile(filepath.Join(noKeys, keysFile), []byte(`{"accessKey":"a"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"the port is taken", []string{"-data", t.TempDir(), "-addr", taken.Addr().String()}, []string{taken.Addr().String(), "-addr"}},
+		{"the folder is a file", []string{"-data", filepath.Join(file, "sluice")}, []string{file}},
+		{"the file is corrupt", []string{"-data", corrupt}, []string{"sluice.db"}},
+		{"keys without a secret", []string{"-data", noKeys}, []string{keysFile, "secretKey is missing"}},
+		{"an address of other machines'", []string{"-addr", "0.0.0.0:0"}, []string{"-public"}},
+		{"a name that may be another machine's", []string{"-addr", "example.com:80"}, []string{"-public"}},
+		{"open to everybody", []string{"-addr", "0.0.0.0:0", "-public", "-open"}, []string{"let anybody in"}},
+		{"no such picture", []string{"-data", t.TempDir(), "no-such.jpg"}, []string{"no-such.jpg"}},
+		{"a folder without pictures", []string{"-data", t.TempDir(), t.TempDir()}, []string{"no pictures"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := runCommand(t, tt.args...)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error: got %v, want it to tell of %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestWorkerSettingsAreCheckedAtTheStart(t *testing.T) {
+	t.Parallel()
+	o := homeOptions{Dir: t.TempDir(), Environ: map[string]string{"THUMBNAIL_SIZES": "huge", "MAX_ATTEMPTS": "many"}, Logger: nil}
+	o.Logger, o.within = testHome(t, nil).log, direct
+	_, err := openHome(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "MaxAttempts") {
+		t.Errorf("got %v, want every setting that is wrong", err)
+	}
+}
+
+func TestCloseDrainsAndSaysWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		begun, deaf := make(chan struct{}, 1), make(chan struct{})
+		h, err := openHome(t.Context(), homeOptions{
+			Dir: dir, Environ: map[string]string{}, DrainLimit: 5 * time.Second, Logger: testHome(t, nil).log, within: direct,
+			OrderStep: func(context.Context, schema.Order) error {
+				begun <- struct{}{}
+				<-deaf
+				return nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, h, message(t, "m", schema.TypeOrderProcessing, schema.OrderProcessing{Email: "ann@example.com", ID: "1"}))
+		<-begun
+		start := time.Now()
+		err = h.Close()
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("closed after %v, want the drain limit of 5s", took)
+		}
+		left, ok := errors.AsType[*eventsource.LeftError](err)
+		if !ok || len(left.IDs) != 1 {
+			t.Errorf("error: got %v, want a *LeftError with the message in hand", err)
+		}
+		close(deaf)
+		synctest.Wait()
+	})
+}
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	a := address{URL: "http://127.0.0.1:9324"}
+	h := guard(a, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	for _, tt := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"127.0.0.1:9324", "", 200},
+		{"localhost:9324", "", 200},
+		{"[::1]:9324", "", 200},
+		{"evil.example:9324", "", 421}, // a name server of somebody's may say 127.0.0.1
+		{"127.0.0.1:80", "", 421},
+		{"127.0.0.1:9324", "http://127.0.0.1:9324", 200},
+		{"127.0.0.1:9324", "http://localhost:9324", 200},
+		{"127.0.0.1:9324", "https://evil.example", 403},
+		{"127.0.0.1:9324", "http://127.0.0.1:3000", 403},
+		{"127.0.0.1:9324", "null", 403},
+	} {
+		r := httptest.NewRequest(http.MethodPut, "/uploads/a.jpg", nil)
+		r.Host = tt.host
+		if tt.origin != "" {
+			r.Header.Set("Origin", tt.origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.want {
+			t.Errorf("host %q, origin %q: got %d, want %d", tt.host, tt.origin, w.Code, tt.want)
+		}
+	}
+}
+
+func TestDoorsAreLocked(t *testing.T) {
+	t.Parallel()
+	h := testHome(t, func(o *homeOptions) { o.Addr, o.within = "127.0.0.1:0", nil })
+	for _, tt := range []struct{ method, path, target string }{
+		{http.MethodPut, "/uploads/a.jpg", ""},
+		{http.MethodGet, "/uploads", ""},
+		{http.MethodPost, "/", "AmazonSQS.ListQueues"},
+		{http.MethodGet, controlPrefix + "idle", ""},
+		{http.MethodPost, controlPrefix + "status", ""},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, h.address.URL+tt.path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.target != "" {
+			req.Header.Set("X-Amz-Target", tt.target)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s %s %s without a signature: got %d, want it refused", tt.method, tt.path, tt.target, res.StatusCode)
+		}
+	}
+}
