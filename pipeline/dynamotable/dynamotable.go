@@ -49,6 +49,9 @@ type Options struct {
 // was replaced by another owner between both attempts, or a conditional Delete
 // finds nothing because its first attempt removed it. Either way the
 // *pipeline.ConflictError is right about what stands in the table.
+//
+// A Put under Always whose answer was lost is done again, also over what another
+// owner may have put there in between. Where that matters, use a condition.
 type Table struct {
 	client Client
 	name   string
