@@ -62,7 +62,6 @@ type Decoder struct {
 	damage error // the first fault that left a usable picture
 	block  [64]int32
 	place  placement
-	keep   [64]int8 // see kept
 	cur    scan
 	walks  [maxMCUBlocks]walkBlock
 }
@@ -81,12 +80,11 @@ type component struct {
 	deq   dequant
 	pred  int // DC predictor
 
-	pix     []byte
-	stride  int
-	coef    []int16  // progressive: kept coefficients, block by block
-	nz      []uint64 // progressive, reduced: which coefficients of a block are not zero
-	history []uint64 // memory of nz
-	dc      []byte   // progressive at 1/8: coefficients, 2 bytes each
+	pix    []byte
+	stride int
+	coef   []int16  // progressive: kept coefficients, block by block
+	nz     []uint64 // progressive: which coefficients of a block are not zero
+	dc     []byte   // progressive at 1/8: coefficients, 2 bytes each
 }
 
 // DecodeHeader reads what r says before its first scan.
@@ -166,9 +164,6 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	d.scans = 0
 	d.damage = nil
 	d.place.set(d.scale)
-	for k := range d.keep {
-		d.keep[k] = int8(kept(d.scale, k))
-	}
 	if err := d.allocate(); err != nil {
 		return nil, err
 	}
@@ -323,8 +318,7 @@ func (c *component) resize(h *Header, i, rows, scale int, keep bool) {
 	c.stride = c.pw * n
 	blocks := c.pw * c.ph
 	if !keep {
-		c.pix, c.dc, c.coef = c.pix[:0], c.dc[:0], c.coef[:0]
-		c.history, c.nz = c.history[:0], nil
+		c.pix, c.dc, c.coef, c.nz = c.pix[:0], c.dc[:0], c.coef[:0], c.nz[:0]
 	}
 	if h.Progressive && scale == 8 {
 		c.dc = sized(c.dc, 2*blocks, 0)
@@ -333,10 +327,7 @@ func (c *component) resize(h *Header, i, rows, scale int, keep bool) {
 	c.pix = sized(c.pix, blocks*n*n, 128)
 	if h.Progressive {
 		c.coef = sized(c.coef, blocks*n*n, 0)
-		if scale > 1 {
-			c.history = sized(c.history, blocks, 0)
-			c.nz = c.history
-		}
+		c.nz = sized(c.nz, blocks, 0)
 	}
 }
 

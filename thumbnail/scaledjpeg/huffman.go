@@ -2,22 +2,12 @@ package scaledjpeg
 
 import "fmt"
 
-// lutBits is the index width of the one-symbol tables.
-const lutBits = 11
+// codeBits is the index width of the one-symbol table.
+const codeBits = 10
 
-// An entry of a one-symbol table:
-//
-//	bits 0-4   length of code and magnitude together
-//	bits 5-8   size: the magnitude's bits
-//	bits 9-15  advance: how far the zig-zag index moves; 64 for end of block,
-//	           0 in a DC table
-//
-// Zero marks a code longer than lutBits.
-const (
-	lutLen     = 0x1f
-	lutSize    = 5
-	lutAdvance = 9
-)
+// codeSymbol is where the symbol begins in an entry of the one-symbol table;
+// the code's length is below it.
+const codeSymbol = 5
 
 // huffTable is one Huffman table, by its specification and in the forms the
 // scans need.
@@ -33,7 +23,8 @@ type huffTable struct {
 	limit [16]int32
 	base  [16]int32
 
-	lut [1 << lutBits]uint16
+	codes *[1 << codeBits]uint16
+	coded bool
 
 	walk   *walkTable
 	walked bool // its walk table is built
@@ -50,7 +41,7 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 		t.current = true
 		return nil
 	}
-	t.built, t.walked, t.diffed, t.paired = false, false, false, false
+	t.built, t.walked, t.diffed, t.paired, t.coded = false, false, false, false, false
 	code := int32(0)
 	index := int32(0)
 	for l, n := range counts {
@@ -72,41 +63,23 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 	}
 	t.counts, t.n = *counts, len(vals)
 	copy(t.vals[:], vals)
-	t.buildLUT(ac)
 	t.built, t.current = true, true
 	return nil
 }
 
-// buildLUT fills the one-symbol table.
-func (t *huffTable) buildLUT(ac bool) {
-	clear(t.lut[:])
-	code, k := 0, 0
-	for l := 1; l <= lutBits; l++ {
-		for range t.counts[l-1] {
-			e := symbolEntry(ac, t.vals[k], l)
-			first := code << (lutBits - l)
-			for i := range 1 << (lutBits - l) {
-				t.lut[first+i] = e
-			}
-			code++
-			k++
+// buildCodes fills the one-symbol table.
+func (t *huffTable) buildCodes() {
+	if t.codes == nil {
+		t.codes = new([1 << codeBits]uint16)
+	}
+	for i := range t.codes {
+		sym, l := t.slow(uint64(i) << (64 - codeBits))
+		if l > codeBits {
+			l, sym = 0, 0
 		}
-		code <<= 1
+		t.codes[i] = uint16(l) | uint16(sym)<<codeSymbol
 	}
-}
-
-// symbolEntry is the table entry of a symbol whose code has length l.
-func symbolEntry(ac bool, v uint8, l int) uint16 {
-	run, size := int(v>>4), int(v&15)
-	advance := 0
-	switch {
-	case !ac:
-	case size != 0 || run == 15:
-		advance = run + 1
-	default:
-		advance = 64 // end of block
-	}
-	return uint16(l + size | size<<lutSize | advance<<lutAdvance)
+	t.coded = true
 }
 
 // slow decodes one symbol from the upper 16 bits of acc. It returns the
@@ -119,4 +92,25 @@ func (t *huffTable) slow(acc uint64) (v uint8, length int) {
 		}
 	}
 	return 0, 0
+}
+
+// An entry for one AC symbol and its magnitude:
+//
+//	bits 0-4   length of code and magnitude together
+//	bits 5-8   size: the magnitude's bits
+//	bits 9-15  advance: how far the zig-zag index moves; 64 for end of block
+const (
+	lutLen     = 0x1f
+	lutSize    = 5
+	lutAdvance = 9
+)
+
+// symbolEntry is the entry of an AC symbol whose code has length l.
+func symbolEntry(v uint8, l int) uint16 {
+	run, size := int(v>>4), int(v&15)
+	advance := 64 // end of block
+	if size != 0 || run == 15 {
+		advance = run + 1
+	}
+	return uint16(l + size | size<<lutSize | advance<<lutAdvance)
 }

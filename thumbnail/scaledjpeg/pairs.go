@@ -30,7 +30,7 @@ func (t *huffTable) pair(acc uint64) uint32 {
 	if l == 0 || l > pairBits {
 		return 0
 	}
-	e := uint32(symbolEntry(true, v, l))
+	e := uint32(symbolEntry(v, l))
 	if e>>lutAdvance == 64 {
 		return pairPlain | e&lutLen
 	}
@@ -38,7 +38,7 @@ func (t *huffTable) pair(acc uint64) uint32 {
 	ent := total<<pairEnd1 | (e>>lutSize&15)<<pairSize1 | (e>>lutAdvance)<<pairAdvance1
 	if total < pairBits {
 		v, l = t.slow(acc << total)
-		f := uint32(symbolEntry(true, v, l))
+		f := uint32(symbolEntry(v, l))
 		if l > 0 && int(total)+l <= pairBits {
 			total += f & lutLen
 			if f>>lutAdvance == 64 {

@@ -12,42 +12,29 @@ func (d *Decoder) wanted(s *scan) bool {
 	return d.scale < 8 || s.ss == 0
 }
 
-// kept maps a zig-zag index to its place among the coefficients of a block
-// that are stored at 1/scale; -1 is not stored. Place n*v+u, n = 8/scale.
-func kept(scale, k int) int {
-	n := 8 / scale
-	u, v := int(zigzag[k]&7), int(zigzag[k]>>3)
-	if u >= n || v >= n {
-		return -1
-	}
-	return n*v + u
-}
-
+// runProgressive decodes n MCUs of a row from (mx, my) on.
 func (d *Decoder) runProgressive(s *scan, mx, my, n int) error {
 	e := &d.bits
-	for ; n > 0; n-- {
+	for n > 0 {
 		if e.pos > e.low && !e.more(&d.src) {
 			return d.overrun()
 		}
-		for i := range s.plan[:s.blocks] {
-			b := &s.plan[i]
-			at := (my*b.v+b.y)*b.c.pw + mx*b.h + b.x
-			ok := true
-			switch {
-			case s.ss == 0 && s.ah == 0:
-				ok = d.dcFirst(s, b, at)
-			case s.ss == 0:
-				d.dcRefine(s, b.c, at)
-			case s.ah == 0:
-				ok = d.acFirst(s, b, at)
-			default:
-				ok = d.acRefine(s, b, at)
-			}
-			if !ok {
-				return d.badCode()
-			}
+		done, ok := 0, true
+		switch {
+		case s.ss == 0 && s.ah == 0:
+			done, ok = d.dcFirst(s, mx, my, n)
+		case s.ss == 0:
+			done = d.dcRefine(s, mx, my, n)
+		case s.ah == 0:
+			done, ok = d.acFirst(s, my*s.comps[0].pw+mx, n)
+		default:
+			done, ok = d.acRefine(s, my*s.comps[0].pw+mx, n)
 		}
-		mx++
+		if !ok {
+			return d.badCode()
+		}
+		mx += done
+		n -= done
 	}
 	if e.pos > e.low && !e.more(&d.src) {
 		return d.overrun()
@@ -55,183 +42,241 @@ func (d *Decoder) runProgressive(s *scan, mx, my, n int) error {
 	return nil
 }
 
-func (d *Decoder) dcFirst(s *scan, b *mcuBlock, at int) bool {
+// The four kinds of scan follow. Each decodes up to n MCUs and returns how
+// many it did: fewer when bytes run low. Where an MCU begins, the reservoir
+// holds 13 bits or more.
+
+// dcFirst decodes the upper bits of DC coefficients.
+func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
 	e := &d.bits
-	e.refill()
-	diff, ok := e.dcDiff(b.dc)
-	if !ok {
-		return false
-	}
-	c := b.c
-	c.pred += diff
-	if v := int16(c.pred << s.al); d.scale == 8 {
-		binary.LittleEndian.PutUint16(c.dc[2*at:], uint16(v))
-	} else {
-		n := 8 / d.scale
-		c.coef[at*n*n] = v
-	}
-	return true
-}
-
-func (d *Decoder) dcRefine(s *scan, c *component, at int) {
-	e := &d.bits
-	e.refill()
-	bit := int16(e.acc>>63) << s.al
-	e.drop(1)
-	if d.scale == 8 {
-		c.dc[2*at] |= byte(bit)
-		c.dc[2*at+1] |= byte(bit >> 8)
-		return
-	}
-	n := 8 / d.scale
-	c.coef[at*n*n] |= bit
-}
-
-// runLength decodes an end-of-band run of class r: 2^r plus r bits.
-func (e *entropy) runLength(r int) int {
-	v := 1<<r + int(e.acc>>1>>(63-r))
-	e.drop(uint(r))
-	return v
-}
-
-// progressiveSymbol decodes a symbol of run and size, without magnitude.
-func (e *entropy) progressiveSymbol(t *huffTable) (run, size int, ok bool) {
-	sym, length := t.slow(e.acc)
-	e.drop(uint(length))
-	return int(sym >> 4), int(sym & 15), length > 0
-}
-
-func (d *Decoder) acFirst(s *scan, b *mcuBlock, at int) bool {
-	if s.eobrun > 0 {
-		s.eobrun--
-		return true
-	}
-	e := &d.bits
-	n := 8 / d.scale
-	coef := b.c.coef[at*n*n : (at+1)*n*n]
-	var nz uint64
-	for k := s.ss; k <= s.se; k++ {
-		e.refill()
-		r, size, ok := e.progressiveSymbol(b.ac)
-		if !ok {
-			return false
-		}
-		if size == 0 {
-			if r < 15 {
-				s.eobrun = e.runLength(r) - 1
-				break
+	acc, cnt, pos := e.acc, e.cnt, e.pos
+	reduced, area := d.scale == 8, d.place.n*d.place.n
+	for done < n {
+		for i := range s.plan[:s.blocks] {
+			b := &s.plan[i]
+			c := b.c
+			v := int(b.dc.diffs[acc>>(64-dcBits)])
+			acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+			pos += int(^cnt >> 3 & 7)
+			cnt |= 56
+			if v != 0 {
+				acc <<= uint(v) & 31
+				cnt -= uint(v) & 31
+				v >>= 5
+			} else {
+				var total uint
+				v, total = b.dc.slowDC(acc)
+				if total == 0 {
+					return done, false
+				}
+				acc <<= total & 63
+				cnt -= total
 			}
-			k += 15
-			continue
+			c.pred += v
+			at := (my*b.v+b.y)*c.pw + mx*b.h + b.x
+			if value := int16(c.pred << (s.al & 15)); reduced {
+				binary.LittleEndian.PutUint16(c.dc[2*at:], uint16(value))
+			} else {
+				c.coef[at*area] = value
+			}
 		}
-		k += r
-		v := magnitude(e.acc, uint(size))
-		e.drop(uint(size))
-		if k > s.se {
+		mx++
+		done++
+		if pos > e.low {
 			break
 		}
-		nz |= 1 << k
-		if i := d.keep[k]; i >= 0 {
-			coef[i] = int16(v << s.al)
-		}
 	}
-	if b.c.nz != nil {
-		b.c.nz[at] |= nz
-	}
-	return true
+	e.acc, e.cnt, e.pos = acc, cnt&63, pos
+	return done, true
 }
 
-// acRefine reads one more bit of the coefficients of a band: of those that
-// are not zero a bit each, and between those bits the coefficients that become
-// +-1 now, by their run of zeros.
-func (d *Decoder) acRefine(s *scan, b *mcuBlock, at int) bool {
+// dcRefine reads the next bit of DC coefficients.
+func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 	e := &d.bits
-	n := 8 / d.scale
-	coef := b.c.coef[at*n*n : (at+1)*n*n]
-	nz := d.history(b.c, coef, at)
-	was := nz
-	k := s.ss
-	if s.eobrun == 0 {
-		for k <= s.se {
-			e.refill()
-			r, size, ok := e.progressiveSymbol(b.ac)
-			if !ok {
-				return false
+	acc, cnt, pos := e.acc, e.cnt, e.pos
+	reduced, area := d.scale == 8, d.place.n*d.place.n
+	for done < n {
+		for i := range s.plan[:s.blocks] {
+			if i%32 == 0 {
+				acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+				pos += int(^cnt >> 3 & 7)
+				cnt |= 56
 			}
-			value := int16(0)
-			if size == 0 {
-				if r < 15 {
-					s.eobrun = e.runLength(r)
-					break
-				}
+			b := &s.plan[i]
+			bit := uint16(acc>>63) << (s.al & 15)
+			acc <<= 1
+			cnt--
+			at := (my*b.v+b.y)*b.c.pw + mx*b.h + b.x
+			if reduced {
+				two := b.c.dc[2*at:]
+				binary.LittleEndian.PutUint16(two, binary.LittleEndian.Uint16(two)|bit)
 			} else {
-				value = -1
-				if e.acc>>63 != 0 {
-					value = 1
-				}
-				e.drop(1)
+				b.c.coef[at*area] |= int16(bit)
 			}
-			// The new coefficient takes the place of the zero behind r zeros.
-			zeros := ^was >> k
-			for range r {
-				zeros &= zeros - 1
-			}
-			end := min(k+bits.TrailingZeros64(zeros), s.se+1)
-			d.refine(s, coef, was, k, end)
-			k = end
-			if k <= s.se && value != 0 {
-				nz |= 1 << k
-				if i := d.keep[k]; i >= 0 {
-					coef[i] = value << s.al
-				}
-			}
-			k++
+		}
+		mx++
+		done++
+		if pos > e.low {
+			break
 		}
 	}
-	if s.eobrun > 0 {
-		d.refine(s, coef, was, k, s.se+1)
-		s.eobrun--
-	}
-	if b.c.nz != nil {
-		b.c.nz[at] = nz
-	}
-	return true
+	e.acc, e.cnt, e.pos = acc, cnt&63, pos
+	return done
 }
 
-// history returns the coefficients of a block that are not zero, a bit each.
-func (d *Decoder) history(c *component, coef []int16, at int) uint64 {
-	if c.nz != nil {
-		return c.nz[at]
+// code finds the symbol at the top of acc: its length in the lower 5 bits, the
+// symbol above them. Zero is no code.
+func (t *huffTable) code(acc uint64) uint {
+	if v := t.codes[acc>>(64-codeBits)]; v != 0 {
+		return uint(v)
 	}
-	var nz uint64
-	for k, z := range zigzag {
-		if coef[z] != 0 {
-			nz |= 1 << k
-		}
-	}
-	return nz
+	sym, length := t.slow(acc)
+	return uint(length) | uint(sym)<<codeSymbol
 }
 
-// refine reads a bit for each coefficient of nz from k up to end.
-func (d *Decoder) refine(s *scan, coef []int16, nz uint64, k, end int) {
+// acFirst decodes the upper bits of a band of AC coefficients. A block without
+// any is a block of a run, and costs nothing.
+func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 	e := &d.bits
-	nz &= ^uint64(0) << k
-	if end < 64 {
-		nz &= 1<<end - 1
-	}
-	for ; nz != 0; nz &= nz - 1 {
-		e.refill()
-		bit := e.acc>>63 != 0
-		e.drop(1)
-		i := d.keep[bits.TrailingZeros64(nz)]
-		if !bit || i < 0 {
+	acc, cnt, pos := e.acc, e.cnt, e.pos
+	c, t := s.comps[0], s.acTab[0]
+	area := d.place.n * d.place.n
+	for done < n {
+		if s.eobrun > 0 {
+			skip := min(s.eobrun, n-done)
+			s.eobrun -= skip
+			done += skip
 			continue
 		}
-		if coef[i] > 0 {
-			coef[i] += 1 << s.al
-		} else {
-			coef[i] -= 1 << s.al
+		if pos > e.low && done > 0 {
+			break
 		}
+		coef := c.coef[(at+done)*area:][:area]
+		nz := c.nz[at+done]
+		for k := s.ss; k <= s.se; k++ {
+			acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
+			pos += int(^cnt >> 3 & 7)
+			cnt |= 56
+			v := t.code(acc)
+			if v == 0 {
+				return done, false
+			}
+			length, r, size := v&31, int(v>>(codeSymbol+4)), v>>codeSymbol&15
+			acc <<= length
+			cnt -= length
+			if size == 0 {
+				if r < 15 {
+					// The band ends here in 2^r blocks and so many more.
+					s.eobrun = 1<<r + int(acc>>1>>(63-r)) - 1
+					acc <<= r
+					cnt -= uint(r)
+					break
+				}
+				k += 15
+				continue
+			}
+			k += r
+			if k <= s.se {
+				nz |= 1 << (k & 63)
+				if d.place.kept>>k&1 != 0 {
+					coef[d.place.at[k&63]] = int16(magnitude(acc, size) << (s.al & 15))
+				}
+			}
+			acc <<= size
+			cnt -= size
+		}
+		c.nz[at+done] = nz
+		done++
+	}
+	e.acc, e.cnt, e.pos = acc, cnt&63, pos
+	return done, true
+}
+
+// acRefine reads the next bit of a band: of the coefficients that are not zero
+// a bit each, and between those bits, by their run of zeros, the coefficients
+// that become +-1 now. The masks of what is not zero stand for the
+// coefficients that the scale does not keep.
+func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
+	e := &d.bits
+	c, t := s.comps[0], s.acTab[0]
+	area := d.place.n * d.place.n
+	band := ^uint64(0) << s.ss & (^uint64(0) >> (63 - s.se))
+	for ; done < n && (done == 0 || e.pos <= e.low); done++ {
+		coef := c.coef[(at+done)*area:][:area]
+		was := c.nz[at+done] & band // what was not zero before, and is not passed yet
+		zero := band &^ was         // what was zero, and is not passed yet
+		for s.eobrun == 0 && was|zero != 0 {
+			e.refill()
+			v := t.code(e.acc)
+			if v == 0 {
+				return done, false
+			}
+			e.drop(v & 31)
+			r, size := int(v>>(codeSymbol+4)), v>>codeSymbol&15
+			if size == 0 && r < 15 {
+				s.eobrun = 1<<r + int(e.acc>>1>>(63-r))
+				e.drop(uint(r))
+				break
+			}
+			var value int16
+			if size != 0 {
+				value = int16(e.acc>>63)<<1 - 1
+				e.drop(1)
+			}
+			// Its place is the zero behind r zeros; what lies before it is
+			// corrected.
+			for ; r > 0; r-- {
+				zero &= zero - 1
+			}
+			k := bits.TrailingZeros64(zero) // 64 when the band has no such place
+			zero &= zero - 1
+			passed := was & (1<<k - 1)
+			was &^= passed
+			if passed != 0 {
+				d.correct(coef, passed, s.al)
+			}
+			if value != 0 && k < 64 {
+				c.nz[at+done] |= 1 << k
+				if d.place.kept>>k&1 != 0 {
+					coef[d.place.at[k]] = value << s.al
+				}
+			}
+		}
+		if s.eobrun > 0 {
+			if was != 0 {
+				d.correct(coef, was, s.al)
+			}
+			s.eobrun--
+		}
+	}
+	return done, true
+}
+
+// correct reads a bit for each coefficient of the mask and applies it to those
+// that are kept.
+func (d *Decoder) correct(coef []int16, mask uint64, al int) {
+	e := &d.bits
+	for mask != 0 {
+		e.refill()
+		part := mask
+		n := bits.OnesCount64(mask)
+		if n > 56 {
+			part &= 1<<32 - 1
+			n = bits.OnesCount64(part)
+		}
+		for m := part & d.place.kept; m != 0; m &= m - 1 {
+			k := bits.TrailingZeros64(m)
+			if e.acc<<bits.OnesCount64(part&(1<<k-1))>>63 == 0 {
+				continue
+			}
+			if i := d.place.at[k&63]; coef[i] > 0 {
+				coef[i] += 1 << al
+			} else {
+				coef[i] -= 1 << al
+			}
+		}
+		e.drop(uint(n))
+		mask &^= part
 	}
 }
 
@@ -251,19 +296,20 @@ func (d *Decoder) finishProgressive() {
 		}
 		var deq [64]int32 // by place
 		for k := range 64 {
-			if p := d.keep[k]; p >= 0 {
-				deq[p] = c.deq[k]
+			if d.place.kept>>k&1 != 0 {
+				deq[d.place.at[k]] = c.deq[k]
 			}
 		}
 		for j := range c.pw * c.ph {
 			coef := c.coef[j*n*n : (j+1)*n*n]
-			for v := range n {
-				for u := range n {
-					d.block[n*v+u] = int32(coef[n*v+u]) * deq[n*v+u]
-				}
+			dst := c.pix[(j/c.pw*c.stride+j%c.pw)*n:]
+			if c.nz[j] == 0 {
+				fill(dst, c.stride, n, int32(coef[0])*deq[0])
+				continue
 			}
-			x, y := j%c.pw, j/c.pw
-			dst := c.pix[(y*c.stride+x)*n:]
+			for p, v := range coef {
+				d.block[p] = int32(v) * deq[p]
+			}
 			switch n {
 			case 2:
 				idct2(dst, c.stride, &d.block)

@@ -45,20 +45,22 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 
 // placement says where the coefficients of a block go.
 type placement struct {
-	last uint      // the last zig-zag index that is kept
+	kept uint64    // the zig-zag indices that are kept, a bit each
+	last uint      // the last of them
 	n    int       // the size of the transform
 	at   [64]uint8 // the place of a zig-zag index in the block
 }
 
 func (p *placement) set(scale int) {
 	p.n = 8 / scale
-	p.last = 0
+	p.last, p.kept = 0, 0
 	for k, z := range zigzag {
 		u, v := int(z&7), int(z>>3)
 		p.at[k] = 63 // dropped; no transform but the full one looks there
 		if u < p.n && v < p.n {
 			p.at[k] = uint8(p.n*v + u)
 			p.last = uint(k)
+			p.kept |= 1 << k
 		}
 	}
 }
@@ -190,17 +192,6 @@ func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat,
 	}
 	e.acc, e.cnt, e.pos = acc, cnt&63, pos
 	return some == 0, true
-}
-
-// dcDiff decodes a DC difference. It takes at most 31 bits.
-func (e *entropy) dcDiff(t *huffTable) (int, bool) {
-	if v := int(t.diffs[e.acc>>(64-dcBits)]); v != 0 {
-		e.drop(uint(v) & 31)
-		return v >> 5, true
-	}
-	v, total := t.slowDC(e.acc)
-	e.drop(total)
-	return v, total > 0
 }
 
 // magnitude extends the upper size bits of acc to the value they stand for

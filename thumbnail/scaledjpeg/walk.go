@@ -110,6 +110,9 @@ func (d *Decoder) walkLayout(s *scan) {
 		if !d.hdr.Progressive && d.scale < 8 && !b.ac.paired {
 			b.ac.buildPairs()
 		}
+		if d.hdr.Progressive && s.ss > 0 && !b.ac.coded {
+			b.ac.buildCodes()
+		}
 		if s.ss == 0 && s.ah == 0 && !b.dc.diffed {
 			b.dc.buildDC()
 		}
@@ -248,5 +251,5 @@ func (t *huffTable) oneAC(acc uint64) uint16 {
 	if length == 0 {
 		return 0
 	}
-	return symbolEntry(true, sym, length)
+	return symbolEntry(sym, length)
 }
