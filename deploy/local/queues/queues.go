@@ -63,6 +63,8 @@ type Service struct {
 	confs configCache
 	lines lines
 
+	maxInFlight int64 // maxInFlight but in tests
+
 	stop     context.Context // done when Close is called
 	stopFunc context.CancelFunc
 	work     sync.WaitGroup // the sweeper and the move tasks
@@ -80,7 +82,8 @@ func New(db *store.DB, o Options) (*Service, error) {
 	stop, stopFunc := context.WithCancel(context.Background())
 	s := &Service{
 		db: db, opt: o, stop: stop, stopFunc: stopFunc,
-		lines: lines{byQueue: map[string][]*waiter{}},
+		lines:       lines{byQueue: map[string][]*waiter{}},
+		maxInFlight: maxInFlight,
 	}
 	s.confs.byName = map[string]*config{}
 	err := db.Update(stop, func(tx *bbolt.Tx) error {

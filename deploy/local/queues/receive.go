@@ -14,7 +14,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// maxInFlight is how many messages of a queue may be in flight.
+// maxInFlight is how many messages of a queue may be in flight. Beyond it a short poll is refused and a long one finds nothing.
 const maxInFlight = 120_000
 
 // delivered is a message as a receive hands it out.
@@ -59,7 +59,7 @@ func (s *Service) receive(ctx context.Context, name string, r receipt) ([]delive
 	}
 	if wait == 0 {
 		if look.full {
-			return nil, newError("OverLimit", "OverLimit", "Too many messages in flight: the limit of the queue is %d.", maxInFlight)
+			return nil, newError("OverLimit", "OverLimit", "Too many messages in flight: the limit of the queue is %d.", s.maxInFlight)
 		}
 		if !look.ready {
 			return nil, nil
@@ -116,7 +116,7 @@ func (s *Service) peek(name string) (g glance, err error) {
 			g.next, _ = splitTimeKey(tk)
 			g.ready = g.next <= q.now
 		}
-		if q.n.inFlight >= maxInFlight && !g.ready {
+		if q.n.inFlight >= s.maxInFlight && !g.ready {
 			g.full = true
 			return nil
 		}
@@ -147,7 +147,7 @@ func (s *Service) take(ctx context.Context, name string, r receipt) (got []deliv
 		if r.visibility != nil {
 			v = *r.visibility
 		}
-		t := taking{queue: q, max: min(r.max, int(max(0, maxInFlight-q.n.inFlight))), until: q.now + v, needAttrs: r.needAttrs}
+		t := taking{queue: q, max: min(r.max, int(max(0, s.maxInFlight-q.n.inFlight))), until: q.now + v, needAttrs: r.needAttrs}
 		if q.conf.fifo {
 			err = t.groups()
 		} else {
