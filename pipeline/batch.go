@@ -39,7 +39,8 @@ type Options struct {
 	// MaxAttempts is the delivery at which a failure becomes a dead letter. It
 	// must stand below the queue's maxReceiveCount: then the worker writes the
 	// reason, and the queue's own redrive is the net for crashes. Zero has no
-	// limit. Records whose Attempt is 0 are never counted out.
+	// limit. Records whose Attempt is 0 are never counted out, nor those that wait
+	// for another owner (InProgressError).
 	MaxAttempts int
 	// Reserve is the time kept for the answer before ctx's deadline: nothing
 	// starts within it, handlers' contexts end at half of it, and at a quarter
@@ -326,7 +327,9 @@ func (b *batch) fail(i int, err error) (Status, error) {
 	permanent := IsPermanent(err)
 	// A run that was called off says nothing about its records.
 	calledOff := !permanent && errors.Is(b.ctx.Err(), context.Canceled)
-	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !calledOff
+	// Nor does it speak against a record that another owner is at it.
+	_, elsewhere := errors.AsType[*InProgressError](err)
+	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !calledOff && !elsewhere
 	if b.DeadLetter != nil && (permanent || counted) {
 		letterErr := b.callOut(func() error {
 			return b.DeadLetter(ctx, Letter{Record: r, Reason: err, Worker: b.Worker, At: b.Now()})

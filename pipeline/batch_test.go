@@ -286,6 +286,7 @@ func TestRunDeadLetters(t *testing.T) {
 		{"past the last attempt, but done", nil, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.Done, 0},
 		{"attempts not known", errAgain, pipeline.Record{}, &letterBox{}, 3, pipeline.Failed, 0},
 		{"no limit", errAgain, pipeline.Record{Attempt: 99}, &letterBox{}, 0, pipeline.Failed, 0},
+		{"in progress elsewhere", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), pipeline.Record{Attempt: 9}, &letterBox{}, 3, pipeline.Failed, 0},
 		{"unreadable", nil, pipeline.Record{Attempt: 1, Err: errAgain}, &letterBox{}, 3, pipeline.DeadLettered, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
