@@ -16,7 +16,7 @@ func (s *Service) Release(ctx context.Context, name string) (int, error) {
 	total := 0
 	for {
 		n := 0
-		err := s.change(ctx, name, func(q *queue) error {
+		err := s.reduce(ctx, name, func(q *queue) error {
 			n = 0
 			held := q.inFlight(releaseBatch)
 			for _, k := range held {
