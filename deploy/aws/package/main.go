@@ -1,0 +1,94 @@
+// Command package builds the workers as AWS Lambda wants them: a static arm64
+// binary named bootstrap, in a zip of its own. The same sources make the same
+// bytes, whoever builds them and when, so a deployment that changes nothing
+// changes nothing.
+//
+//	go run ./deploy/aws/package                   dist/uploads.zip, ... and dist/template.yaml that names them
+//	go run ./deploy/aws/package -bare DIR WORKER  only the binary, as DIR/bootstrap; sam build calls this
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// workers are the workers, by the folder they lie in.
+var workers = []string{"uploads", "changes", "messages"}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "package:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("package", flag.ContinueOnError)
+	dist := flags.String("o", "dist", "the folder to write to")
+	bare := flags.String("bare", "", "write the binary of one worker into this folder, and no zip")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	names := flags.Args()
+	if len(names) == 0 {
+		names = workers
+	}
+	for _, name := range names {
+		if !slices.Contains(workers, name) {
+			return fmt.Errorf("no worker %q: there are %s", name, strings.Join(workers, ", "))
+		}
+	}
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	if *bare != "" {
+		if len(names) != 1 {
+			return fmt.Errorf("-bare is for one worker, not for %d", len(names))
+		}
+		return build(ctx, root, names[0], filepath.Join(*bare, "bootstrap"))
+	}
+	if err := os.MkdirAll(*dist, 0o755); err != nil {
+		return err
+	}
+	for _, name := range names {
+		size, err := packWorker(ctx, root, name, *dist)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s  %.1f MB\n", filepath.Join(*dist, name+".zip"), float64(size)/1e6)
+	}
+	file := filepath.Join(*dist, "template.yaml")
+	if err := writeTemplate(root, file); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, file)
+	return nil
+}
+
+// packWorker builds a worker and writes its zip, and returns the zip's size.
+func packWorker(ctx context.Context, root, name, dist string) (size int64, err error) {
+	dir, err := os.MkdirTemp("", "sluice-package-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if removed := os.RemoveAll(dir); err == nil {
+			err = removed
+		}
+	}()
+	binary := filepath.Join(dir, "bootstrap")
+	if err := build(ctx, root, name, binary); err != nil {
+		return 0, err
+	}
+	return writeZip(filepath.Join(dist, name+".zip"), binary)
+}
