@@ -254,7 +254,7 @@ const (
 func TestPicturesTravelTheWholePath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	stdout, stderr, err := runCommand(t, "-data", dir, goodPictures)
+	stdout, stderr, err := runCommand(t, "-v", "-wait", "30s", "-data", dir, goodPictures)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, stdout, stderr)
 	}
@@ -274,7 +274,7 @@ func TestPicturesTravelTheWholePath(t *testing.T) {
 	}
 
 	// Again: the same bytes, and nobody is told twice.
-	if stdout, stderr, err := runCommand(t, "-data", dir, goodPictures); err != nil {
+	if stdout, stderr, err := runCommand(t, "-v", "-wait", "30s", "-data", dir, goodPictures); err != nil {
 		t.Fatalf("again: %v\n%s\n%s", err, stdout, stderr)
 	}
 	if !maps.Equal(tree(t, filepath.Join(dir, "thumbnails")), thumbs) {
