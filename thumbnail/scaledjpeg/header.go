@@ -111,7 +111,7 @@ func (h *Header) ScaleFor(width, height int) int {
 
 // fixedBytes is what a decoder needs besides planes and coefficients: the read
 // buffer, the chunk of entropy-coded bytes and the Huffman tables.
-const fixedBytes = 384 << 10
+const fixedBytes = 224 << 10
 
 // MemoryBytes returns the working memory that decoding at 1/scale takes, the
 // planes that are returned included: what [Options].MaxBytes is compared with.

@@ -1,0 +1,262 @@
+package scaledjpeg
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// cut removes the first segment with marker m.
+func cut(data []byte, m byte) []byte {
+	i := bytes.Index(data, []byte{0xff, m})
+	n := 2 + int(data[i+2])<<8 + int(data[i+3])
+	return join(data[:i], data[i+n:])
+}
+
+// patch writes b at offset n behind the first marker m.
+func patch(data []byte, m byte, n int, b ...byte) []byte {
+	data = bytes.Clone(data)
+	copy(data[bytes.Index(data, []byte{0xff, m})+2+n:], b)
+	return data
+}
+
+// insert puts b before the first marker m.
+func insert(data []byte, m byte, b ...byte) []byte {
+	i := bytes.Index(data, []byte{0xff, m})
+	return join(data[:i], b, data[i:])
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	good := newPicture(33, 20, sampling420, 1).encode(writeOptions{})
+	progressive := newPicture(33, 20, sampling420, 1).encode(writeOptions{progressive: true, script: scriptUsual})
+	full := append([]byte{0, 2, 1}, make([]byte, 14)...) // 2 codes of 1 bit, 1 of 2
+	dht := segment(mDHT, string(append(full, 1, 2, 3)))
+	tests := []struct {
+		name string
+		data []byte
+		kind error
+		text string
+	}{
+		{"nothing", nil, ErrTruncated, "no picture"},
+		{"a byte", []byte{0xff}, ErrTruncated, "no picture"},
+		{"PNG", []byte("\x89PNG\r\n\x1a\n"), ErrCorrupt, "does not begin as a JPEG"},
+		{"SOI alone", []byte{0xff, 0xd8}, ErrTruncated, "no scan"},
+		{"SOI, EOI", []byte{0xff, 0xd8, 0xff, 0xd9}, ErrCorrupt, "no frame before EOI"},
+		{"no frame", cut(good, mSOF0), ErrCorrupt, "no frame before SOS"},
+		{"two frames", insert(good, mSOS, good[bytes.Index(good, []byte{0xff, mSOF0}):bytes.Index(good, []byte{0xff, mDHT})]...), ErrCorrupt, "second frame"},
+		{"12 bits", patch(good, mSOF0, 2, 12), ErrUnsupported, "12-bit"},
+		{"lossless", patch(good, mSOF0, -1, 0xc3), ErrUnsupported, "lossless"},
+		{"hierarchical", patch(good, mSOF0, -1, 0xc5), ErrUnsupported, "hierarchical"},
+		{"arithmetic", patch(good, mSOF0, -1, 0xc9), ErrUnsupported, "arithmetic"},
+		{"arithmetic, progressive", patch(good, mSOF0, -1, 0xca), ErrUnsupported, "arithmetic"},
+		{"JPEG-LS", patch(good, mSOF0, -1, 0xf7), ErrUnsupported, "JPEG-LS"},
+		{"two components", patch(good, mSOF0, 7, 2), ErrUnsupported, "2 components"},
+		{"no width", patch(good, mSOF0, 5, 0, 0), ErrCorrupt, "no width"},
+		{"sampling 0", patch(good, mSOF0, 9, 0x20), ErrCorrupt, "sampling 2x0"},
+		{"sampling 5", patch(good, mSOF0, 9, 0x52), ErrCorrupt, "sampling 5x2"},
+		{"same component", patch(good, mSOF0, 11, 1), ErrCorrupt, "two components 1"},
+		{"quantisation table 4", patch(good, mSOF0, 10, 4), ErrCorrupt, "quantisation table 4"},
+		{"short frame", patch(good, mSOF0, 0, 0, 10), ErrCorrupt, "frame header"},
+		{"length 1", patch(good, mSOF0, 0, 0, 1), ErrCorrupt, "impossible length"},
+		{"DQT precision", patch(good, mDQT, 2, 0x20), ErrCorrupt, "precision 2"},
+		{"DQT too short", patch(good, mDQT, 0, 0, 60), ErrCorrupt, "DQT: too short"},
+		{"no DQT", cut(cut(good, mDQT), mDQT), ErrCorrupt, "quantisation table 0 is missing"},
+		{"one DQT", patch(good, mDQT, 2, 3), ErrCorrupt, "quantisation table 0 is missing"},
+		{"DHT of no code", insert(good, mSOS, segment(mDHT, string(make([]byte, 17)))...), ErrCorrupt, "0 codes"},
+		{"DHT class", patch(good, mDHT, 2, 0x20), ErrCorrupt, "class 2"},
+		{"oversubscribed DHT", insert(good, mSOS, dht...), ErrCorrupt, "DC table 0: more codes of 2 bits"},
+		{"DC size", insert(good, mSOS, segment(mDHT, string(append([]byte{0, 1}, append(make([]byte, 15), 16)...)))...), ErrCorrupt, "DC size 16"},
+		{"no DC table", patch(good, mSOS, 4, 0x20), ErrCorrupt, "DC table 2 is missing"},
+		{"no AC table", patch(good, mSOS, 4, 0x03), ErrCorrupt, "AC table 3 is missing"},
+		{"table 5", patch(good, mSOS, 4, 0x50), ErrCorrupt, "Huffman tables 5"},
+		{"unknown component", patch(good, mSOS, 3, 9), ErrCorrupt, "unknown component 9"},
+		{"component twice", patch(good, mSOS, 5, 1), ErrCorrupt, "component 1 twice"},
+		{"scan of 5", patch(good, mSOS, 2, 5), ErrCorrupt, "5 components"},
+		{"DRI too short", insert(good, mSOS, segment(mDRI, "\x00")...), ErrCorrupt, "DRI"},
+		{"progressive, DC and AC", patch(progressive, mSOS, 10, 5), ErrCorrupt, "coefficients 0 to 5"},
+		{"progressive, bits", patch(progressive, mSOS, 11, 0x31), ErrCorrupt, "bits 3 to 1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m, err := Decode(bytes.NewReader(tt.data), Options{})
+			if m != nil || !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.text) {
+				t.Fatalf("got image %v, error %v; want %v with %q", m != nil, err, tt.kind, tt.text)
+			}
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Offset < 0 || e.Offset > int64(len(tt.data)) {
+				t.Errorf("got %#v, want an *Error with an offset in the file", err)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	p := newPicture(100, 80, sampling420, 1)
+	files := map[string][]byte{
+		"baseline":    p.encode(writeOptions{}),
+		"progressive": p.encode(writeOptions{progressive: true, script: scriptUsual}),
+		"late height": p.encode(writeOptions{dnl: true}),
+	}
+	for name, data := range files {
+		var h Header
+		h, err := DecodeHeader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		need := h.MemoryBytes(2)
+		for _, tt := range []struct {
+			name, setting string
+			o             Options
+			pass          bool
+		}{
+			{"pixels", "MaxPixels", Options{Scale: 2, MaxPixels: 7999}, false},
+			{"enough pixels", "", Options{Scale: 2, MaxPixels: 100 * 65535}, true},
+			{"bytes", "MaxBytes", Options{Scale: 2, MaxBytes: fixedBytes}, false},
+			{"enough bytes", "", Options{Scale: 2, MaxBytes: need}, true},
+			{"scans", "MaxScans", Options{Scale: 2, MaxScans: 9}, name != "progressive"},
+			{"enough scans", "", Options{Scale: 2, MaxScans: 10}, true},
+		} {
+			t.Run(name+" "+tt.name, func(t *testing.T) {
+				m, err := Decode(bytes.NewReader(data), tt.o)
+				if tt.pass {
+					if err != nil {
+						t.Fatal(err)
+					}
+					checkPlanes(t, p, m)
+					return
+				}
+				e, ok := errors.AsType[*LimitError](err)
+				if m != nil || !ok || !errors.Is(err, ErrLimit) || e.Setting != tt.setting || e.Need <= e.Limit {
+					t.Fatalf("got image %v, error %v; want %s over its limit", m != nil, err, tt.setting)
+				}
+			})
+		}
+	}
+}
+
+// A file of many scans of nothing is refused by their number.
+func TestScanBomb(t *testing.T) {
+	t.Parallel()
+	p := newPicture(64, 64, sampling420, 1)
+	script := append([]scanSpec{}, scriptDeep...)
+	data := p.encode(writeOptions{progressive: true, script: script})
+	data = data[:len(data)-2]
+	scan := segment(mSOS, "\x01\x01\x00\x01\x3f\x00")
+	data = join(data, bytes.Repeat(scan, 200), []byte{0xff, mEOI})
+	for _, scale := range []int{1, 8} {
+		_, err := Decode(bytes.NewReader(data), Options{Scale: scale})
+		if e, ok := errors.AsType[*LimitError](err); !ok || e.Need != 101 || e.Limit != 100 {
+			t.Errorf("1/%d: got %v, want over 100 scans", scale, err)
+		}
+	}
+}
+
+// The reader's own error is neither truncation nor corruption: the same bytes
+// may come whole next time.
+func TestReadError(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("line broken")
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptUsual}, {dnl: true}} {
+		p := newPicture(60, 60, sampling444, 2)
+		p.restart = 2
+		data := p.encode(o)
+		for n := 0; n < len(data)-2; n += 7 {
+			r := io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(broken))
+			m, err := Decode(r, Options{Scale: 8})
+			if n > len(data)-40 && err == nil {
+				continue // all that matters was read
+			}
+			if m != nil || !errors.Is(err, broken) || errors.Is(err, ErrTruncated) || errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%d of %d bytes: got image %v, error %v; want the reader's", n, len(data), m != nil, err)
+			}
+			if e, ok := errors.AsType[*Error](err); !ok || e.Offset != int64(n) {
+				t.Fatalf("%d of %d bytes: got %v, want offset %d", n, len(data), err, n)
+			}
+		}
+	}
+	if _, err := Decode(iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader([]byte{0xff, mSOI}))), Options{}); !errors.Is(err, iotest.ErrTimeout) {
+		t.Errorf("got %v, want the reader's timeout", err)
+	}
+	if _, err := Decode(stuck{}, Options{}); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %v, want io.ErrNoProgress", err)
+	}
+}
+
+type stuck struct{}
+
+func (stuck) Read([]byte) (int, error) { return 0, nil }
+
+// Nothing of these harms a picture.
+func TestTolerated(t *testing.T) {
+	t.Parallel()
+	p := newPicture(50, 40, sampling420, 4)
+	p.restart = 2
+	good := p.encode(writeOptions{})
+	progressive := p.encode(writeOptions{progressive: true, script: scriptUsual})
+	var other bytes.Buffer
+	other.Write(newPicture(90, 90, sampling444, 9).encode(writeOptions{}))
+	eoi := []byte{0xff, mEOI}
+	tests := map[string][]byte{
+		"a second picture behind":  join(good, other.Bytes()),
+		"and behind progressive":   join(progressive, other.Bytes()),
+		"garbage behind":           join(good, []byte("garbage")),
+		"no EOI":                   good[:len(good)-2],
+		"SOI twice":                insert(good, mDQT, 0xff, mSOI),
+		"garbage between segments": insert(good, mDQT, 1, 2, 3),
+		"unknown segments":         insert(good, mDQT, join(segment(0xf0, "x"), segment(0xfe, "comment"), segment(0xe5, "APP5"))...),
+		"fill bytes":               p.encode(writeOptions{fill: 3}),
+		"zeros before EOI":         join(good[:len(good)-2], make([]byte, 300), eoi),
+		"late height":              p.encode(writeOptions{dnl: true}),
+		"late height, progressive": p.encode(writeOptions{dnl: true, progressive: true, script: scriptUsual}),
+		"late height, apart":       p.encode(writeOptions{dnl: true, script: scriptApart}),
+	}
+	for name, data := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, scale := range []int{8, 2} {
+				m, err := Decode(bytes.NewReader(data), Options{Scale: scale})
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkPlanes(t, p, m)
+			}
+		})
+	}
+}
+
+// A height that comes late, of a picture that outgrows the first guess.
+func TestLateHeight(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []int{0, 3} {
+		p := newPicture(20, 1500, sampling420, 7)
+		p.restart = restart
+		for _, o := range []writeOptions{{dnl: true}, {dnl: true, script: scriptApart}, {dnl: true, progressive: true, script: scriptUsual}} {
+			data := p.encode(o)
+			h, err := DecodeHeader(bytes.NewReader(data))
+			if err != nil || h.Height != 0 {
+				t.Fatalf("got height %d, error %v; want 0 before the first scan", h.Height, err)
+			}
+			var d Decoder
+			for _, scale := range []int{8, 4, 1} {
+				if _, err := d.ReadHeader(bytes.NewReader(data)); err != nil {
+					t.Fatal(err)
+				}
+				m, err := d.Decode(Options{Scale: scale})
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkPlanes(t, p, m)
+			}
+			m, err := Decode(bytes.NewReader(cut(data, mDNL)), Options{})
+			if m != nil || !errors.Is(err, ErrCorrupt) {
+				t.Errorf("without the DNL: got image %v, error %v; want ErrCorrupt", m != nil, err)
+			}
+		}
+	}
+}
