@@ -5,6 +5,7 @@
 //	go run ./deploy/local PATH...               put pictures in and follow them to the end
 //	go run ./deploy/local send TYPE JSON        queue a message and follow it
 //	go run ./deploy/local set-status KEY STATUS change a record and follow it
+//	go run ./deploy/local presign KEY           print a URL that takes an upload by PUT
 //
 // State is kept in .sluice (-data chooses another folder). One process owns the
 // folder; the others find it and talk to it over loopback.
@@ -99,6 +100,7 @@ const usage = `usage: local [flags]                        serve, and say how to
        local [flags] PATH...                put pictures in, follow them to the end
        local [flags] send TYPE JSON         queue a message, follow it
        local [flags] set-status KEY STATUS  change a record's status, follow it
+       local [flags] presign KEY            print a URL that takes an upload by PUT for 15 minutes
 flags:
 `
 
@@ -106,19 +108,31 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return c.serve(ctx)
 	}
-	act := func(h *remote) error { return c.put(ctx, h, args) }
-	switch args[0] {
-	case "send", "set-status":
-		if len(args) != 3 {
-			fmt.Fprint(c.stderr, usage)
-			return flag.ErrHelp
-		}
-		act = func(h *remote) error { return c.send(ctx, h, args[1], args[2]) }
-		if args[0] == "set-status" {
-			act = func(h *remote) error { return c.setStatus(ctx, h, args[1], args[2]) }
-		}
+	verb, ok := map[string]struct {
+		args int
+		act  func(h *remote) error
+	}{
+		"send":       {2, func(h *remote) error { return c.send(ctx, h, args[1], args[2]) }},
+		"set-status": {2, func(h *remote) error { return c.setStatus(ctx, h, args[1], args[2]) }},
+		"presign":    {1, func(h *remote) error { return c.presign(ctx, h, args[1]) }},
+	}[args[0]]
+	if !ok {
+		return c.withHome(ctx, func(h *remote) error { return c.put(ctx, h, args) })
 	}
-	return c.withHome(ctx, act)
+	if len(args) != 1+verb.args {
+		fmt.Fprint(c.stderr, usage)
+		return flag.ErrHelp
+	}
+	if args[0] == "presign" && !c.homeRuns() {
+		return fmt.Errorf("presign: no home serves %s: its URL would be of no use", c.options.Dir)
+	}
+	return c.withHome(ctx, verb.act)
+}
+
+// homeRuns reports whether another process serves the folder.
+func (c *command) homeRuns() bool {
+	_, running, err := findHome(c.options.Dir)
+	return running && err == nil
 }
 
 // withHome calls act with the home that owns the folder: one that runs already,

@@ -27,6 +27,28 @@ func TestOneProcessOwnsTheFolder(t *testing.T) {
 	if err != nil || !strings.Contains(stderr, "using the home at "+h.address.URL) || !strings.Contains(stdout, "pending -> active") {
 		t.Errorf("command beside the home: got %v\n%s\n%s", err, stdout, stderr)
 	}
+	// A presigned URL takes an upload without keys, for its own key only.
+	stdout, _, err = runCommand(t, "-data", dir, "presign", "photo.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]int{
+		strings.TrimSpace(stdout): http.StatusOK,
+		strings.Replace(strings.TrimSpace(stdout), "photo.jpg", "other.jpg", 1): http.StatusForbidden,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, strings.NewReader("not a picture"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("PUT %s: got %d, want %d", url, res.StatusCode, want)
+		}
+	}
 	// A second one does not open.
 	if _, _, err := runCommand(t, "-data", dir); err == nil || !strings.Contains(err.Error(), "is open already") || !strings.Contains(err.Error(), h.address.URL) {
 		t.Errorf("second home: got %v, want an error that names the first", err)
@@ -106,6 +128,7 @@ func TestWhatCannotOpenSaysWhy(t *testing.T) {
 		{"a name that may be another machine's", []string{"-addr", "example.com:80"}, []string{"-public"}},
 		{"open to everybody", []string{"-addr", "0.0.0.0:0", "-public", "-open"}, []string{"let anybody in"}},
 		{"no such picture", []string{"-data", t.TempDir(), "no-such.jpg"}, []string{"no-such.jpg"}},
+		{"a URL of nobody's", []string{"-data", t.TempDir(), "presign", "a.jpg"}, []string{"no home serves"}},
 		{"a folder without pictures", []string{"-data", t.TempDir(), t.TempDir()}, []string{"no pictures"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

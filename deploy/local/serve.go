@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // checkAddr refuses to open the home to other machines unless that was asked
@@ -45,7 +46,8 @@ func (c *command) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, howToFeed, h.address.URL, h.address.AccessKey, h.address.SecretKey, region, h.queues.URL(queueJobs), c.options.Dir)
+	fmt.Fprintf(c.stdout, howToFeed, h.address.URL, h.address.AccessKey, h.address.SecretKey, region, h.queues.URL(queueJobs), c.options.Dir,
+		strings.TrimPrefix(h.address.URL, "http://"))
 	select {
 	case <-ctx.Done():
 		fmt.Fprintf(c.stderr, "stopping: waiting up to %v for what is in hand; a second signal ends it at once\n", c.options.DrainLimit)
@@ -58,11 +60,11 @@ const howToFeed = `Sluice is at home on %[1]s. Feed it from another shell:
 
   export AWS_ENDPOINT_URL=%[1]s AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[3]s AWS_DEFAULT_REGION=%[4]s
 
-  aws CLI   aws s3 cp photo.jpg s3://uploads/photo.jpg
-            aws sqs send-message --queue-url %[5]s --message-body '{"type":"user-registration","data":{"email":"ada@example.com","name":"Ada"}}'
-            (a CLI older than 2.13 does not know AWS_ENDPOINT_URL: add --endpoint-url %[1]s)
+  aws CLI   aws --endpoint-url %[1]s s3 cp photo.jpg s3://uploads/photo.jpg
+            aws --endpoint-url %[1]s sqs send-message --queue-url %[5]s --message-body '{"type":"user-registration","data":{"email":"ada@example.com","name":"Ada"}}'
   rclone    rclone copy photos ":s3,provider=Other,env_auth,endpoint='%[1]s':uploads"
-  curl      curl --aws-sigv4 aws:amz:%[4]s:s3 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -T photo.jpg %[1]s/uploads/photo.jpg
+  s3cmd     s3cmd --access_key=$AWS_ACCESS_KEY_ID --secret_key=$AWS_SECRET_ACCESS_KEY --no-ssl --host=%[7]s --host-bucket=%[7]s put photo.jpg s3://uploads/photo.jpg
+  curl      curl -T photo.jpg "$(go run ./deploy/local -data %[6]s presign photo.jpg)"
   sluice    go run ./deploy/local -data %[6]s photo.jpg
 
 Thumbnails stand in s3://thumbnails, notifications in %[6]s/outbox. Ctrl-C stops it; nothing is lost.
