@@ -17,6 +17,7 @@ const (
 	MaxSKBytes   = 1024
 	maxDepth     = 32
 	maxDigits    = 38
+	maxNameBytes = 65535
 )
 
 // Names of the attributes that a table keeps for itself beside an item's data.
@@ -50,11 +51,14 @@ func CheckKey(k Key) error {
 }
 
 // CheckItem returns a *ItemError if it breaks a limit: its key's length, its
-// data's form, 32 levels of nesting, 38 digits a number, 400 KB by DynamoDB's
-// way of counting.
+// data's form, names of 1 to 65,535 bytes at every level, 32 levels of nesting,
+// 38 digits a number, 400 KB by DynamoDB's way of counting.
 func CheckItem(it Item) error {
 	if err := CheckKey(it.Key); err != nil {
 		return err
+	}
+	if !utf8.Valid(it.Data) {
+		return &ItemError{it.Key, "Data", "is not valid UTF-8"}
 	}
 	c := itemChecker{key: it.Key, dec: json.NewDecoder(bytes.NewReader(it.Data))}
 	c.dec.UseNumber()
@@ -69,8 +73,9 @@ func CheckItem(it Item) error {
 }
 
 // itemChecker walks the tokens of an item's data and adds up DynamoDB's sizes:
-// names and strings by their UTF-8 bytes, numbers by half their digits and one,
-// lists and maps by 3 bytes and one for each element.
+// names and strings by their UTF-8 bytes, numbers by their digits to base 100
+// and one, negative ones by another, lists and maps by 3 bytes and one for each
+// element.
 type itemChecker struct {
 	key   Key
 	dec   *json.Decoder
@@ -106,8 +111,9 @@ func (c *itemChecker) object() (int, error) {
 			return 0, c.errorf("appears twice")
 		case c.field == AttrPK || c.field == AttrSK || c.field == AttrVersion || c.field == AttrExpires:
 			return 0, c.errorf("is an attribute of the table's own")
-		case c.field == "":
-			return 0, c.errorf("has an empty name")
+		}
+		if err := c.name(c.field); err != nil {
+			return 0, err
 		}
 		seen[c.field] = true
 		n, err := c.value(1)
@@ -124,6 +130,16 @@ func (c *itemChecker) object() (int, error) {
 		return 0, c.errorf("has bytes after its JSON object")
 	}
 	return size, nil
+}
+
+func (c *itemChecker) name(name string) error {
+	switch n := len(name); {
+	case n == 0:
+		return c.errorf("has an empty name")
+	case n > maxNameBytes:
+		return c.errorf("has a name of %d bytes, the limit is %d", n, maxNameBytes)
+	}
+	return nil
 }
 
 func (c *itemChecker) value(depth int) (int, error) {
@@ -146,6 +162,9 @@ func (c *itemChecker) value(depth int) (int, error) {
 				name, err := c.dec.Token()
 				if err != nil {
 					return 0, c.errorf("is not JSON: %v", err)
+				}
+				if err := c.name(name.(string)); err != nil {
+					return 0, err
 				}
 				size += len(name.(string))
 			}
@@ -185,5 +204,17 @@ func (c *itemChecker) number(n json.Number) (int, error) {
 	if e.Cmp(big.NewInt(125)) > 0 || e.Cmp(big.NewInt(-130)) < 0 {
 		return 0, c.errorf("is a number outside 1e-130 to 9.99e+125")
 	}
-	return (len(significant)+1)/2 + 1, nil
+	return numberBytes(int(e.Int64()), len(significant), strings.HasPrefix(mantissa, "-")), nil
+}
+
+// numberBytes is the size of a number whose n significant digits begin at 10^e.
+// DynamoDB keeps two to a byte, paired from the decimal point, so 12 takes one
+// and 1.2 takes two.
+func numberBytes(e, n int, negative bool) int {
+	first, last := e>>1, (e-n+1)>>1 // halves, rounded down
+	size := first - last + 1 + 1
+	if negative {
+		size++
+	}
+	return size
 }
