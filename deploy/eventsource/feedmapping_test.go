@@ -276,6 +276,33 @@ func TestFeedGivesUp(t *testing.T) {
 	}
 }
 
+func TestFeedSplitsAtANamedFailureAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		bisect bool
+		want   time.Duration
+	}{{true, 0}, {false, 200 * time.Millisecond}} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls atomic.Int32
+			r := newRecorder(func(context.Context, []string) (string, error) {
+				if calls.Add(1) == 1 {
+					return failures("b"), nil
+				}
+				return "", nil
+			})
+			m, f, _ := feedMapping(t, r)
+			m.Bisect = tt.bisect
+			f.add("s", "k", "k", "k")
+			run := startMapping(t, m.Run)
+			time.Sleep(time.Minute)
+			run.stopClean()
+			if got := r.times(); r.ids() != "abc bc" || got[1] != tt.want {
+				t.Errorf("bisect %t: events %q at %v, want the rest at %v", tt.bisect, r.ids(), got, tt.want)
+			}
+		})
+	}
+}
+
 func TestFeedProgressStartsTheCountAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -574,16 +601,20 @@ func TestFeedParents(t *testing.T) {
 			t.Errorf("events %q, want a until it worked, then b, then c", got)
 		}
 		run.stopClean()
-		want := map[string]string{"p": ShardEnd, "q1": ShardEnd, "leaf": "c", "orphan": "d"}
+		want := map[string]string{"p": ShardEnd, "q1": ShardEnd, "leaf": "c", "orphan": "d"} // q2 is empty
 		if got := c.all(); !maps.Equal(got, want) {
 			t.Errorf("checkpoints %v, want %v", got, want)
 		}
 
 		// A new run reads no finished shard again.
 		before := len(f.readsSoFar())
+		f.add("leaf", "k")
 		run = startMapping(t, m.Run)
 		synctest.Wait()
 		run.stopClean()
+		if got := c.get("leaf"); got != "e" {
+			t.Errorf("checkpoint of the leaf %q, want e in the first look", got)
+		}
 		for _, read := range f.readsSoFar()[before:] {
 			if strings.HasPrefix(read, "p:") || strings.HasPrefix(read, "q1:") {
 				t.Errorf("a finished shard was read again: %s", read)
@@ -955,6 +986,22 @@ func TestFeedDrain(t *testing.T) {
 			run.stopClean()
 			if took := time.Since(began); took != 0 || c.get("s") != "" {
 				t.Errorf("drained in %v, checkpoint %q", took, c.get("s"))
+			}
+		})
+	})
+	t.Run("does not finish a shard whose records are not done", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r := newRecorder(func(context.Context, []string) (string, error) { return "", errors.New("no database") })
+			m, f, c := feedMapping(t, r)
+			c.careless = true
+			f.add("s", "k")
+			f.close("s")
+			run := startMapping(t, m.Run)
+			synctest.Wait()
+			run.stopClean()
+			if got := c.get("s"); got != "" {
+				t.Errorf("checkpoint %q, want none", got)
 			}
 		})
 	})

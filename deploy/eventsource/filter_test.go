@@ -124,6 +124,7 @@ func TestBodyFilter(t *testing.T) {
 		{"text filter, plain body that matches", []string{textFilter}, `order 5`, true},
 		{"text filter, plain body that does not", []string{textFilter}, `user 5`, false},
 		{"text filter drops a JSON body", []string{`{"body":[{"anything-but":"x"}]}`}, `{"type":"order"}`, false},
+		{"text filter drops a JSON list", []string{textFilter}, `["order 5"]`, false},
 		{"one of two filters is enough", []string{textFilter, jsonFilter}, `{"type":"order"}`, true},
 		{"none of two filters", []string{textFilter, jsonFilter}, `{"type":"user"}`, false},
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -64,6 +66,10 @@ func bootstrap(mode string) {
 		lambda.Start(func() { fmt.Fprintln(os.Stderr, "going down"); os.Exit(7) })
 	case "large":
 		lambda.Start(func() (string, error) { return strings.Repeat("x", 7<<20), nil })
+	case "breaks off": // fails while its response streams
+		lambda.Start(func() (io.Reader, error) {
+			return io.MultiReader(strings.NewReader("half"), iotest.ErrReader(&refusedError{"no more"})), nil
+		})
 	case "together": // answers only when two invocations are in work at the same time
 		var both sync.WaitGroup
 		both.Add(2)
@@ -76,6 +82,9 @@ func bootstrap(mode string) {
 	case "reports init error":
 		post("init/error", `{"errorType":"ConfigError","errorMessage":"TABLE is missing"}`)
 		os.Exit(1)
+	case "reports init error and stays":
+		post("init/error", `{"errorType":"ConfigError","errorMessage":"TABLE is missing"}`)
+		select {}
 	case "never ready":
 		select {}
 	case "plain error": // a runtime whose error is no JSON, and that answers twice

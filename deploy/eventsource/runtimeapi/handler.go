@@ -2,12 +2,17 @@ package runtimeapi
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
 )
+
+// errorTypeHeader names the type of an error: a header of its report, or a trailer of a response.
+const errorTypeHeader = "Lambda-Runtime-Function-Error-Type"
 
 // handler serves the Runtime API, and as much of the Extensions API as aws-lambda-go uses to ask for SIGTERM.
 func (p *Process) handler() http.Handler {
@@ -74,8 +79,9 @@ func (p *Process) response(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A handler that fails while its response streams says so behind it.
-	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
-		inv.done <- outcome{err: &FunctionError{Type: kind, Message: r.Trailer.Get("Lambda-Runtime-Function-Error-Body")}}
+	if kind := r.Trailer.Get(errorTypeHeader); kind != "" {
+		report, _ := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
+		inv.done <- outcome{err: parseReport(report, kind)}
 	} else {
 		inv.done <- outcome{answer: answer}
 	}
@@ -104,21 +110,23 @@ func (p *Process) initErrorReport(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-// readReport reads the body of an error. A body that is not JSON is the message.
+// readReport reads the body of an error.
 func readReport(w http.ResponseWriter, r *http.Request) *FunctionError {
 	body, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
+	return parseReport(body, r.Header.Get(errorTypeHeader))
+}
+
+// parseReport reads the report of an error. A body that is not JSON is the message; kind is its type when it names none.
+func parseReport(body []byte, kind string) *FunctionError {
 	var report struct {
 		Type       string            `json:"errorType"`
 		Message    string            `json:"errorMessage"`
 		StackTrace []json.RawMessage `json:"stackTrace"`
 	}
 	if err := json.Unmarshal(body, &report); err != nil {
-		return &FunctionError{Type: r.Header.Get("Lambda-Runtime-Function-Error-Type"), Message: string(bytes.TrimSpace(body))}
+		return &FunctionError{Type: kind, Message: string(bytes.TrimSpace(body))}
 	}
-	e := &FunctionError{Type: report.Type, Message: report.Message}
-	if e.Type == "" {
-		e.Type = r.Header.Get("Lambda-Runtime-Function-Error-Type")
-	}
+	e := &FunctionError{Type: cmp.Or(report.Type, kind), Message: report.Message}
 	for _, raw := range report.StackTrace {
 		var f StackFrame
 		if json.Unmarshal(raw, &f) != nil && json.Unmarshal(raw, &f.Label) != nil {

@@ -147,6 +147,15 @@ func TestResponseOverSixMB(t *testing.T) {
 	}
 }
 
+func TestErrorBehindAStreamedResponse(t *testing.T) {
+	t.Parallel()
+	p := start(t, "breaks off", nil)
+	answer, err := p.Invoke(t.Context(), []byte(`{}`))
+	if got, ok := errors.AsType[*FunctionError](err); !ok || got.Type != "refusedError" || got.Message != "no more" || answer != nil {
+		t.Fatalf("got %q, %v; want the error behind the response", answer, err)
+	}
+}
+
 func TestConcurrentNext(t *testing.T) {
 	t.Parallel()
 	p := start(t, "together", &Options{Concurrency: 2, Timeout: time.Minute})
@@ -170,6 +179,7 @@ func TestInitErrors(t *testing.T) {
 	}{
 		{"no config", "Runtime.ExitError", "JOBS_QUEUE is missing", 3},
 		{"reports init error", "ConfigError", "TABLE is missing", -1},
+		{"reports init error and stays", "ConfigError", "TABLE is missing", -1},
 		{"never ready", "Sandbox.Timedout", "not ready after", -1},
 	}
 	for _, tt := range tests {
@@ -206,6 +216,15 @@ func TestCloseEndsTheLoopWithGone(t *testing.T) {
 	p.Close()
 	if got, want := output.String(), "first 202\nsecond 400\nlast 410\n"; got != want {
 		t.Errorf("the process saw %q, want %q", got, want)
+	}
+}
+
+func TestCloseReachesAProcessThatWaits(t *testing.T) {
+	t.Parallel()
+	p := start(t, "echo", nil)
+	p.Close()
+	if p.exitCode != 1 {
+		t.Errorf("exit code %d, want 1: it saw 410 and was not killed", p.exitCode)
 	}
 }
 

@@ -1,0 +1,57 @@
+package leases
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// lease is the data of a shard's item.
+type lease struct {
+	Owner      string `json:"owner"` // "" has none
+	Term       string `json:"term"`  // of the last owner: new with each acquisition
+	Checkpoint string `json:"checkpoint"`
+	At         string `json:"at"` // of the write, for people
+}
+
+// heartbeat is the data of a copy's item.
+type heartbeat struct {
+	Beat int    `json:"beat"`
+	At   string `json:"at"` // for people
+}
+
+const (
+	shardPrefix = "shard#"
+	copyPrefix  = "copy#"
+)
+
+func (c *Checkpoints) leaseKey(shard string) pipeline.Key {
+	return pipeline.Key{PK: c.pk, SK: shardPrefix + shard}
+}
+
+func (c *Checkpoints) copyKey(owner string) pipeline.Key {
+	return pipeline.Key{PK: c.pk, SK: copyPrefix + owner}
+}
+
+func (c *Checkpoints) leaseItem(shard string, l lease) (pipeline.Item, error) {
+	l.At = c.stamp()
+	return c.item(c.leaseKey(shard), l)
+}
+
+func (c *Checkpoints) item(k pipeline.Key, data any) (pipeline.Item, error) {
+	raw, err := json.Marshal(data)
+	return pipeline.Item{Key: k, Expires: c.now().Add(remember), Data: raw}, err
+}
+
+func (c *Checkpoints) stamp() string { return c.now().UTC().Format(time.RFC3339) }
+
+// kindOf tells the items of a feed apart by their sort keys.
+func kindOf(sk string) (shard, owner string) {
+	if name, ok := strings.CutPrefix(sk, shardPrefix); ok {
+		return name, ""
+	}
+	owner, _ = strings.CutPrefix(sk, copyPrefix)
+	return "", owner
+}
