@@ -7,14 +7,18 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/sqsqueue"
+	"sluice/workers/channels"
 	"sluice/workers/setup"
 )
 
@@ -33,6 +37,10 @@ type Config struct {
 	SMTPUser     string `env:"SMTP_USER"`
 	SMTPPassword string `env:"SMTP_PASSWORD"`
 	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none to this machine
+	// SESFrom is the sender of the channel "email" where SES sends the mails.
+	SESFrom string `env:"SES_FROM"` // not with SMTP_ADDR
+	// The channel "sns".
+	SNSTopicARN string `env:"SNS_TOPIC_ARN"` // empty: no such channel
 	// The channel "webhook".
 	WebhookURL    string `env:"WEBHOOK_URL"` // empty: no such channel
 	WebhookSecret string `env:"WEBHOOK_SECRET"`
@@ -67,6 +75,19 @@ func (c Config) Validate() error {
 	if c.SMTPAddr != "" && c.SMTPFrom == "" {
 		problems = append(problems, errors.New("SMTP_FROM: is required with SMTP_ADDR"))
 	}
+	if c.SMTPAddr != "" && c.SESFrom != "" {
+		problems = append(problems, errors.New("SES_FROM: excludes SMTP_ADDR: both are the channel email"))
+	}
+	if c.SESFrom != "" {
+		if _, err := notify.ParseAddress(c.SESFrom); err != nil {
+			problems = append(problems, fmt.Errorf("SES_FROM: %w", err))
+		}
+	}
+	if c.SNSTopicARN != "" {
+		if _, err := channels.TopicRegion(c.SNSTopicARN); err != nil {
+			problems = append(problems, fmt.Errorf("SNS_TOPIC_ARN: %w", err))
+		}
+	}
 	if c.WebhookURL != "" && c.WebhookSecret == "" {
 		problems = append(problems, errors.New("WEBHOOK_SECRET: is required with WEBHOOK_URL"))
 	}
@@ -92,16 +113,16 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Channels builds the channels that the settings name.
+// Channels builds the channels that the settings name, but for those of AWS.
 func (c Config) Channels() (notify.Channels, error) {
-	channels := notify.Channels{}
+	built := notify.Channels{}
 	var problems []error
 	add := func(name string, ch notify.Channel, err error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("channel %q: %w", name, err))
 			return
 		}
-		channels[name] = ch
+		built[name] = ch
 	}
 	switch {
 	case c.SMTPAddr != "":
@@ -126,7 +147,33 @@ func (c Config) Channels() (notify.Channels, error) {
 		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
 		add("chat", ch, err)
 	}
-	return channels, errors.Join(problems...)
+	return built, errors.Join(problems...)
+}
+
+// AddAWSChannels adds those of the settings' channels that talk to AWS: "email"
+// by SES, in the place of an outbox, and "sns". Where the settings name neither,
+// no client is made.
+func (c Config) AddAWSChannels(to notify.Channels, cfg aws.Config) error {
+	if c.SESFrom != "" {
+		ch, err := channels.NewSES(sesv2.NewFromConfig(cfg), c.SESFrom)
+		if err != nil {
+			return fmt.Errorf("channel %q: %w", "email", err)
+		}
+		to["email"] = ch
+	}
+	if c.SNSTopicARN != "" {
+		region, err := channels.TopicRegion(c.SNSTopicARN)
+		if err != nil {
+			return fmt.Errorf("channel %q: %w", "sns", err)
+		}
+		client := sns.NewFromConfig(cfg, func(o *sns.Options) { o.Region = region })
+		ch, err := channels.NewSNS(client, c.SNSTopicARN)
+		if err != nil {
+			return fmt.Errorf("channel %q: %w", "sns", err)
+		}
+		to["sns"] = ch
+	}
+	return nil
 }
 
 // New reads the settings from environ and builds the worker with its clients.
@@ -135,7 +182,7 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	channels, err := c.Channels()
+	out, err := c.Channels()
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -143,12 +190,15 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.AddAWSChannels(out, cfg); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
 	db := dynamodb.NewFromConfig(cfg)
 	clients := Clients{
 		Records:  dynamotable.New(db, c.RecordsTable, dynamotable.Options{}),
 		State:    dynamotable.New(db, c.StateTable, dynamotable.Options{}),
 		SQS:      sqs.NewFromConfig(cfg),
-		Channels: channels,
+		Channels: out,
 		Step:     NoStep,
 	}
 	if c.LetterBucket != "" {
