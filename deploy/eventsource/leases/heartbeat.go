@@ -20,7 +20,7 @@ type sighting struct {
 // view is what the last look at the table showed.
 type view struct {
 	leases map[string]lease // by shard
-	copies map[string]bool  // owners that live, this one included
+	copies map[string]bool  // owners that live and read, this one included
 }
 
 // Run beats until ctx ends, then gives back what this copy has and leaves. It
@@ -70,7 +70,7 @@ func (c *Checkpoints) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
 	defer cancel()
 	c.beats++
-	it, err := c.item(c.copyKey(c.owner), heartbeat{Beat: c.beats, At: c.stamp()})
+	it, err := c.item(c.copyKey(c.owner), heartbeat{Beat: c.beats, Reads: c.reads(), At: c.stamp()})
 	if err != nil {
 		return err
 	}
@@ -87,14 +87,18 @@ func (c *Checkpoints) beat(ctx context.Context) error {
 // look reads all items of the feed.
 func (c *Checkpoints) look(ctx context.Context) error {
 	began, held := c.now(), c.held()
-	leases, versions := make(map[string]lease), make(map[string]string)
+	leases, versions, readers := make(map[string]lease), make(map[string]string), make(map[string]bool)
 	for it, err := range c.table.Query(ctx, c.pk, "") {
 		if err != nil {
 			return fmt.Errorf("read the leases of %q: %w", c.pk, err)
 		}
 		shard, owner := kindOf(it.Key.SK)
 		if owner != "" {
-			versions[owner] = it.Version
+			var h heartbeat
+			if err := it.Decode(&h); err != nil {
+				return err
+			}
+			versions[owner], readers[owner] = it.Version, h.Reads
 			continue
 		}
 		var l lease
@@ -103,7 +107,7 @@ func (c *Checkpoints) look(ctx context.Context) error {
 		}
 		leases[shard] = l
 	}
-	c.see(began, leases, versions)
+	c.see(began, leases, versions, readers)
 	c.noticeLost(ctx, held, leases)
 	c.share(ctx)
 	c.bury(ctx)
@@ -112,7 +116,7 @@ func (c *Checkpoints) look(ctx context.Context) error {
 
 // see takes in what a look showed. began is when it began: what it showed was so
 // then or later. A version counts as new from its end on.
-func (c *Checkpoints) see(began time.Time, leases map[string]lease, versions map[string]string) {
+func (c *Checkpoints) see(began time.Time, leases map[string]lease, versions map[string]string, readers map[string]bool) {
 	ended := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,7 +136,7 @@ func (c *Checkpoints) see(began time.Time, leases map[string]lease, versions map
 			s.confirmed = began
 		}
 		sighted[owner] = s
-		if version != "" && !c.isSilent(s) {
+		if readers[owner] && !c.isSilent(s) {
 			c.view.copies[owner] = true
 		}
 	}
@@ -147,6 +151,13 @@ func (c *Checkpoints) see(began time.Time, leases map[string]lease, versions map
 // isSilent reports whether a heartbeat was seen, and seen again unchanged after
 // too long. What was not looked at in the meantime does not count.
 func (c *Checkpoints) isSilent(s sighting) bool { return s.confirmed.Sub(s.since) >= c.quiet }
+
+// reads says whether the mapping works: it has shards, or asked for one lately.
+func (c *Checkpoints) reads() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.mine) > 0 || !c.asked.IsZero() && c.now().Sub(c.asked) < 3*mappingLooks
+}
 
 func (c *Checkpoints) held() []*holding {
 	c.mu.Lock()

@@ -18,8 +18,11 @@ type lease struct {
 
 // heartbeat is the data of a copy's item.
 type heartbeat struct {
-	Beat int    `json:"beat"`
-	At   string `json:"at"` // for people
+	Beat int `json:"beat"`
+	// Reads says that the copy has shards or asks for some. One whose mapping
+	// stands still gets no share.
+	Reads bool   `json:"reads"`
+	At    string `json:"at"` // for people
 }
 
 const (

@@ -82,6 +82,7 @@ type Checkpoints struct {
 	view    view
 	joined  bool
 	left    bool
+	asked   time.Time           // the last Load
 	mine    map[string]*holding // by shard
 	waived  map[string]waiver   // by shard: left to others for now
 	sighted map[string]sighting // by owner
@@ -152,6 +153,9 @@ func (c *Checkpoints) Held() int {
 // Load implements [eventsource.Checkpoints]: it takes the lease of the shard, if
 // nobody has it and this copy has not more than its share.
 func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err error) {
+	c.mu.Lock()
+	c.asked = c.now()
+	c.mu.Unlock()
 	if err := c.join(ctx); err != nil {
 		return "", err
 	}

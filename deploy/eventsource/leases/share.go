@@ -52,7 +52,7 @@ func (c *Checkpoints) mayTake(shard string, current lease) bool {
 	switch {
 	case waived && c.now().Sub(w.since) >= c.lease:
 		return true
-	case c.hasRoom(shard) && !w.gave:
+	case c.hasRoom(shard) && !(w.gave && c.poorest() < len(c.mine)):
 		return true
 	case !waived:
 		c.waived[shard] = waiver{since: c.now()}
@@ -65,7 +65,12 @@ func (c *Checkpoints) mayTake(shard string, current lease) bool {
 func (c *Checkpoints) hasRoom(shard string) bool {
 	open := 0
 	if _, ok := c.view.leases[shard]; !ok {
-		open++ // this one, which nobody ever had
+		open++ // this one, which nobody had when the last look was
+	}
+	for mine := range c.mine {
+		if _, ok := c.view.leases[mine]; !ok {
+			open++
+		}
 	}
 	for _, l := range c.view.leases {
 		if l.Checkpoint != eventsource.ShardEnd {
@@ -76,11 +81,9 @@ func (c *Checkpoints) hasRoom(shard string) bool {
 	return len(c.mine)+1 <= (open+copies-1)/copies
 }
 
-// share marks shards that are to be handed over: half of what this copy has more
-// than the poorest one, so that after some looks no two are more than one apart.
-func (c *Checkpoints) share(ctx context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// poorest returns how many shards the living copy has that has fewest. The caller
+// holds c.mu.
+func (c *Checkpoints) poorest() int {
 	counts := make(map[string]int, len(c.view.copies))
 	for owner := range c.view.copies {
 		counts[owner] = 0
@@ -95,6 +98,15 @@ func (c *Checkpoints) share(ctx context.Context) {
 	for _, n := range counts {
 		least = min(least, n)
 	}
+	return least
+}
+
+// share marks shards that are to be handed over: half of what this copy has more
+// than the poorest one, so that after some looks no two are more than one apart.
+func (c *Checkpoints) share(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	least := c.poorest()
 	surplus := (len(c.mine) - least) / 2
 	shards := make([]string, 0, len(c.mine))
 	for shard := range c.mine {

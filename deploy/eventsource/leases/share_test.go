@@ -80,8 +80,9 @@ func TestCopiesShareFairly(t *testing.T) {
 				a := start(t, c.table, "a", Options{})
 				synctest.Wait()
 				c.settled(10*time.Second, a)
-				b, d := start(t, c.table, "b", Options{}), start(t, c.table, "d", Options{})
+				b := start(t, c.table, "b", Options{})
 				c.settled(5*time.Minute, a, b)
+				d := start(t, c.table, "d", Options{})
 				c.settled(5*time.Minute, a, b, d)
 				for range 20 { // and stays so
 					if n := len(c.round(a, b, d)); n != min(3, shards) {
@@ -97,17 +98,44 @@ func TestCopiesShareFairly(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftToNobody: a copy that lives and takes nothing, because its
-// mapping hangs, keeps no shard from the others.
-func TestNothingIsLeftToNobody(t *testing.T) {
+// TestACopyThatAsksForNothing has no share, so that nothing waits for it.
+func TestACopyThatAsksForNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := &crew{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
 		a, hangs := start(t, c.table, "a", Options{}), start(t, c.table, "hangs", Options{})
 		synctest.Wait()
+		c.settled(10*time.Second, a)
+		// It asked once, and hangs from then on.
+		if _, err := hangs.Load(t.Context(), "1"); !isLeased(err) {
+			t.Fatal(err)
+		}
+		for range 5 { // until that is seen
+			c.round(a)
+		}
+		for range 20 {
+			if n := c.round(a)[a.Owner()]; n != len(c.shards) {
+				t.Fatalf("%d of 4 shards are read", n)
+			}
+		}
+	})
+}
+
+// TestNothingIsLeftToNobody: what a copy leaves to others and they do not take,
+// it takes after a lease.
+func TestNothingIsLeftToNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &crew{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
+		a, picky := start(t, c.table, "a", Options{}), start(t, c.table, "picky", Options{})
+		synctest.Wait()
+		// picky asks, but only for a shard that is not there.
 		began := time.Now()
-		for len(c.round(a)) == 0 || a.Held() < len(c.shards) {
-			if time.Since(began) > 2*a.lease {
+		for a.Held() < len(c.shards) {
+			if _, err := picky.Load(t.Context(), "other"); err != nil {
+				t.Fatal(err)
+			}
+			if c.round(a); time.Since(began) > 2*a.lease {
 				t.Fatalf("after %v it has %d of 4 shards", time.Since(began), a.Held())
 			}
 		}
