@@ -23,27 +23,38 @@ const fracBits = 14
 // half is 128, the level shift, and one half for rounding.
 const bias = 128<<fracBits + 1<<(fracBits-1)
 
-// basisWeight is what the weight of frequency u is multiplied with on the way
-// from a coefficient to the input of the n-point transform below.
-func basisWeight(n, u int) float64 {
+// sharpness is the exponent that the box filter's response is raised to: 1 is
+// the box average, 0 the mere band limit. See the package's documentation.
+const sharpness = 0.25
+
+// response is what becomes of frequency u, of 8 samples, at n samples.
+func response(n, u int) float64 {
 	if u >= n {
 		return 0
 	}
-	if u == 0 {
-		return math.Sqrt(1. / 8)
+	// Averaging pairs damps frequency u by cos(u pi/16) and leaves it as
+	// frequency u of half the samples: the next averaging damps it by
+	// cos(2u pi/16), and so on.
+	box := 1.0
+	for m := 8; m > n; m /= 2 {
+		box *= math.Cos(float64(u*8/m) * math.Pi / 16)
 	}
-	angle := float64(u) * math.Pi / 16
-	switch n {
-	case 8:
-		return math.Cos(angle) * math.Sqrt2 * math.Sqrt(1./8)
-	case 4:
-		w := math.Cos(angle) / 2
-		if u == 2 {
-			return w * math.Sqrt(.5)
-		}
-		return w * math.Cos(math.Pi/8)
+	return math.Pow(box, sharpness)
+}
+
+// inputWeight is what the n-point transform below wants to find multiplied
+// into frequency u of its input, besides the response: the factor of the
+// orthonormal basis, and what the transform's flow graph leaves out.
+func inputWeight(n, u int) float64 {
+	switch {
+	case u == 0:
+		return math.Sqrt(1. / 8)
+	case n == 8:
+		return math.Cos(float64(u)*math.Pi/16) / 2
+	case n == 4 && u != 2:
+		return math.Cos(math.Pi/8) / 2
 	default:
-		return math.Cos(angle) * math.Cos(2*angle) / 2 * math.Sqrt(.5)
+		return math.Sqrt(1. / 8) // cos(pi/4) / 2
 	}
 }
 
@@ -53,7 +64,11 @@ type dequant [64]int32
 
 func (q *dequant) set(table *[64]uint16, n int) {
 	for k, z := range zigzag {
-		w := basisWeight(n, int(z&7)) * basisWeight(n, int(z>>3))
+		u, v := int(z&7), int(z>>3)
+		w := response(n, u) * response(n, v)
+		if w != 0 {
+			w *= inputWeight(n, u) * inputWeight(n, v)
+		}
 		q[k] = int32(math.Round(float64(table[k]) * w * (1 << fracBits)))
 	}
 }

@@ -146,15 +146,31 @@ func inverseDCT(b *[64]float64) {
 	}
 }
 
+// boxResponse is how averaging scale samples damps frequency u of 8 samples,
+// by its definition: average the wave, and compare the first values.
+func boxResponse(u, scale int) float64 {
+	wave := func(x float64) float64 { return math.Cos((2*x + 1) * float64(u) * math.Pi / 16) }
+	sum := 0.0
+	for x := range scale {
+		sum += wave(float64(x)) / float64(scale)
+	}
+	// The average lies in the middle of its samples.
+	return sum / wave(float64(scale-1)/2)
+}
+
 // reduce is what a block must look like at 1/scale, the slow way: drop what
-// the scale drops, transform in full, average boxes.
+// the scale drops, undo three quarters of what averaging will damp, transform
+// in full, average boxes.
 func reduce(coef *[64]float64, scale int) []float64 {
 	n := 8 / scale
 	b := *coef
 	for z := range b {
-		if z%8 >= n || z/8 >= n {
+		u, v := z%8, z/8
+		if u >= n || v >= n {
 			b[z] = 0
+			continue
 		}
+		b[z] *= math.Pow(boxResponse(u, scale)*boxResponse(v, scale), -.75)
 	}
 	inverseDCT(&b)
 	out := make([]float64, n*n)
