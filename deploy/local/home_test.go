@@ -17,6 +17,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,9 +223,28 @@ func TestQuietMinuteChangesNothing(t *testing.T) {
 // runCommand runs the program in this process, over loopback.
 func runCommand(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	var out, errs bytes.Buffer
+	var out, errs lockedBuffer
 	err = run(t.Context(), args, map[string]string{}, &out, &errs)
 	return out.String(), errs.String(), err
+}
+
+// lockedBuffer takes what the workers log and what the command says, as standard
+// error does.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // tree is every file below dir with its content.
