@@ -75,11 +75,17 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for what is in hand")
 	flags.StringVar(&c.out, "out", "", "folder that gets a copy of the thumbnails (default DATA/thumbnails)")
 	flags.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait for something to happen before it counts as stuck")
+	overAWS := flags.Bool("aws", false, "run the workers over SQS, DynamoDB and S3, set by the environment; keeps nothing here")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return flag.ErrHelp // flags has told of it
+	}
+	if *overAWS {
+		return runAWS(ctx, awsOptions{
+			Environ: environ, Functions: flags.Args(), DrainLimit: c.options.DrainLimit, Logger: setup.Logger("local"),
+		})
 	}
 	level := slog.LevelError + 1
 	if flags.NArg() == 0 {
