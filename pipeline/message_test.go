@@ -101,14 +101,15 @@ func TestNewMessageIDs(t *testing.T) {
 		}
 		return m.ID
 	}
-	if id("t", "c") != id("t", "c") {
-		t.Error("the same cause makes two ids")
+	first, again := id("t", "c"), id("t", "c")
+	if first != again {
+		t.Errorf("the same cause makes two ids: %s and %s", first, again)
 	}
-	if id("t", "c") == id("t", "d") || id("t", "c") == id("u", "c") {
+	if first == id("t", "d") || first == id("u", "c") {
 		t.Error("another cause, or another type, makes the same id")
 	}
-	if id("t", "") == id("t", "") {
-		t.Error("no cause makes the same id twice")
+	if one, other := id("t", ""), id("t", ""); one == other {
+		t.Errorf("no cause makes the same id twice: %s", one)
 	}
 	if pipeline.DeriveID("a", "bc") == pipeline.DeriveID("ab", "c") {
 		t.Error("DeriveID does not tell its parts apart")

@@ -390,25 +390,30 @@ func TestSendAndSetStatus(t *testing.T) {
 		want []string // lines that begin so, in this order
 	}{
 		{
-			[]string{"send", "user-registration", `{"email":"ada@example.com","name":"Ada"}`}, false,
+			[]string{"send", "user-registration", `{"email":"ada@example.com","name":"Ada"}`},
+			false,
 			[]string{"queued  user-registration", "done    attempt 1", "record  user#ada@example.com: (none) -> pending", "record  user#ada@example.com: pending -> active", `notify  email to ada@example.com: "Welcome", sent`},
 		},
 		{
-			[]string{"send", "order-processing", `{"email":"ada@example.com","id":"7"}`}, false,
+			[]string{"send", "order-processing", `{"email":"ada@example.com","id":"7"}`},
+			false,
 			[]string{"queued", "done", "record  user#ada@example.com/order#7: (none) -> received", "record  user#ada@example.com/order#7: received -> processing", "record  user#ada@example.com/order#7: processing -> completed", `notify  email to ada@example.com: "Order 7 is complete", sent`},
 		},
 		{
-			[]string{"set-status", "user#ada@example.com/order#7", "cancelled"}, false,
+			[]string{"set-status", "user#ada@example.com/order#7", "cancelled"},
+			false,
 			[]string{"record  user#ada@example.com/order#7: completed -> cancelled", `notify  email to ada@example.com: "Order 7 is cancelled", sent`},
 		},
 		{
-			[]string{"set-status", "user#ada@example.com/order#7", "received"}, false,
+			[]string{"set-status", "user#ada@example.com/order#7", "received"},
+			false,
 			[]string{"record  user#ada@example.com/order#7: cancelled -> received", "record  user#ada@example.com/order#7: received -> processing", "record  user#ada@example.com/order#7: processing -> completed", `notify  email to ada@example.com: "Order 7 is complete", sent`},
 		},
 		{[]string{"set-status", "user#ada@example.com", "active"}, false, []string{"record  user#ada@example.com is active already"}},
 		{[]string{"set-status", "user#nobody@example.com", "active"}, true, nil},
 		{
-			[]string{"send", "make-coffee", `{}`}, true,
+			[]string{"send", "make-coffee", `{}`},
+			true,
 			[]string{"queued", "failed  attempt 1: unknown message type", "letter  in jobs-dead after 1 attempt(s): unknown message type"},
 		},
 		{[]string{"send", "make-coffee", `{`}, true, nil},
