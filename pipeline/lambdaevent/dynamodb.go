@@ -2,52 +2,50 @@ package lambdaevent
 
 import (
 	"encoding/json"
-	"math"
-	"strconv"
-	"time"
+	"strings"
 
 	"sluice/pipeline"
 )
 
 // decodeDynamoDB reads the envelope of one change. The images stay as they are
-// until DecodeChange: what is odd in them is a matter of that record alone.
+// until streamchange.Decode: what is odd in them is a matter of that record alone.
 func decodeDynamoDB(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 2)}
-	s.peek()
-	start := s.pos
-	for name := range s.members() {
+	s.Peek()
+	start := s.Offset()
+	for name := range s.Members() {
 		switch name {
 		case "eventID":
-			r.Cause = s.str(name)
+			r.Cause = s.Str(name)
 		case "eventName":
-			r.Attrs[AttrEventName] = s.str(name)
+			r.Attrs[AttrEventName] = s.Str(name)
 		case "eventSource":
-			s.source = s.str(name)
+			s.source = s.Str(name)
 		case "eventSourceARN":
-			r.Source = s.str(name)
+			r.Source = s.Str(name)
 		case "dynamodb":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "SequenceNumber":
-					r.ID = s.str(name, inner)
+					r.ID = s.Str(name, inner)
 				case "ApproximateCreationDateTime":
-					r.At = s.epoch(name, inner)
+					r.At = s.Epoch(name, inner)
 				case "Keys":
 					r.Group = s.keys(name, inner)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	r.Body = s.data[start:s.pos:s.pos]
+	r.Body = s.From(start)
 	if r.Cause == "" {
-		s.problem("eventID", "is missing")
+		s.Problem("eventID", "is missing")
 	}
 	if r.Group == "" {
-		s.problem("dynamodb.Keys", "is missing")
+		s.Problem("dynamodb.Keys", "is missing")
 	}
 	return r
 }
@@ -55,33 +53,15 @@ func decodeDynamoDB(s *scanner) pipeline.Record {
 // keys returns the same text for the same key, whatever the order of its
 // attributes and the way their characters are escaped.
 func (s *scanner) keys(field ...string) string {
-	raw := s.raw()
+	raw := s.Raw()
 	var keys map[string]map[string]string
-	if s.err != nil || json.Unmarshal(raw, &keys) != nil || len(keys) == 0 {
-		s.problem(joined(field), "is not a key")
+	if s.Err != nil || json.Unmarshal(raw, &keys) != nil || len(keys) == 0 {
+		s.Problem(strings.Join(field, "."), "is not a key")
 		return string(raw)
 	}
 	text, err := json.Marshal(keys)
 	if err != nil {
-		s.problem(joined(field), err.Error())
+		s.Problem(strings.Join(field, "."), err.Error())
 	}
 	return string(text)
-}
-
-// latest is the last second of the year 9999, the last that JSON times have.
-const latest = 253402300799
-
-// epoch returns the time that comes next as seconds since 1970, to the
-// millisecond.
-func (s *scanner) epoch(field ...string) time.Time {
-	text := s.number(field...)
-	if text == "" {
-		return time.Time{}
-	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || seconds < 0 || seconds > latest {
-		s.problem(joined(field), "is not a time in seconds: "+text)
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()
 }

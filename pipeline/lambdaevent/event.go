@@ -5,7 +5,7 @@
 // by itself: one that cannot be read is a record with an Err, and the others are
 // as if it were not there. [Batch.Answer] speaks each source's language of
 // partial failure. What records hold is read by [S3Notices], in every envelope
-// S3's notices come in, and by [DecodeChange], without loss.
+// S3's notices come in, and by package streamchange, without loss.
 //
 // encoding/json into aws-lambda-go's events cannot do that: one unknown
 // attribute type or one bad %-escape there fails the whole event before any
@@ -31,7 +31,7 @@ const (
 	// attribute sluice-cause or else the messageId, which a redrive changes.
 	SQS
 	// DynamoDBStream records hold the change as Lambda delivers it, for
-	// DecodeChange. ID is the sequence number, Cause the eventID, Group the
+	// streamchange.Decode. ID is the sequence number, Cause the eventID, Group the
 	// item's key.
 	DynamoDBStream
 	// KinesisStream records hold the data. ID is the sequence number, Cause the
@@ -155,23 +155,23 @@ func Decode(payload []byte, accept ...Kind) (Batch, error) {
 	var b Batch
 	var seen bool
 	var detailType, event string
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "Records":
 			seen = true
 			var err *EventError
-			if b, err = decodeRecords(s, accept); err != nil && s.err == nil {
+			if b, err = decodeRecords(s, len(payload), accept); err != nil && s.Err == nil {
 				return Batch{}, err
 			}
 		case "detail-type":
-			detailType = s.str(name)
+			detailType = s.Str(name)
 		case "Event":
-			event = s.str(name)
+			event = s.Str(name)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	s.end()
+	s.End()
 	if err := s.failed(formEvent); err != nil {
 		return Batch{}, err
 	}
@@ -200,13 +200,14 @@ func decodeSingle(k Kind, r pipeline.Record, accept []Kind) (Batch, error) {
 // mostRecords is the largest batch that an event source mapping can make.
 const mostRecords = 10_000
 
-func decodeRecords(s *scanner, accept []Kind) (b Batch, err *EventError) {
-	if s.peek() != '[' {
+// decodeRecords reads the list of records of a payload of size bytes.
+func decodeRecords(s *scanner, size int, accept []Kind) (b Batch, err *EventError) {
+	if s.Peek() != '[' {
 		return b, &EventError{formEvent, "Records", "is not a list"}
 	}
-	for i := range s.elements() {
-		s.peek()
-		start := s.pos
+	for i := range s.Elements() {
+		s.Peek()
+		start := s.Offset()
 		var r pipeline.Record
 		if i == 0 {
 			if b.Kind, r, err = decodeFirst(s, accept); err != nil {
@@ -220,19 +221,19 @@ func decodeRecords(s *scanner, accept []Kind) (b Batch, err *EventError) {
 			r = kinds[b.Kind].decode(s)
 		}
 		switch {
-		case s.err != nil:
-			return b, s.err
+		case s.Err != nil:
+			return b, eventError(formEvent, "", s.Err)
 		case r.ID == "" && b.Kind.partial():
 			return b, (&EventError{Field: kinds[b.Kind].id, Reason: "is missing"}).within(formEvent, recordAt(i))
 		case r.ID == "":
 			r.ID = recordAt(i)
 		}
 		if s.source != kinds[b.Kind].source {
-			s.problem(kinds[b.Kind].field, fmt.Sprintf("is %q, the first record's is %q", s.source, kinds[b.Kind].source))
+			s.Problem(kinds[b.Kind].field, fmt.Sprintf("is %q, the first record's is %q", s.source, kinds[b.Kind].source))
 		}
-		if s.field != nil {
-			r.Err = s.field.within(formEvent, recordAt(i))
-			s.field = nil
+		if s.Field != nil {
+			r.Err = eventError(formEvent, recordAt(i), s.Field)
+			s.Field = nil
 		}
 		if b.Source == "" {
 			b.Source = r.Source
@@ -242,7 +243,7 @@ func decodeRecords(s *scanner, accept []Kind) (b Batch, err *EventError) {
 		}
 		if i == 0 {
 			// Records of one batch are of about one size.
-			b.Records = make([]pipeline.Record, 0, min(mostRecords, 1+(len(s.data)-start)/(s.pos-start)))
+			b.Records = make([]pipeline.Record, 0, min(mostRecords, 1+(size-start)/(s.Offset()-start)))
 		}
 		b.Records = append(b.Records, r)
 	}
@@ -264,7 +265,7 @@ func decodeFirst(s *scanner, accept []Kind) (Kind, pipeline.Record, *EventError)
 		k = accept[0]
 	}
 	r := kinds[k].decode(s)
-	if s.err == nil && s.source == kinds[k].source {
+	if s.Err == nil && s.source == kinds[k].source {
 		return k, r, nil
 	}
 	*s = start
@@ -278,15 +279,15 @@ func decodeFirst(s *scanner, accept []Kind) (Kind, pipeline.Record, *EventError)
 // tellKind looks for the eventSource of the record that comes next, with a
 // scanner of its own.
 func tellKind(s scanner, accept []Kind) (Kind, *EventError) {
-	if s.peek() != '{' {
+	if s.Peek() != '{' {
 		return Unknown, &EventError{Reason: "is not an object"}
 	}
-	for name := range s.members() {
+	for name := range s.Members() {
 		if name != "eventSource" && name != "EventSource" {
-			s.skip()
+			s.Skip()
 			continue
 		}
-		source := s.str(name)
+		source := s.Str(name)
 		k := Kind(slices.IndexFunc(kinds, func(k kind) bool { return k.source == source && k.field == name }))
 		switch {
 		case k <= Unknown:
@@ -296,8 +297,8 @@ func tellKind(s scanner, accept []Kind) (Kind, *EventError) {
 		}
 		return k, nil
 	}
-	if s.err != nil {
-		return Unknown, s.err
+	if s.Err != nil {
+		return Unknown, eventError(formEvent, "", s.Err)
 	}
 	return Unknown, &EventError{Field: "eventSource", Reason: "is missing"}
 }

@@ -9,22 +9,22 @@ import (
 func decodeEventBridge(payload []byte) pipeline.Record {
 	s := newScanner(payload)
 	r := pipeline.Record{Attrs: make(map[string]string, 4), Body: payload}
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "id":
-			r.ID = s.str(name)
+			r.ID = s.Str(name)
 		case "time":
-			r.At = s.rfc3339(name)
+			r.At = s.RFC3339(name)
 		case "source", "detail-type", "account", "region":
-			r.Attrs[name] = s.str(name)
+			r.Attrs[name] = s.Str(name)
 		case "resources":
-			for i := range s.elements(name) {
-				if arn := s.str(name); i == 0 {
+			for i := range s.Elements(name) {
+				if arn := s.Str(name); i == 0 {
 					r.Source = arn
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if r.Source == "" {

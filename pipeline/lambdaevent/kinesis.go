@@ -2,6 +2,7 @@ package lambdaevent
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"sluice/pipeline"
 )
@@ -10,50 +11,50 @@ import (
 // library aggregated stays one record.
 func decodeKinesis(s *scanner) pipeline.Record {
 	var r pipeline.Record
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "eventID":
-			r.Cause = s.str(name)
+			r.Cause = s.Str(name)
 		case "eventSource":
-			s.source = s.str(name)
+			s.source = s.Str(name)
 		case "eventSourceARN":
-			r.Source = s.str(name)
+			r.Source = s.Str(name)
 		case "kinesis":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "sequenceNumber":
-					r.ID = s.str(name, inner)
+					r.ID = s.Str(name, inner)
 				case "partitionKey":
-					r.Group = s.str(name, inner)
+					r.Group = s.Str(name, inner)
 				case "approximateArrivalTimestamp":
-					r.At = s.epoch(name, inner)
+					r.At = s.Epoch(name, inner)
 				case "data":
 					r.Body = s.base64(name, inner)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if r.Cause == "" {
-		s.problem("eventID", "is missing")
+		s.Problem("eventID", "is missing")
 	}
 	if r.Body == nil {
-		s.problem("kinesis.data", "is missing")
+		s.Problem("kinesis.data", "is missing")
 	}
 	return r
 }
 
 func (s *scanner) base64(field ...string) []byte {
-	text := s.bytes(field...)
+	text := s.Bytes(field...)
 	if text == nil {
 		return nil
 	}
 	b, err := decodeBase64(text)
 	if err != nil {
-		s.problem(joined(field), "is not base64: "+err.Error())
+		s.Problem(strings.Join(field, "."), "is not base64: "+err.Error())
 	}
 	return b
 }

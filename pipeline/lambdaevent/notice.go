@@ -129,7 +129,7 @@ func openEnvelope(body []byte) (e envelope) {
 	fail := func(field, reason string) envelope {
 		return envelope{err: &EventError{formNotice, field, reason}}
 	}
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "Records":
 			seen = true
@@ -137,18 +137,18 @@ func openEnvelope(body []byte) (e envelope) {
 				return e
 			}
 		case "Type":
-			typ = s.str(name)
+			typ = s.Str(name)
 		case "Message":
-			e.message = s.bytes(name)
+			e.message = s.Bytes(name)
 		case "detail-type":
-			detailType = s.str(name)
+			detailType = s.Str(name)
 		case "Event":
-			event = s.str(name)
+			event = s.Str(name)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	s.end()
+	s.End()
 	if err := s.failed(formNotice); err != nil {
 		return envelope{err: err}
 	}
@@ -172,16 +172,16 @@ func openEnvelope(body []byte) (e envelope) {
 
 func decodeNotices(s *scanner) ([]S3Notice, error) {
 	var notices []S3Notice
-	if s.peek() != '[' {
+	if s.Peek() != '[' {
 		return nil, &EventError{formNotice, "Records", "is not a list"}
 	}
-	for i := range s.elements() {
+	for i := range s.Elements() {
 		n := decodeNotice(s)
-		if s.err != nil {
-			return nil, s.err.within(formNotice, "")
+		if s.Err != nil {
+			return nil, eventError(formNotice, "", s.Err)
 		}
-		if s.field != nil {
-			return nil, s.field.within(formNotice, recordAt(i))
+		if s.Field != nil {
+			return nil, eventError(formNotice, recordAt(i), s.Field)
 		}
 		notices = append(notices, n)
 	}
@@ -193,59 +193,59 @@ func decodeNotices(s *scanner) ([]S3Notice, error) {
 func decodeNotice(s *scanner) S3Notice {
 	var n S3Notice
 	var version, key string
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "eventVersion":
-			version = s.str(name)
+			version = s.Str(name)
 		case "eventSource":
 			// MinIO and others sign with their own name before the colon.
-			s.source = s.str(name)
+			s.source = s.Str(name)
 			if !strings.HasSuffix(s.source, ":s3") {
-				s.problem(name, fmt.Sprintf("is %q, want aws:s3", s.source))
+				s.Problem(name, fmt.Sprintf("is %q, want aws:s3", s.source))
 			}
 		case "awsRegion":
-			n.Region = s.str(name)
+			n.Region = s.Str(name)
 		case "eventTime":
-			n.EventTime = s.rfc3339(name)
+			n.EventTime = s.RFC3339(name)
 		case "eventName":
-			n.EventName = strings.TrimPrefix(s.str(name), "s3:")
+			n.EventName = strings.TrimPrefix(s.Str(name), "s3:")
 		case "userIdentity":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				if inner == "principalId" {
-					n.Principal = s.str(name, inner)
+					n.Principal = s.Str(name, inner)
 				} else {
-					s.skip()
+					s.Skip()
 				}
 			}
 		case "responseElements":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				if inner == "x-amz-request-id" {
-					n.RequestID = s.str(name, inner)
+					n.RequestID = s.Str(name, inner)
 				} else {
-					s.skip()
+					s.Skip()
 				}
 			}
 		case "s3":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "bucket":
 					n.Bucket = s.bucket("s3.bucket")
 				case "object":
 					key = s.object(&n, "s3.object")
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if !versionKnown(version) {
-		s.problem("eventVersion", fmt.Sprintf("is %q, want 2.1 or a later 2", version))
+		s.Problem("eventVersion", fmt.Sprintf("is %q, want 2.1 or a later 2", version))
 	}
 	var err error
 	if n.Key, err = url.QueryUnescape(key); err != nil {
-		s.problem("s3.object.key", fmt.Sprintf("is %q: %v", key, err))
+		s.Problem("s3.object.key", fmt.Sprintf("is %q: %v", key, err))
 	}
 	n.check(s, "s3")
 	what, how, _ := strings.Cut(n.EventName, ":")
@@ -263,22 +263,22 @@ func decodeNotice(s *scanner) S3Notice {
 func (n S3Notice) check(s *scanner, prefix string) {
 	switch {
 	case n.EventName == "":
-		s.problem("eventName", "is missing")
+		s.Problem("eventName", "is missing")
 	case n.Bucket == "":
-		s.problem(prefix+".bucket.name", "is missing")
+		s.Problem(prefix+".bucket.name", "is missing")
 	case n.Key == "":
-		s.problem(prefix+".object.key", "is missing")
+		s.Problem(prefix+".object.key", "is missing")
 	case !utf8.ValidString(n.Key):
-		s.problem(prefix+".object.key", "is not UTF-8")
+		s.Problem(prefix+".object.key", "is not UTF-8")
 	}
 }
 
 func (s *scanner) bucket(field string) (bucket string) {
-	for name := range s.members(field) {
+	for name := range s.Members(field) {
 		if name == "name" {
-			bucket = s.str(field, name)
+			bucket = s.Str(field, name)
 		} else {
-			s.skip()
+			s.Skip()
 		}
 	}
 	return bucket
@@ -287,24 +287,24 @@ func (s *scanner) bucket(field string) (bucket string) {
 // object reads what both forms say about an object, under their two spellings,
 // and returns the key as it stands there.
 func (s *scanner) object(n *S3Notice, field string) (key string) {
-	for name := range s.members(field) {
+	for name := range s.Members(field) {
 		switch name {
 		case "key":
-			key = s.str(field, name)
+			key = s.Str(field, name)
 		case "size":
-			text := s.number(field, name)
+			text := s.Number(field, name)
 			var err error
 			if n.Size, err = strconv.ParseInt(cmp.Or(text, "0"), 10, 64); err != nil || n.Size < 0 {
-				s.problem(field+".size", "is not a number of bytes: "+text)
+				s.Problem(field+".size", "is not a number of bytes: "+text)
 			}
 		case "eTag", "etag":
-			n.ETag = strings.Trim(s.str(field, name), `"`)
+			n.ETag = strings.Trim(s.Str(field, name), `"`)
 		case "versionId", "version-id":
-			n.VersionID = s.str(field, name)
+			n.VersionID = s.Str(field, name)
 		case "sequencer":
-			n.Sequencer = s.str(field, name)
+			n.Sequencer = s.Str(field, name)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	return key
@@ -327,41 +327,41 @@ func decodeEventBridgeNotice(body []byte) (S3Notice, error) {
 	s := newScanner(body)
 	var n S3Notice
 	var source, reason, deletion string
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "source":
-			source = s.str(name)
+			source = s.Str(name)
 		case "detail-type":
-			n.EventName = s.str(name)
+			n.EventName = s.Str(name)
 		case "time":
-			n.EventTime = s.rfc3339(name)
+			n.EventTime = s.RFC3339(name)
 		case "region":
-			n.Region = s.str(name)
+			n.Region = s.Str(name)
 		case "detail":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "bucket":
 					n.Bucket = s.bucket("detail.bucket")
 				case "object":
 					n.Key = s.object(&n, "detail.object")
 				case "request-id":
-					n.RequestID = s.str(name, inner)
+					n.RequestID = s.Str(name, inner)
 				case "requester":
-					n.Principal = s.str(name, inner)
+					n.Principal = s.Str(name, inner)
 				case "reason":
-					reason = s.str(name, inner)
+					reason = s.Str(name, inner)
 				case "deletion-type":
-					deletion = s.str(name, inner)
+					deletion = s.Str(name, inner)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if source != eventBridge {
-		s.problem("source", fmt.Sprintf("is %q, want %s", source, eventBridge))
+		s.Problem("source", fmt.Sprintf("is %q, want %s", source, eventBridge))
 	}
 	n.check(s, "detail")
 	if err := s.failed(formNotice); err != nil {

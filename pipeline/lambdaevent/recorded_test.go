@@ -11,6 +11,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/decoded")
@@ -113,7 +114,7 @@ func describeNotices(w *strings.Builder, r pipeline.Record) {
 }
 
 func describeChange(w *strings.Builder, r pipeline.Record) {
-	c, err := lambdaevent.DecodeChange(r)
+	c, err := streamchange.Decode(r)
 	if err != nil {
 		fmt.Fprintf(w, "    %v (permanent: %v)\n", err, pipeline.IsPermanent(err))
 		return
@@ -122,8 +123,8 @@ func describeChange(w *strings.Builder, r pipeline.Record) {
 	if err := c.NeedImages(); err != nil {
 		fmt.Fprintf(w, "    %v (permanent: %v)\n", err, pipeline.IsPermanent(err))
 	}
-	old, _ := lambdaevent.ImageJSON(c.Old)
-	image, _ := lambdaevent.ImageJSON(c.New)
+	old, _ := streamchange.ImageJSON(c.Old)
+	image, _ := streamchange.ImageJSON(c.New)
 	fmt.Fprintf(w, "    old %s\n    new %s\n", old, image)
 }
 

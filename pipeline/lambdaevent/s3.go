@@ -8,17 +8,17 @@ import (
 // Records list of its own, so that S3Notices reads it like one in a queue; what
 // S3Notices would refuse is refused here.
 func decodeS3(s *scanner) pipeline.Record {
-	s.peek()
-	start := s.pos
+	s.Peek()
+	start := s.Offset()
 	n := decodeNotice(s)
-	raw := s.data[start:s.pos]
+	raw := s.From(start)
 	r := pipeline.Record{
 		Source: "arn:aws:s3:::" + n.Bucket,
 		At:     n.EventTime,
 		Attrs:  map[string]string{AttrEventName: n.EventName},
 		Body:   append(append([]byte(`{"Records":[`), raw...), "]}"...),
 	}
-	if s.field == nil {
+	if s.Field == nil {
 		r.ID = n.Cause()
 		r.Cause = r.ID
 	}

@@ -11,41 +11,41 @@ import (
 func decodeSNS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 4)}
 	hasMessage := false
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "EventSource":
-			s.source = s.str(name)
+			s.source = s.Str(name)
 		case "Sns":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "MessageId":
-					r.ID = s.str(name, inner)
+					r.ID = s.Str(name, inner)
 				case "TopicArn":
-					r.Source = s.str(name, inner)
+					r.Source = s.Str(name, inner)
 				case "Subject":
-					if subject := s.str(name, inner); subject != "" {
+					if subject := s.Str(name, inner); subject != "" {
 						r.Attrs["Subject"] = subject
 					}
 				case "Timestamp":
-					r.At = s.rfc3339(name, inner)
+					r.At = s.RFC3339(name, inner)
 				case "Message":
-					hasMessage = s.peek() == '"'
-					r.Body = s.bytes(name, inner)
+					hasMessage = s.Peek() == '"'
+					r.Body = s.Bytes(name, inner)
 				case "MessageAttributes":
 					messageAttributes(s, r.Attrs, name+"."+inner, "Value")
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if r.ID == "" {
-		s.problem("Sns.MessageId", "is missing")
+		s.Problem("Sns.MessageId", "is missing")
 	}
 	if !hasMessage {
-		s.problem("Sns.Message", "is missing")
+		s.Problem("Sns.Message", "is missing")
 	}
 	r.Cause = cmp.Or(r.Attrs[AttrCause], r.ID)
 	return r

@@ -16,32 +16,32 @@ func decodeSQS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 8)}
 	var receiptHandle string
 	hasBody := false
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "messageId":
-			r.ID = s.str(name)
+			r.ID = s.Str(name)
 		case "receiptHandle":
-			receiptHandle = s.str(name)
+			receiptHandle = s.Str(name)
 		case "body":
-			hasBody = s.peek() == '"'
-			r.Body = s.bytes(name)
+			hasBody = s.Peek() == '"'
+			r.Body = s.Bytes(name)
 		case "attributes":
-			for attr := range s.members(name) {
-				r.Attrs[attr] = s.str(name, attr)
+			for attr := range s.Members(name) {
+				r.Attrs[attr] = s.Str(name, attr)
 			}
 		case "messageAttributes":
 			messageAttributes(s, r.Attrs, name, "stringValue")
 		case "eventSource":
-			s.source = s.str(name)
+			s.source = s.Str(name)
 		case "eventSourceARN":
-			r.Source = s.str(name)
+			r.Source = s.Str(name)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	r.Attrs[AttrReceiptHandle] = receiptHandle
 	if !hasBody {
-		s.problem("body", "is missing")
+		s.Problem("body", "is missing")
 	}
 	r.Cause = cmp.Or(r.Attrs[AttrCause], r.ID)
 	if strings.HasSuffix(r.Source, ".fifo") {
@@ -51,13 +51,13 @@ func decodeSQS(s *scanner) pipeline.Record {
 	if n := r.Attrs["ApproximateReceiveCount"]; n != "" {
 		var err error
 		if r.Attempt, err = strconv.Atoi(n); err != nil || r.Attempt < 1 {
-			s.problem("attributes.ApproximateReceiveCount", "is not a count: "+strconv.Quote(n))
+			s.Problem("attributes.ApproximateReceiveCount", "is not a count: "+strconv.Quote(n))
 		}
 	}
 	if ms := r.Attrs["SentTimestamp"]; ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 64)
 		if err != nil {
-			s.problem("attributes.SentTimestamp", "is not a time in milliseconds: "+strconv.Quote(ms))
+			s.Problem("attributes.SentTimestamp", "is not a time in milliseconds: "+strconv.Quote(ms))
 		} else {
 			r.At = time.UnixMilli(n).UTC()
 		}
@@ -68,16 +68,16 @@ func decodeSQS(s *scanner) pipeline.Record {
 // messageAttributes adds the message attributes that have a text; a binary one
 // has none. What stands in attrs already is the source's own word and stays.
 func messageAttributes(s *scanner, attrs map[string]string, field, valueField string) {
-	for attr := range s.members(field) {
+	for attr := range s.Members(field) {
 		value, binary := "", false
-		for name := range s.members(field, attr) {
+		for name := range s.Members(field, attr) {
 			switch name {
 			case valueField:
-				value = s.str(field, attr, name)
+				value = s.Str(field, attr, name)
 			case "dataType", "Type":
-				binary = strings.HasPrefix(s.str(field, attr, name), "Binary")
+				binary = strings.HasPrefix(s.Str(field, attr, name), "Binary")
 			default:
-				s.skip()
+				s.Skip()
 			}
 		}
 		if _, taken := attrs[attr]; !taken && value != "" && !binary {

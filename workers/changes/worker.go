@@ -14,6 +14,7 @@ import (
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
 )
@@ -132,7 +133,7 @@ func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notif
 
 // read is the record's change as package notify takes it.
 func read(r pipeline.Record) (notify.Change, error) {
-	c, err := lambdaevent.DecodeChange(r)
+	c, err := streamchange.Decode(r)
 	if err != nil {
 		return notify.Change{}, err
 	}
@@ -145,16 +146,16 @@ func read(r pipeline.Record) (notify.Change, error) {
 	}
 	out := notify.Change{ID: c.EventID, Key: schema.KeyText(key), At: c.At, Expired: c.Expired}
 	if c.Old != nil {
-		out.Old = lambdaevent.Plain(c.Old)
+		out.Old = streamchange.Plain(c.Old)
 	}
 	if c.New != nil {
-		out.New = lambdaevent.Plain(c.New)
+		out.New = streamchange.Plain(c.New)
 	}
 	return out, nil
 }
 
-func keyOf(c lambdaevent.Change) (pipeline.Key, error) {
-	keys := lambdaevent.Plain(c.Keys)
+func keyOf(c streamchange.Change) (pipeline.Key, error) {
+	keys := streamchange.Plain(c.Keys)
 	pk, okPK := keys[pipeline.AttrPK].(string)
 	sk, okSK := keys[pipeline.AttrSK].(string)
 	if !okPK || !okSK {

@@ -13,10 +13,11 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 // decode reads a record as a worker does.
-func decode(t *testing.T, record []byte) (pipeline.Record, lambdaevent.Change, error) {
+func decode(t *testing.T, record []byte) (pipeline.Record, streamchange.Change, error) {
 	t.Helper()
 	batch, err := lambdaevent.Decode([]byte(`{"Records":[`+string(record)+`]}`), lambdaevent.DynamoDBStream)
 	if err != nil {
@@ -25,7 +26,7 @@ func decode(t *testing.T, record []byte) (pipeline.Record, lambdaevent.Change, e
 	if len(batch.Records) != 1 {
 		t.Fatalf("%d records, want 1", len(batch.Records))
 	}
-	c, err := lambdaevent.DecodeChange(batch.Records[0])
+	c, err := streamchange.Decode(batch.Records[0])
 	return batch.Records[0], c, err
 }
 

@@ -8,12 +8,12 @@ import (
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
-	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 // decodeRecord reads a feed's record as a worker does.
-func decodeRecord(r eventsource.FeedRecord) (lambdaevent.Change, error) {
-	return lambdaevent.DecodeChange(pipeline.Record{Body: r.JSON})
+func decodeRecord(r eventsource.FeedRecord) (streamchange.Change, error) {
+	return streamchange.Decode(pipeline.Record{Body: r.JSON})
 }
 
 // A fold is what a reader of the feed knows: the table as its changes make it.

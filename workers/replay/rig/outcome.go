@@ -17,6 +17,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 	"sluice/pipeline/sqsqueue"
 )
 
@@ -219,12 +220,12 @@ func (r *Rig) items() map[string]any {
 		if err != nil {
 			panic(err) // it came in as JSON
 		}
-		image, err := lambdaevent.DecodeImage(raw)
+		image, err := streamchange.DecodeImage(raw)
 		if err != nil {
 			out[k.String()] = err.Error()
 			continue
 		}
-		out[k.String()] = lambdaevent.Plain(image)
+		out[k.String()] = streamchange.Plain(image)
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package lambdaevent
+package jsonscan
 
 import (
 	"bytes"
@@ -10,29 +10,29 @@ import (
 
 // anything reads the value that comes next through the scanner's own verbs, in
 // the types that encoding/json gives an any with UseNumber.
-func anything(s *scanner) any {
-	switch c := s.peek(); {
+func anything(s *Scanner) any {
+	switch c := s.Peek(); {
 	case c == '{':
 		m := make(map[string]any)
-		for name := range s.members() {
+		for name := range s.Members() {
 			m[name] = anything(s)
 		}
 		return m
 	case c == '[':
 		list := []any{}
-		for range s.elements() {
+		for range s.Elements() {
 			list = append(list, anything(s))
 		}
 		return list
 	case c == '"':
-		return s.str()
+		return s.Str()
 	case c == '-' || '0' <= c && c <= '9':
-		return json.Number(s.number())
+		return json.Number(s.Number())
 	case c == 't' || c == 'f':
-		s.skip()
+		s.Skip()
 		return c == 't'
 	default:
-		s.skip()
+		s.Skip()
 		return nil
 	}
 }
@@ -41,15 +41,15 @@ func anything(s *scanner) any {
 func compare(t *testing.T, data []byte) {
 	t.Helper()
 	before := bytes.Clone(data)
-	s := newScanner(data)
+	s := New(data)
 	got := anything(s)
-	s.end()
+	s.End()
 
 	var want any
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if valid := json.Valid(data); valid != (s.err == nil) {
-		t.Fatalf("%.200q: valid for encoding/json is %v, the scanner says %v", data, valid, s.err)
+	if valid := json.Valid(data); valid != (s.Err == nil) {
+		t.Fatalf("%.200q: valid for encoding/json is %v, the scanner says %v", data, valid, s.Err)
 	} else if valid {
 		if err := d.Decode(&want); err != nil {
 			t.Fatal(err)
@@ -59,18 +59,18 @@ func compare(t *testing.T, data []byte) {
 		}
 	}
 
-	if asBytes := newScanner(data); asBytes.peek() == '"' {
-		content := asBytes.bytes()
-		asBytes.end()
-		if (asBytes.err == nil) != (s.err == nil) || s.err == nil && string(content) != want {
-			t.Fatalf("%.200q: read as bytes %q with %v", data, content, asBytes.err)
+	if asBytes := New(data); asBytes.Peek() == '"' {
+		content := asBytes.Bytes()
+		asBytes.End()
+		if (asBytes.Err == nil) != (s.Err == nil) || s.Err == nil && string(content) != want {
+			t.Fatalf("%.200q: read as bytes %q with %v", data, content, asBytes.Err)
 		}
 	}
-	skipping := newScanner(data)
-	skipping.skip()
-	skipping.end()
-	if (skipping.err == nil) != (s.err == nil) {
-		t.Fatalf("%.200q: skipped with %v, read with %v", data, skipping.err, s.err)
+	skipping := New(data)
+	skipping.Skip()
+	skipping.End()
+	if (skipping.Err == nil) != (s.Err == nil) {
+		t.Fatalf("%.200q: skipped with %v, read with %v", data, skipping.Err, s.Err)
 	}
 	if !bytes.Equal(before, data) {
 		t.Fatalf("%.200q: the scanner changed its input", before)
@@ -118,28 +118,28 @@ func FuzzScan(f *testing.F) {
 
 func TestScannerStepsOverOtherTypes(t *testing.T) {
 	t.Parallel()
-	s := newScanner([]byte(`{"a":{"x":[1]},"b":"two","c":3,"d":null,"e":"last"}`))
+	s := New([]byte(`{"a":{"x":[1]},"b":"two","c":3,"d":null,"e":"last"}`))
 	got := map[string]any{}
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "a":
-			got[name] = s.str("top", name)
+			got[name] = s.Str("top", name)
 		case "b":
-			got[name] = s.number("top", name)
+			got[name] = s.Number("top", name)
 		case "c":
-			for range s.members("top", name) {
+			for range s.Members("top", name) {
 				t.Error("a number has members")
 			}
 			got[name] = nil
 		default:
-			got[name] = s.str("top", name)
+			got[name] = s.Str("top", name)
 		}
 	}
-	s.end()
+	s.End()
 	if want := (map[string]any{"a": "", "b": "", "c": nil, "d": "", "e": "last"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if err := s.failed("event"); err == nil || err.Error() != "event: top.a is not a string" {
+	if err := s.Failed(); err == nil || err.Error() != "top.a is not a string" {
 		t.Errorf("got %v, want the first value of the wrong type, by name", err)
 	}
 }
@@ -148,10 +148,10 @@ func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	data := []byte(`["plain","esc\"aped","` + strings.Repeat(`\"long\n`, 10_000) + `","\tlast"]`)
 	before := bytes.Clone(data)
-	s := newScanner(data)
+	s := New(data)
 	var got [][]byte
-	for range s.elements() {
-		got = append(got, s.bytes())
+	for range s.Elements() {
+		got = append(got, s.Bytes())
 	}
 	// Growing one value must not write into what follows it in the payload.
 	_ = append(got[0], "!!!!"...)

@@ -1,4 +1,4 @@
-package lambdaevent_test
+package streamchange_test
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 // everyType is an item with each type of attribute there is.
@@ -38,7 +39,7 @@ func TestDecodeImage(t *testing.T) {
 		"ss":  &types.AttributeValueMemberSS{Value: []string{"b", "a"}},
 		"yes": &types.AttributeValueMemberBOOL{Value: true},
 	}
-	got, err := lambdaevent.DecodeImage([]byte(everyType))
+	got, err := streamchange.DecodeImage([]byte(everyType))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestDecodeImage(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, sdk) {
 		t.Errorf("the SDK reads %v (%v), we %v", sdk, err, got)
 	}
-	if image, err := lambdaevent.DecodeImage([]byte("null")); image != nil || err != nil {
+	if image, err := streamchange.DecodeImage([]byte("null")); image != nil || err != nil {
 		t.Errorf("null: got %v and %v", image, err)
 	}
 }
@@ -89,12 +90,12 @@ func TestDecodeImageRefused(t *testing.T) {
 		{`{"a":` + deep(33) + `}`, "is nested deeper than 32 levels"},
 		{`{"a":{"L":[` + strings.Repeat("[", 20000), "image is not JSON"},
 	} {
-		image, err := lambdaevent.DecodeImage([]byte(c.image))
+		image, err := streamchange.DecodeImage([]byte(c.image))
 		if _, ok := errors.AsType[*lambdaevent.EventError](err); !ok || !strings.Contains(err.Error(), c.want) || image != nil {
 			t.Errorf("%.60s: got %v and %v, want %s", c.image, image, err, c.want)
 		}
 	}
-	if _, err := lambdaevent.DecodeImage([]byte(`{"a":` + deep(32) + `}`)); err != nil {
+	if _, err := streamchange.DecodeImage([]byte(`{"a":` + deep(32) + `}`)); err != nil {
 		t.Errorf("32 levels: %v", err)
 	}
 }
@@ -115,7 +116,7 @@ func TestPathsCostNothingWithoutAnError(t *testing.T) {
 	allocated := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := lambdaevent.DecodeImage(data); err != nil {
+			if _, err := streamchange.DecodeImage(data); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,4 +1,9 @@
-package lambdaevent
+// Package streamchange reads the changes of a DynamoDB stream and the items in
+// them, without loss: numbers keep their digits, sets and binaries their types.
+//
+// It stands apart from lambdaevent because of what it holds them in: DynamoDB's
+// types cost each program that links them about a millisecond of its start.
+package streamchange
 
 import (
 	"errors"
@@ -9,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
 // What became of an item: Change.Name.
@@ -39,40 +46,40 @@ type Change struct {
 
 const formChange = "change"
 
-// DecodeChange reads a record of a DynamoDB stream, without loss: numbers keep
+// Decode reads a record of a DynamoDB stream, without loss: numbers keep
 // their digits, sets and binaries their types. The error is Permanent and wraps
-// a *EventError that names the attribute by its path.
-func DecodeChange(r pipeline.Record) (Change, error) {
-	s := newScanner(r.Body)
-	images := imageDecoder{scanner: s}
+// a *lambdaevent.EventError that names the attribute by its path.
+func Decode(r pipeline.Record) (Change, error) {
+	s := jsonscan.New(r.Body)
+	images := imageDecoder{Scanner: s}
 	var c Change
 	var service, principal string
-	for name := range s.members() {
+	for name := range s.Members() {
 		switch name {
 		case "eventID":
-			c.EventID = s.str(name)
+			c.EventID = s.Str(name)
 		case "eventName":
-			c.Name = s.str(name)
+			c.Name = s.Str(name)
 		case "userIdentity":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "type":
-					service = s.str(name, inner)
+					service = s.Str(name, inner)
 				case "principalId":
-					principal = s.str(name, inner)
+					principal = s.Str(name, inner)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		case "dynamodb":
-			for inner := range s.members(name) {
+			for inner := range s.Members(name) {
 				switch inner {
 				case "SequenceNumber":
-					c.Sequence = s.str(name, inner)
+					c.Sequence = s.Str(name, inner)
 				case "ApproximateCreationDateTime":
-					c.At = s.epoch(name, inner)
+					c.At = s.Epoch(name, inner)
 				case "StreamViewType":
-					c.View = s.str(name, inner)
+					c.View = s.Str(name, inner)
 				case "Keys":
 					c.Keys = images.below("dynamodb", inner)
 				case "OldImage":
@@ -80,22 +87,22 @@ func DecodeChange(r pipeline.Record) (Change, error) {
 				case "NewImage":
 					c.New = images.below("dynamodb", inner)
 				default:
-					s.skip()
+					s.Skip()
 				}
 			}
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
-	s.end()
+	s.End()
 	switch {
 	case c.Name != Insert && c.Name != Modify && c.Name != Remove:
-		s.problem("eventName", fmt.Sprintf("is %q, want %s, %s or %s", c.Name, Insert, Modify, Remove))
+		s.Problem("eventName", fmt.Sprintf("is %q, want %s, %s or %s", c.Name, Insert, Modify, Remove))
 	case len(c.Keys) == 0:
-		s.problem("Keys", "is missing")
+		s.Problem("Keys", "is missing")
 	}
-	if err := s.failed(formChange); err != nil {
-		return Change{}, pipeline.Permanent(err)
+	if e := s.Failed(); e != nil {
+		return Change{}, pipeline.Permanent(&lambdaevent.EventError{Form: formChange, Field: e.Field, Reason: e.Reason})
 	}
 	c.Expired = c.Name == Remove && service == "Service" && principal == "dynamodb.amazonaws.com"
 	return c, nil

@@ -1,4 +1,4 @@
-package lambdaevent
+package streamchange
 
 import (
 	"bytes"
@@ -11,12 +11,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
 // ImageJSON writes an item in the form of DynamoDB's JSON, as it stands in the
 // events of a stream. Attributes are in the order of their names, so the same
 // item gives the same bytes. DecodeImage reads it back without loss. A nil image
-// is null; the error is a *EventError that names the attribute.
+// is null; the error is a *lambdaevent.EventError that names the attribute.
 func ImageJSON(image map[string]types.AttributeValue) ([]byte, error) {
 	if image == nil {
 		return []byte("null"), nil
@@ -32,12 +35,12 @@ func ImageJSON(image map[string]types.AttributeValue) ([]byte, error) {
 type imageEncoder struct {
 	out  bytes.Buffer
 	path []string
-	err  *EventError
+	err  *lambdaevent.EventError
 }
 
 func (e *imageEncoder) problem(reason string) {
 	if e.err == nil {
-		e.err = &EventError{Form: formImage, Field: pathText(e.path), Reason: reason}
+		e.err = &lambdaevent.EventError{Form: formImage, Field: pathText(e.path), Reason: reason}
 	}
 }
 
@@ -123,7 +126,7 @@ func (e *imageEncoder) text(s string) {
 }
 
 func (e *imageEncoder) digits(n string) {
-	if !isNumber(n) {
+	if !jsonscan.IsNumber(n) {
 		e.problem(fmt.Sprintf("is not a number: %q", n))
 	}
 	e.out.WriteString(`"` + n + `"`)

@@ -1,4 +1,4 @@
-package lambdaevent
+package streamchange
 
 import (
 	"encoding/base64"

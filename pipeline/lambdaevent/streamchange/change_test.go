@@ -1,9 +1,10 @@
-package lambdaevent_test
+package streamchange_test
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,15 +15,35 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-func recordedChange(t *testing.T, name string, i int) (lambdaevent.Change, error) {
+// recordedEvent is a recorded event of the changes worker.
+func recordedEvent(t testing.TB, name string) []byte {
 	t.Helper()
-	b := decode(t, string(read(t, "../../testdata/events/changes/"+name+".json")))
-	return lambdaevent.DecodeChange(b.Records[i])
+	payload, err := os.ReadFile("../../../testdata/events/changes/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
 }
 
-func goodChange(t *testing.T, name string) lambdaevent.Change {
+// records are the records of an event as Lambda delivers it.
+func records(t testing.TB, payload []byte) []pipeline.Record {
+	t.Helper()
+	b, err := lambdaevent.Decode(payload, lambdaevent.DynamoDBStream)
+	if err != nil {
+		t.Fatalf("decode: %v", err)
+	}
+	return b.Records
+}
+
+func recordedChange(t *testing.T, name string, i int) (streamchange.Change, error) {
+	t.Helper()
+	return streamchange.Decode(records(t, recordedEvent(t, name))[i])
+}
+
+func goodChange(t *testing.T, name string) streamchange.Change {
 	t.Helper()
 	c, err := recordedChange(t, name, 0)
 	if err != nil {
@@ -34,7 +55,7 @@ func goodChange(t *testing.T, name string) lambdaevent.Change {
 func TestDecodeChange(t *testing.T) {
 	t.Parallel()
 	c := goodChange(t, "user-becomes-active")
-	if c.Name != lambdaevent.Modify || c.EventID == "" || c.Sequence == "" || c.View != "NEW_AND_OLD_IMAGES" || c.Expired {
+	if c.Name != streamchange.Modify || c.EventID == "" || c.Sequence == "" || c.View != "NEW_AND_OLD_IMAGES" || c.Expired {
 		t.Errorf("got %+v", c)
 	}
 	if want := time.Unix(1767323045, 0); !c.At.Equal(want) {
@@ -66,7 +87,7 @@ func TestImagesThatAreNotThere(t *testing.T) {
 	}
 	for _, name := range []string{"keys-only", "new-image-only"} {
 		err := goodChange(t, name).NeedImages()
-		if !errors.Is(err, lambdaevent.ErrNoImages) {
+		if !errors.Is(err, streamchange.ErrNoImages) {
 			t.Errorf("%s: got %v, want ErrNoImages", name, err)
 		} else if pipeline.IsPermanent(err) {
 			t.Errorf("%s: the record is blamed for the stream: %v", name, err)
@@ -82,9 +103,9 @@ func TestOnlyTheServiceExpires(t *testing.T) {
 	if goodChange(t, "remove-by-a-user").Expired {
 		t.Error("a removal by a user counts as expired")
 	}
-	ttl := string(read(t, "../../testdata/events/changes/remove-by-time-to-live.json"))
+	ttl := string(recordedEvent(t, "remove-by-time-to-live"))
 	for _, c := range [][2]string{{`"Service"`, `"User"`}, {`dynamodb.amazonaws.com`, `replication.dynamodb.amazonaws.com`}, {`"REMOVE"`, `"MODIFY"`}} {
-		change, err := lambdaevent.DecodeChange(decode(t, strings.Replace(ttl, c[0], c[1], 1)).Records[0])
+		change, err := streamchange.Decode(records(t, []byte(strings.Replace(ttl, c[0], c[1], 1)))[0])
 		if err != nil || change.Expired {
 			t.Errorf("with %s: expired %v, %v", c[1], change.Expired, err)
 		}
@@ -109,7 +130,10 @@ func TestOneUnknownTypeFailsOneRecord(t *testing.T) {
 
 func TestChangesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	good := change("1", "a", `"OldImage":{"x":{"S":"old"}},"NewImage":{"x":{"S":"new"}},`)
+	const good = `{"eventID":"e-1","eventName":"MODIFY","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"us-east-1",` +
+		`"dynamodb":{"ApproximateCreationDateTime":1767225600,"Keys":{"PK":{"S":"a"},"SK":{"S":"-"}},"OldImage":{"x":{"S":"old"}},"NewImage":{"x":{"S":"new"}},` +
+		`"SequenceNumber":"1","SizeBytes":10,"StreamViewType":"NEW_AND_OLD_IMAGES"},` +
+		`"eventSourceARN":"arn:aws:dynamodb:us-east-1:123456789012:table/records/stream/2026-01-01T00:00:00.000"}`
 	for _, c := range []struct{ old, new, want string }{
 		{good, ``, "change is not JSON"},
 		{good, `null`, `change: eventName is ""`},
@@ -120,7 +144,7 @@ func TestChangesThatCannotBeRead(t *testing.T) {
 		{`"NewImage":{"x":{"S":"new"}}`, `"NewImage":[]`, "change: dynamodb.NewImage is not an object"},
 		{`1767225600`, `null,"Extra":1`, ""},
 	} {
-		_, err := lambdaevent.DecodeChange(pipeline.Record{Body: []byte(strings.Replace(good, c.old, c.new, 1))})
+		_, err := streamchange.Decode(pipeline.Record{Body: []byte(strings.Replace(good, c.old, c.new, 1))})
 		switch {
 		case c.want == "":
 			if err != nil {
@@ -173,7 +197,7 @@ func TestNumbersStayExact(t *testing.T) {
 		t.Errorf("in a struct: got %+v", tagged)
 	}
 
-	plain := lambdaevent.Plain(c.New)
+	plain := streamchange.Plain(c.New)
 	if plain["serial"] != json.Number("9007199254740993") || plain["total"] != json.Number(total) || fmt.Sprint(plain["serial"]) != "9007199254740993" {
 		t.Errorf("plain: got %v (%[1]T)", plain["serial"])
 	}

@@ -1,11 +1,15 @@
-package lambdaevent
+package streamchange
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
 // maxAttributeDepth is DynamoDB's own limit on nested lists and maps.
@@ -15,13 +19,13 @@ const formImage = "image"
 
 // DecodeImage reads an item in the form of DynamoDB's JSON,
 // {"name":{"S":"value"},...}, and returns nil for null. The error is a
-// *EventError that names the attribute by its path.
+// *lambdaevent.EventError that names the attribute by its path.
 func DecodeImage(data []byte) (map[string]types.AttributeValue, error) {
-	d := imageDecoder{scanner: newScanner(data)}
+	d := imageDecoder{Scanner: jsonscan.New(data)}
 	image := d.image()
-	d.end()
-	if err := d.failed(formImage); err != nil {
-		return nil, err
+	d.End()
+	if e := d.Failed(); e != nil {
+		return nil, &lambdaevent.EventError{Form: formImage, Field: e.Field, Reason: e.Reason}
 	}
 	return image, nil
 }
@@ -29,23 +33,23 @@ func DecodeImage(data []byte) (map[string]types.AttributeValue, error) {
 // An imageDecoder reads attributes from a scanner. The path stands beside it
 // and is put together only for an error: names may be long and values many.
 type imageDecoder struct {
-	*scanner
+	*jsonscan.Scanner
 	path []string
 }
 
 func (d *imageDecoder) problem(reason string) {
-	d.scanner.problem(pathText(d.path), reason)
+	d.Scanner.Problem(pathText(d.path), reason)
 }
 
 // pathText writes a path like NewImage.list[2].name.
 func pathText(path []string) string {
-	return strings.ReplaceAll(joined(path), ".[", "[")
+	return strings.ReplaceAll(strings.Join(path, "."), ".[", "[")
 }
 
 // mistyped notes that the next value is not a want, and steps over it.
 func (d *imageDecoder) mistyped(want string) {
 	d.problem("is not " + want)
-	d.skip()
+	d.Skip()
 }
 
 func (d *imageDecoder) push(name string) { d.path = append(d.path, name) }
@@ -53,7 +57,7 @@ func (d *imageDecoder) pop()             { d.path = d.path[:len(d.path)-1] }
 
 // image reads the map of attributes that comes next.
 func (d *imageDecoder) image() map[string]types.AttributeValue {
-	if d.null() {
+	if d.Null() {
 		return nil
 	}
 	return d.attributes(0)
@@ -66,12 +70,12 @@ func (d *imageDecoder) below(path ...string) map[string]types.AttributeValue {
 }
 
 func (d *imageDecoder) attributes(depth int) map[string]types.AttributeValue {
-	if d.peek() != '{' {
+	if d.Peek() != '{' {
 		d.mistyped("an object")
 		return nil
 	}
 	m := make(map[string]types.AttributeValue)
-	for name := range d.members() {
+	for name := range d.Members() {
 		d.push(name)
 		if _, twice := m[name]; twice {
 			d.problem("appears twice")
@@ -85,15 +89,15 @@ func (d *imageDecoder) attributes(depth int) map[string]types.AttributeValue {
 // attribute reads {"S":"text"} and its like: an object whose one member names
 // the type.
 func (d *imageDecoder) attribute(depth int) (v types.AttributeValue) {
-	if d.peek() != '{' || depth > maxAttributeDepth {
-		if d.peek() == '{' {
+	if d.Peek() != '{' || depth > maxAttributeDepth {
+		if d.Peek() == '{' {
 			d.problem(fmt.Sprintf("is nested deeper than %d levels", maxAttributeDepth))
 		}
 		d.mistyped("an attribute")
 		return nil
 	}
 	n := 0
-	for typ := range d.members() {
+	for typ := range d.Members() {
 		n++
 		v = d.value(typ, depth)
 	}
@@ -127,18 +131,18 @@ func (d *imageDecoder) value(typ string, depth int) types.AttributeValue {
 		return &types.AttributeValueMemberM{Value: d.attributes(depth + 1)}
 	}
 	d.problem(fmt.Sprintf("has the unknown type %q", typ))
-	d.skip()
+	d.Skip()
 	return nil
 }
 
 // list reads the elements that come next. An empty list is not nil.
 func list[T any](d *imageDecoder, element func() T) []T {
 	all := []T{}
-	if d.peek() != '[' {
+	if d.Peek() != '[' {
 		d.mistyped("a list")
 		return all
 	}
-	for i := range d.elements() {
+	for i := range d.Elements() {
 		d.push("[" + strconv.Itoa(i) + "]")
 		all = append(all, element())
 		d.pop()
@@ -147,29 +151,29 @@ func list[T any](d *imageDecoder, element func() T) []T {
 }
 
 func (d *imageDecoder) text() string {
-	if d.peek() != '"' {
+	if d.Peek() != '"' {
 		d.mistyped("a string")
 		return ""
 	}
-	return d.token().string(d.scanner)
+	return d.Str()
 }
 
 // digits reads a number, which DynamoDB writes as a string so that no reader
 // rounds it.
 func (d *imageDecoder) digits() string {
 	text := d.text()
-	if !isNumber(text) {
+	if !jsonscan.IsNumber(text) {
 		d.problem(fmt.Sprintf("is not a number: %q", text))
 	}
 	return text
 }
 
 func (d *imageDecoder) binary() []byte {
-	if d.peek() != '"' {
+	if d.Peek() != '"' {
 		d.mistyped("a string")
 		return nil
 	}
-	b, err := decodeBase64(d.content())
+	b, err := base64.StdEncoding.AppendDecode([]byte{}, d.Bytes())
 	if err != nil {
 		d.problem("is not base64: " + err.Error())
 	}
@@ -177,24 +181,14 @@ func (d *imageDecoder) binary() []byte {
 }
 
 func (d *imageDecoder) boolean() bool {
-	switch d.peek() {
+	switch d.Peek() {
 	case 't':
-		d.skip()
+		d.Skip()
 		return true
 	case 'f':
-		d.skip()
+		d.Skip()
 	default:
 		d.mistyped("true or false")
 	}
 	return false
-}
-
-// isNumber reports whether text is a number as JSON writes it.
-func isNumber(text string) bool {
-	if text == "" || text[0] != '-' && (text[0] < '0' || '9' < text[0]) {
-		return false
-	}
-	s := scanner{data: []byte(text)}
-	s.skipNumber()
-	return s.err == nil && s.pos == len(text)
 }

@@ -1,16 +1,16 @@
-package lambdaevent_test
+package streamchange_test
 
 import (
 	"encoding/json"
 	"reflect"
 	"testing"
 
-	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 func TestPlain(t *testing.T) {
 	t.Parallel()
-	image, err := lambdaevent.DecodeImage([]byte(everyType))
+	image, err := streamchange.DecodeImage([]byte(everyType))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,14 +21,14 @@ func TestPlain(t *testing.T) {
 		"n": json.Number("-1.5E+10"), "ns": []any{json.Number("3"), json.Number("9007199254740993")},
 		"nul": nil, "s": "\"ü\n<", "ss": []any{"a", "b"}, "yes": true,
 	}
-	got := lambdaevent.Plain(image)
+	got := streamchange.Plain(image)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %#v\nwant %#v", got, want)
 	}
 	if _, err := json.Marshal(got); err != nil {
 		t.Error(err)
 	}
-	if lambdaevent.Plain(nil) != nil {
+	if streamchange.Plain(nil) != nil {
 		t.Error("what is not there became an empty item")
 	}
 }
@@ -37,7 +37,7 @@ func TestPlain(t *testing.T) {
 func TestPlainSetsAreEqualInAnyOrder(t *testing.T) {
 	t.Parallel()
 	c := goodChange(t, "sets-and-other-types")
-	if before, after := lambdaevent.Plain(c.Old)["tags"], lambdaevent.Plain(c.New)["tags"]; !reflect.DeepEqual(before, after) {
+	if before, after := streamchange.Plain(c.Old)["tags"], streamchange.Plain(c.New)["tags"]; !reflect.DeepEqual(before, after) {
 		t.Errorf("got %v and %v", before, after)
 	}
 }
