@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,13 +47,14 @@ const (
 	tableName   = "records"
 	stateName   = "state"
 	deadLetters = "dead"
+	source      = "source"
 	failures    = "failures"
 	uploaded    = "uploads"
 	thumbnails  = "thumbnails"
 )
 
 var (
-	queueNames  = []string{"jobs", "notifications", deadLetters}
+	queueNames  = []string{"jobs", "notifications", deadLetters, source}
 	bucketNames = []string{uploaded, thumbnails, failures}
 )
 
@@ -66,6 +68,8 @@ type Rig struct {
 	server  *httptest.Server
 	outbox  string
 	config  aws.Config
+	extra   map[string]string
+	observe Observer
 }
 
 // New makes the backends, with the objects that the event speaks of, as far as
@@ -184,16 +188,27 @@ func (r *Rig) Close() error {
 	return errors.Join(problems...)
 }
 
-func (r *Rig) s3() *s3.Client {
-	return s3.NewFromConfig(r.config, func(o *s3.Options) { o.UsePathStyle = true })
+func (r *Rig) s3() *s3.Client { return s3Client(r.config) }
+
+func s3Client(config aws.Config) *s3.Client {
+	return s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
 func (r *Rig) sqs() *sqs.Client { return sqs.NewFromConfig(r.config) }
 
+// Set gives the workers that are built from now on one more setting, or another
+// value of one.
+func (r *Rig) Set(name, value string) {
+	if r.extra == nil {
+		r.extra = make(map[string]string)
+	}
+	r.extra[name] = value
+}
+
 // Settings are the environment under which a worker runs here, as a process of
 // its own or in this one.
 func (r *Rig) Settings() map[string]string {
-	return map[string]string{
+	settings := map[string]string{
 		"AWS_ENDPOINT_URL":                r.server.URL,
 		"AWS_REGION":                      region,
 		"AWS_ACCESS_KEY_ID":               "replay",
@@ -206,6 +221,7 @@ func (r *Rig) Settings() map[string]string {
 		"JOBS_QUEUE_URL":                  r.queues.URL("jobs"),
 		"NOTIFICATIONS_QUEUE_URL":         r.queues.URL("notifications"),
 		"DEAD_LETTER_QUEUE_URL":           r.queues.URL(deadLetters),
+		"SOURCE_QUEUE_URL":                r.queues.URL(source),
 		"LETTER_BUCKET":                   failures,
 		"RECORDS_TABLE":                   tableName,
 		"STATE_TABLE":                     stateName,
@@ -214,18 +230,20 @@ func (r *Rig) Settings() map[string]string {
 		"MAX_ATTEMPTS":                    "4",
 		"PARALLEL":                        "1", // so that what comes of an event comes in one order
 	}
+	maps.Copy(settings, r.extra)
+	return settings
 }
 
 // Worker builds a worker in this process.
 func (r *Rig) Worker(name string, run pipeline.Options) (eventsource.Function, error) {
-	settings := r.Settings()
+	settings, config := r.Settings(), r.observed()
 	switch name {
 	case "uploads":
 		c, err := setup.Read[uploads.Config](settings)
 		if err != nil {
 			return nil, err
 		}
-		w, err := uploads.Build(c, uploads.Clients{S3: r.s3(), SQS: r.sqs()}, run)
+		w, err := uploads.Build(c, uploads.Clients{S3: s3Client(config), SQS: sqs.NewFromConfig(config)}, run)
 		if err != nil {
 			return nil, err
 		}
@@ -235,7 +253,7 @@ func (r *Rig) Worker(name string, run pipeline.Options) (eventsource.Function, e
 		if err != nil {
 			return nil, err
 		}
-		w, err := changes.Build(c, changes.Clients{SQS: r.sqs(), Letters: r.s3()}, run)
+		w, err := changes.Build(c, changes.Clients{SQS: sqs.NewFromConfig(config), Letters: s3Client(config)}, run)
 		if err != nil {
 			return nil, err
 		}
@@ -249,10 +267,13 @@ func (r *Rig) Worker(name string, run pipeline.Options) (eventsource.Function, e
 		if err != nil {
 			return nil, err
 		}
-		db := dynamodb.NewFromConfig(r.config)
+		if err := c.AddAWSChannels(channels, config); err != nil {
+			return nil, err
+		}
+		db := dynamodb.NewFromConfig(config)
 		w, err := messages.Build(c, messages.Clients{
 			Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
-			SQS: r.sqs(), Letters: r.s3(), Channels: channels, Step: messages.NoStep,
+			SQS: sqs.NewFromConfig(config), Letters: s3Client(config), Channels: channels, Step: messages.NoStep,
 		}, run)
 		if err != nil {
 			return nil, err
