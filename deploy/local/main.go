@@ -5,6 +5,7 @@
 //	go run ./deploy/local PATH...               put pictures in and follow them to the end
 //	go run ./deploy/local send TYPE JSON        queue a message and follow it
 //	go run ./deploy/local set-status KEY STATUS change a record and follow it
+//	go run ./deploy/local -aws [FUNCTION...]    run the workers over AWS, without Lambda
 //	go run ./deploy/local presign KEY           print a URL that takes an upload by PUT
 //
 // State is kept in .sluice (-data chooses another folder). One process owns the
@@ -106,6 +107,7 @@ const usage = `usage: local [flags]                        serve, and say how to
        local [flags] PATH...                put pictures in, follow them to the end
        local [flags] send TYPE JSON         queue a message, follow it
        local [flags] set-status KEY STATUS  change a record's status, follow it
+       local -aws [flags] [FUNCTION...]     run uploads, jobs, notifications and changes, or some of them, over AWS
        local [flags] presign KEY            print a URL that takes an upload by PUT for 15 minutes
 flags:
 `

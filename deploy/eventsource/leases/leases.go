@@ -116,8 +116,8 @@ func New(table pipeline.Table, feed string, o Options) *Checkpoints {
 		lease: lease,
 		every: every,
 		// A heartbeat is seen by the next look, missed by another one, and then
-		// the mapping has to ask. One beat more is for slow calls.
-		quiet:   lease - mappingLooks - 3*every,
+		// the mapping has to ask. Two beats more are for slow calls.
+		quiet:   lease - mappingLooks - 4*every,
 		now:     o.Now,
 		log:     o.Logger,
 		mine:    make(map[string]*holding),
