@@ -17,6 +17,7 @@ type composer struct {
 	width, height int // of the picture as stored
 	orientation   orientation
 	convert       *colourTransform // nil when colours are sRGB already
+	whole         bool             // chroma at full size, for pictures that are not encoded
 	resampler     resampler
 }
 
@@ -44,7 +45,7 @@ func (o orientation) flips() (x, y, transpose bool) {
 // make makes the thumbnail of one size.
 func (c *composer) make(s Size) *small {
 	stored := c.orientation.stored(s)
-	tw, th := stored.of(c.width, c.height)
+	tw, th := stored.Of(c.width, c.height)
 	x, y, cw, ch := stored.crop(c.width, c.height, tw, th)
 	part := region{x: x, y: y, w: cw, h: ch, tw: tw, th: th}
 
@@ -53,12 +54,12 @@ func (c *composer) make(s Size) *small {
 	out := &small{size: s, model: r.model}
 	out.w, out.h = c.orientation.upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours.
-	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil
+	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole
 	for i := range r.planes {
-		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0))
+		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0, r.droop))
 	}
 	if r.alpha != nil {
-		out.alpha = c.plane(r.alpha, part, false)
+		out.alpha = c.plane(r.alpha, part, false, r.droop)
 	}
 	if !out.halved {
 		out.toDisplay(c.convert, r.invertedInk)
@@ -73,10 +74,11 @@ type region struct {
 }
 
 // plane resamples one plane, to half the size for chroma.
-func (c *composer) plane(p *plane, part region, halved bool) []byte {
+func (c *composer) plane(p *plane, part region, halved bool, droop float64) []byte {
 	flipX, flipY, transpose := c.orientation.flips()
 	columns := sideSpan(part.x, part.w, part.tw, halved, p.extentW/float64(c.width), p.w, flipX)
 	rows := sideSpan(part.y, part.h, part.th, halved, p.extentH/float64(c.height), p.h, flipY)
+	columns.droop, rows.droop = droop, droop
 	out := make([]byte, columns.n*rows.n)
 	c.resampler.resample(out, columns.n, rows.n, p, newAxis(columns), newAxis(rows))
 	if transpose {

@@ -45,6 +45,14 @@ func compressPNG(img image.Image) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
+// image gives a thumbnail that has its chroma at full size.
+func (s *small) image() image.Image {
+	if s.model == modelGrey && s.alpha == nil {
+		return &image.Gray{Pix: s.planes[0], Stride: s.w, Rect: image.Rect(0, 0, s.w, s.h)}
+	}
+	return s.nrgba()
+}
+
 // nrgba divides the colours by alpha again.
 func (s *small) nrgba() *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, s.w, s.h))

@@ -243,12 +243,12 @@ func TestPhotographsWithProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := meanDifference(p.image(), plain); d < 1 {
+	if d := meanDifference(p, plain); d < 1 {
 		t.Errorf("p3.png differs by %.2f from its numbers as they are: the profile was not applied", d)
 	}
 
 	// What Little CMS makes of some pixels, perceptual intent. The profile is U.S. Web Coated (SWOP) v2.
-	img := onlySmall(t, photo(t, "Channel_digital_image_CMYK_color.jpg"), Size{500, 333, false}).image()
+	img := onlySmall(t, photo(t, "Channel_digital_image_CMYK_color.jpg"), Size{500, 333, false})
 	for _, tt := range []struct {
 		x, y int
 		want color.NRGBA

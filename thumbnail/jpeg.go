@@ -55,7 +55,7 @@ func jpegRaster(img *scaledjpeg.Image) *raster {
 	for _, p := range img.Planes {
 		r.planes = append(r.planes, plane{pix: p.Pix, stride: p.Stride, w: p.W, h: p.H, extentW: p.ExtentW, extentH: p.ExtentH})
 	}
-	r.invertedInk = img.Inverted
+	r.invertedInk, r.droop = img.Inverted, droopOf(img.Scale)
 	return r
 }
 

@@ -45,6 +45,7 @@ type span struct {
 	offset, step float64
 	size         int // samples there are
 	flip         bool
+	droop        float64 // of the samples, see raster
 }
 
 // newAxis computes the weights. A pixel's centre lies at offset + (i+1/2)*step; samples that are missing beyond the edges
@@ -54,6 +55,9 @@ func newAxis(s span) *axis {
 	scale := max(s.step, 1) // when enlarging, the kernel keeps its width
 	support := kernelLobes * scale
 	perTap := kernelSteps / scale
+	if s.droop > 0 {
+		support++ // sharpening looks one sample further
+	}
 	a := &axis{
 		taps:   make([]tap, s.n),
 		weight: make([]int32, 0, s.n*(int(2*support)+2)),
@@ -67,8 +71,7 @@ func newAxis(s span) *axis {
 		first = min(first, s.size-1)
 		last = max(last, first)
 		raw = raw[:0]
-		var sum float32
-		for k := first; k <= last; k++ {
+		for k := first - 1; k <= last+1; k++ {
 			x := math.Abs(float64(k)+0.5-centre) * perTap
 			at := int(x)
 			var v float32
@@ -77,8 +80,18 @@ func newAxis(s span) *axis {
 				v = table[at]*(1-f) + table[at+1]*f
 			}
 			raw = append(raw, v)
+		}
+		var sum float32
+		d := float32(s.droop)
+		before := raw[0]
+		for k := range raw[2:] {
+			// v - d·v'', the second derivative as a difference of neighbours.
+			v := raw[k+1]*(1+2*d) - d*(before+raw[k+2])
+			before = raw[k+1]
+			raw[k] = v
 			sum += v
 		}
+		raw = raw[:len(raw)-2]
 		t := a.quantise(raw, sum, first)
 		if s.flip {
 			a.taps[s.n-1-i] = t

@@ -66,5 +66,7 @@ func (s *pngSums) raster(alpha bool) *raster {
 	for i := range r.planes {
 		r.planes[i].extentW, r.planes[i].extentH = float64(s.w)/float64(s.k), float64(s.h)/float64(s.k)
 	}
-	return r.raster(alpha)
+	out := r.raster(alpha)
+	out.droop = droopOf(s.k)
+	return out
 }

@@ -131,7 +131,7 @@ func (r *reducer) flush() {
 
 // raster hands the planes over: grey or RGB by their number, the last one alpha.
 func (r *reducer) raster(alpha bool) *raster {
-	out := &raster{planes: r.planes, model: modelRGB}
+	out := &raster{planes: r.planes, model: modelRGB, droop: droopOf(r.k)}
 	if alpha {
 		out.planes, out.alpha = r.planes[:len(r.planes)-1], &r.planes[len(r.planes)-1]
 	}

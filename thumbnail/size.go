@@ -93,9 +93,9 @@ func (s Size) validate() error {
 	return nil
 }
 
-// of gives the thumbnail's size for a picture of w x h: rounded to nearest, at least 1, never larger
+// Of gives the thumbnail's size for a picture of w x h, upright: rounded to nearest, at least 1, never larger
 // than the picture. A filled box keeps its shape when the picture is too small for it.
-func (s Size) of(w, h int) (tw, th int) {
+func (s Size) Of(w, h int) (tw, th int) {
 	if !s.Fill {
 		return fitInto(w, h, s.Width, s.Height)
 	}

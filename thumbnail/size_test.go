@@ -88,7 +88,7 @@ func TestSizeOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tw, th := size.of(tt.w, tt.h); tw != tt.tw || th != tt.th {
+		if tw, th := size.Of(tt.w, tt.h); tw != tt.tw || th != tt.th {
 			t.Errorf("%s of %dx%d = %dx%d, want %dx%d: %s", tt.size, tt.w, tt.h, tw, th, tt.tw, tt.th, tt.rule)
 		}
 	}
@@ -99,7 +99,7 @@ func TestCropKeepsShapeAndCentre(t *testing.T) {
 	for _, dim := range [][2]int{{1920, 1080}, {1080, 1920}, {333, 777}, {200, 200}, {50, 3000}} {
 		s := Size{200, 150, true}
 		w, h := dim[0], dim[1]
-		tw, th := s.of(w, h)
+		tw, th := s.Of(w, h)
 		x, y, cw, ch := s.crop(w, h, tw, th)
 		if x < 0 || y < 0 || x+cw > float64(w)+1e-9 || y+ch > float64(h)+1e-9 {
 			t.Errorf("%dx%d: crop %g,%g %gx%g lies outside", w, h, x, y, cw, ch)

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"runtime/debug"
 )
@@ -185,7 +186,7 @@ func (h *header) reduction(sizes []Size) int {
 				least = min(least, float64(h.width)/float64(s.Width))
 				continue
 			}
-			tw, th := s.of(h.width, h.height)
+			tw, th := s.Of(h.width, h.height)
 			_, _, cw, ch := s.crop(h.width, h.height, tw, th)
 			least = min(least, cw/float64(tw), ch/float64(th))
 		}
@@ -251,10 +252,40 @@ func limitedMul(a, b int64) int64 {
 	return a * b
 }
 
-// Thumbnails decodes the picture and makes all sizes. It can be called once. Errors are those of Make.
-func (p *Picture) Thumbnails(ctx context.Context) (_ *Result, err error) {
+// Thumbnails decodes the picture and makes all sizes. A Picture is read once, by Thumbnails or by Images. Errors are
+// those of Make.
+func (p *Picture) Thumbnails(ctx context.Context) (*Result, error) {
+	res := &Result{Format: p.format}
+	err := p.read(ctx, false, func(pictures []*small) (err error) {
+		res.Bytes, res.Width, res.Height = p.src.n, p.Width(), p.Height()
+		res.Thumbnails, err = p.encode(ctx, pictures)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// Images makes all sizes and leaves encoding to the caller: *image.Gray or *image.NRGBA, in the order of
+// Options.Sizes. Errors are those of Make.
+func (p *Picture) Images(ctx context.Context) (images []image.Image, err error) {
+	err = p.read(ctx, true, func(pictures []*small) error {
+		for _, s := range pictures {
+			images = append(images, s.image())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return images, nil
+}
+
+// read decodes the picture, makes all sizes, with chroma at full size or as the encoder likes it, and hands them on.
+func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error) (err error) {
 	if p.used {
-		return nil, ErrUsed
+		return ErrUsed
 	}
 	p.used = true
 	p.src.ctx = ctx
@@ -262,36 +293,25 @@ func (p *Picture) Thumbnails(ctx context.Context) (_ *Result, err error) {
 	defer recoverAsCorrupt(p.format, &err)
 
 	if err := context.Cause(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	img, err := p.header.decode(p.reduction)
 	if err != nil {
-		return nil, p.src.fail(p.format, err)
+		return p.src.fail(p.format, err)
 	}
-	pictures, err := p.compose(ctx, img)
-	if err != nil {
-		return nil, err
-	}
-	res := &Result{Format: p.format, Bytes: p.src.n, Width: p.Width(), Height: p.Height()}
-	res.Thumbnails, err = p.encode(ctx, pictures)
-	return res, err
-}
-
-// compose makes all sizes of a decoded picture.
-func (p *Picture) compose(ctx context.Context, img *raster) ([]*small, error) {
 	h := p.header
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
-		convert: newColourTransform(h.profile, img.model),
+		convert: newColourTransform(h.profile, img.model), whole: whole,
 	}
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {
 		if err := context.Cause(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		pictures[i] = c.make(size)
 	}
-	return pictures, nil
+	return use(pictures)
 }
 
 // encode chooses one format for all thumbnails of a picture: PNG when any has a pixel that is not opaque, else

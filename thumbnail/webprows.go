@@ -8,7 +8,7 @@ import (
 // reduceYCC reduces the planes of a lossy WebP. The levels are put right afterwards, on fewer samples.
 func reduceYCC(img *image.YCbCr, reduction int) *raster {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	out := &raster{model: modelYCC, planes: []plane{
+	out := &raster{model: modelYCC, droop: droopOf(reduction), planes: []plane{
 		reducePlane(img.Y, img.YStride, w, h, reduction),
 		reducePlane(img.Cb, img.CStride, (w+1)/2, (h+1)/2, reduction),
 		reducePlane(img.Cr, img.CStride, (w+1)/2, (h+1)/2, reduction),

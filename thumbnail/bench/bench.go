@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// bench is one run of the command.
+type bench struct {
+	dir, photos string
+	rounds      int
+	only        string
+	peers       map[string]*peer
+}
+
+// measured is what the peers needed for an input.
+type measured struct {
+	input
+	ms, rss map[string]float64 // by peer: medians of CPU, largest peak
+}
+
+// ratio is ours to a peer's CPU; 0 when one is unknown.
+func (m *measured) ratio(peer string) float64 {
+	if m == nil || m.ms[peer] == 0 {
+		return 0
+	}
+	return m.ms["ours"] / m.ms[peer]
+}
+
+func (b *bench) run(out io.Writer) error {
+	dir, err := filepath.Abs(b.dir)
+	if err != nil {
+		return err
+	}
+	b.dir = dir
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		return err
+	}
+	if b.photos, err = filepath.Abs(b.photos); err != nil {
+		return err
+	}
+	order, err := findPeers(b.dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s %s/%s, %d CPUs, %d rounds\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.rounds)
+	b.peers = map[string]*peer{}
+	for _, p := range order {
+		b.peers[p.name] = p
+		if p.missing != "" {
+			fmt.Fprintf(out, "left out: %s: %s\n", p.name, p.missing)
+		}
+	}
+	results := map[string]*measured{}
+	var all []*measured
+	for _, in := range b.inputs() {
+		if !strings.Contains(in.name, b.only) {
+			continue
+		}
+		if in.why != "" {
+			fmt.Fprintf(out, "left out: %s: %s\n", in.name, in.why)
+			continue
+		}
+		m, err := b.measureAll(order, in)
+		if err != nil {
+			return err
+		}
+		results[in.name] = m
+		all = append(all, m)
+	}
+	printCPU(out, order, all)
+	pipe := b.pipeRSS(out, results)
+	quality := b.compareAll(out)
+	printPromises(out, results, pipe, quality)
+	return nil
+}
+
+// measureAll gives every peer its turn, as often as there are rounds.
+func (b *bench) measureAll(order []*peer, in input) (*measured, error) {
+	m := &measured{input: in, ms: map[string]float64{}, rss: map[string]float64{}}
+	times := map[string][]float64{}
+	for range b.rounds {
+		for _, p := range order {
+			if p.missing != "" || p.jpegOnly && !strings.HasSuffix(in.file, ".jpg") {
+				continue
+			}
+			// The slow one gets fewer repetitions: what takes a second needs no averaging.
+			n := in.n
+			if p.name == "imaging" {
+				n = max(1, n/4)
+			}
+			s, err := p.measure(b.dir, in.file, in.size, n)
+			if err != nil {
+				return nil, err
+			}
+			times[p.name] = append(times[p.name], s.Ms)
+			m.rss[p.name] = max(m.rss[p.name], s.KB/1024)
+		}
+	}
+	for name, t := range times {
+		m.ms[name] = median(t)
+	}
+	return m, nil
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func printCPU(out io.Writer, order []*peer, all []*measured) {
+	fmt.Fprintln(out, "\nCPU ms a thumbnail (ratio of ours), peak RSS MB of the process")
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "input")
+	for _, p := range order {
+		fmt.Fprint(t, "\t", p.name)
+	}
+	fmt.Fprintln(t)
+	for _, m := range all {
+		fmt.Fprint(t, m.name)
+		for _, p := range order {
+			ms, ok := m.ms[p.name]
+			switch {
+			case !ok:
+				fmt.Fprint(t, "\t-")
+			case p.name == "ours":
+				fmt.Fprintf(t, "\t%.2f  %.0f MB", ms, m.rss[p.name])
+			default:
+				fmt.Fprintf(t, "\t%.2f (%.2f)  %.0f MB", ms, m.ratio(p.name), m.rss[p.name])
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+}
+
+// pipeRSS is ours alone, one thumbnail from a pipe: what a process needs that does nothing else. In MB.
+func (b *bench) pipeRSS(out io.Writer, results map[string]*measured) map[string]float64 {
+	peak := map[string]float64{}
+	for _, name := range []string{"baseline 100 MP", "progressive 100 MP", "PNG 24 MP"} {
+		m := results[name]
+		if m == nil {
+			continue
+		}
+		s, err := b.fromPipe(m)
+		if err != nil {
+			fmt.Fprintf(out, "left out: %s from a pipe: %v\n", name, err)
+			continue
+		}
+		peak[name] = s.KB / 1024
+	}
+	return peak
+}
+
+func (b *bench) fromPipe(m *measured) (s sample, err error) {
+	f, err := os.Open(m.file)
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	command := b.peers["ours"].command
+	cmd := exec.Command(command[0], command[1], command[2], "-", "200", "0")
+	cmd.Stdin = struct{ io.Reader }{f} // not a file: a pipe is made for it
+	cmd.Stderr = os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(text, &s)
+}
+
+func (b *bench) compareAll(out io.Writer) []compared {
+	if p := b.peers["libvips"]; p.missing != "" {
+		fmt.Fprintln(out, "left out: quality: libvips makes the reference")
+		return nil
+	}
+	var all []compared
+	fmt.Fprintln(out, "\nPSNR before encoding in dB, 200 x 200, against full decoding and Lanczos3 by libvips in floating point")
+	fmt.Fprintln(out, "(in brackets: by libvips on bytes, which is half a grey level to 1.4 too dark); bytes at equal SSIM against sharp")
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "photograph\tours\tsharp\timaging\tbytes")
+	for _, name := range photographs {
+		file := filepath.Join(b.photos, name)
+		c, err := b.compare(file, 200, "-exact")
+		if err != nil {
+			fmt.Fprintf(t, "%s\tleft out: %s\n", name, firstLine(err))
+			continue
+		}
+		plain, err := b.compare(file, 200, "-reference")
+		if err != nil {
+			fmt.Fprintf(t, "%s\tleft out: %s\n", name, firstLine(err))
+			continue
+		}
+		fmt.Fprintf(t, "%s\t%.1f (%.1f)\t%.1f (%.1f)\t%.1f (%.1f)\t%.3f\n",
+			c.name, c.ours, plain.ours, c.sharp, plain.sharp, c.imaging, plain.imaging, c.bytes)
+		all = append(all, c)
+	}
+	t.Flush()
+	return all
+}

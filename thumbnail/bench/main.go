@@ -1,0 +1,41 @@
+// Bench measures thumbnail beside sharp, libvips, libjpeg-turbo, Pillow and naive Go, and prints the table of what
+// the project promises:
+//
+//	go run ./thumbnail/bench
+//
+// Every peer runs in processes of its own, in turn with the others, so that what disturbs one disturbs all; the figures are
+// medians of CPU time (user and system) and the largest peak RSS. A peer that is not installed is named and left out: sharp
+// wants node and npm, libvips and libjpeg-turbo gcc and their headers (libvips-dev, libturbojpeg0-dev), Pillow python3.
+// Inputs that are not at hand are made and kept in -dir.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "child" {
+		if err := child(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	b := &bench{}
+	flag.StringVar(&b.dir, "dir", filepath.Join(cache, "sluice-bench"), "where peers and inputs are kept")
+	flag.StringVar(&b.photos, "photos", "../shared/photos", "the photographs")
+	flag.IntVar(&b.rounds, "rounds", 5, "how often each peer has its turn")
+	flag.StringVar(&b.only, "only", "", "measure only inputs whose name holds this")
+	flag.Parse()
+	if err := b.run(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// promise is a row of the table: what was measured, what is promised, and what lies beyond.
+type promise struct {
+	what            string
+	promise, beyond float64
+	got             []float64 // 0 is unknown
+	atLeast         bool      // more is better
+	format          string
+}
+
+// worst is the figure that counts, and whether all are known.
+func (p promise) worst() (float64, bool) {
+	if len(p.got) == 0 {
+		return 0, false
+	}
+	worst := p.got[0]
+	for _, v := range p.got {
+		if v == 0 {
+			return 0, false
+		}
+		if p.atLeast {
+			worst = min(worst, v)
+		} else {
+			worst = max(worst, v)
+		}
+	}
+	return worst, true
+}
+
+func (p promise) verdict() string {
+	v, known := p.worst()
+	better := func(limit float64) bool {
+		if p.atLeast {
+			return v >= limit
+		}
+		return v <= limit
+	}
+	switch {
+	case !known:
+		return "not measured"
+	case p.beyond != 0 && better(p.beyond):
+		return "beyond"
+	case better(p.promise):
+		return "kept"
+	}
+	return "MISSED"
+}
+
+// promises fills the rows that pictures have.
+func promises(results map[string]*measured, pipe map[string]float64, quality []compared) []promise {
+	cpu := func(peer string, names ...string) (v []float64) {
+		for _, n := range names {
+			v = append(v, results[n].ratio(peer))
+		}
+		return v
+	}
+	var gap, behind, least, bytes []float64
+	for _, c := range quality {
+		least = append(least, c.ours)
+		// Differences may be 0 or less; the offset keeps 0 for unknown.
+		behind = append(behind, 100+c.ours-c.imaging)
+		if c.sharp > 0 {
+			gap = append(gap, 100+c.ours-c.sharp)
+			bytes = append(bytes, c.bytes)
+		}
+	}
+	return []promise{
+		{what: "baseline JPEG >= 8 MP to 200 px, CPU / sharp", promise: 0.40, beyond: 0.30, got: cpu("sharp", "baseline 12 MP", "baseline 24 MP", "baseline 100 MP"), format: "%.3f"},
+		{what: "progressive JPEG 24 MP, CPU / sharp", promise: 0.06, beyond: 0.04, got: cpu("sharp", "progressive 24 MP"), format: "%.3f"},
+		{what: "800 px from 24 MP, CPU / sharp", promise: 0.8, beyond: 0.6, got: cpu("sharp", "24 MP to 800"), format: "%.3f"},
+		{what: "quality: dB above sharp + 100", promise: 100, got: gap, atLeast: true, format: "%.1f"},
+		{what: "quality: dB above imaging + 100", promise: 99, got: behind, atLeast: true, format: "%.1f"},
+		{what: "quality: dB", promise: 1, beyond: 48, got: least, atLeast: true, format: "%.1f"},
+		{what: "bytes at equal SSIM / sharp", promise: 1.05, beyond: 1.0, got: bytes, format: "%.3f"},
+		{what: "100 MP from a pipe, peak RSS MB", promise: 16, beyond: 8, got: []float64{pipe["baseline 100 MP"], pipe["progressive 100 MP"]}, format: "%.1f"},
+		{what: "PNG 24 MP, CPU / sharp", promise: 1.5, beyond: 1.0, got: cpu("sharp", "PNG 24 MP"), format: "%.3f"},
+		{what: "PNG 24 MP from a pipe, peak RSS MB", promise: 32, got: []float64{pipe["PNG 24 MP"]}, format: "%.1f"},
+		{what: "WebP 12 MP, CPU / sharp", promise: 2.5, beyond: 1.5, got: cpu("sharp", "WebP 12 MP"), format: "%.3f"},
+		{what: "small pictures, CPU / sharp", promise: 0.6, beyond: 0.3, got: cpu("sharp", "small 0.07 MP", "small 0.15 MP"), format: "%.3f"},
+	}
+}
+
+func printPromises(out io.Writer, results map[string]*measured, pipe map[string]float64, quality []compared) {
+	fmt.Fprintln(out, "\npromises")
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\tpromise\tbeyond\tworst\t")
+	for _, p := range promises(results, pipe, quality) {
+		beyond, worst := "-", "-"
+		if p.beyond != 0 {
+			beyond = fmt.Sprint(p.beyond)
+		}
+		if v, known := p.worst(); known {
+			worst = fmt.Sprintf(p.format, v)
+		}
+		fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%s\n", p.what, p.promise, beyond, worst, p.verdict())
+	}
+	t.Flush()
+}
