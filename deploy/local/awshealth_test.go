@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	var h health
+	served, err := h.serve(t.Context(), "127.0.0.1:0", func() map[string]any { return map[string]any{"shards": 3} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		w := httptest.NewRecorder()
+		h.server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		return fmt.Sprint(w.Code, " ", string(bytes.TrimSpace(w.Body.Bytes())))
+	}
+	if got, want := ask(), `200 {"shards":3,"state":"running"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	h.drain()
+	if got, want := ask(), `503 {"shards":3,"state":"draining"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	h.close()
+	<-served
+	if _, err := h.serve(t.Context(), "nowhere:port", nil); err == nil || !strings.Contains(err.Error(), "HEALTH_ADDR") {
+		t.Errorf("an address that is none: %v", err)
+	}
+}
