@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,23 +39,35 @@ func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderPro
 	if err != nil {
 		return err
 	}
-	_, err = pipeline.Update(ctx, w.records, schema.OrderKey(m.Email, m.ID), func(current schema.Order, exists bool) (any, error) {
-		if current.Status != schema.StatusProcessing {
-			w.log.WarnContext(ctx, "order left processing meanwhile", "email", m.Email, "order", m.ID, "status", current.Status)
+	_, err = pipeline.Update(ctx, w.records, schema.OrderKey(m.Email, m.ID), func(current schema.Order, _ bool) (any, error) {
+		switch {
+		case current.Status != schema.StatusProcessing || current.Cause != order.Cause:
+			// Cancelled, say, or received again and begun anew: not ours to end.
+			w.log.WarnContext(ctx, "order was changed during its step", "email", m.Email, "order", m.ID, "status", current.Status)
 			return nil, nil
+		case result.Failed != "":
+			return orderPatch{Change: w.change(ctx, r, schema.StatusFailed), Reason: &result.Failed}, nil
 		}
-		current.Change = w.change(ctx, r, schema.StatusCompleted)
-		if result.Failed != "" {
-			current.Status, current.Reason = schema.StatusFailed, result.Failed
-		}
-		return current, nil
+		return orderPatch{Change: w.change(ctx, r, schema.StatusCompleted)}, nil
 	})
 	return err
+}
+
+// orderPatch is what a step of an order changes in its record. What was ordered
+// stays as it stands there, with all that this worker does not know of it.
+type orderPatch struct {
+	schema.Change
+	Reason *string `json:"reason"` // nil takes it away
+	// What follows is left as it is where it is empty.
+	Email string `json:"email,omitempty"`
+	ID    string `json:"id,omitempty"`
+	schema.OrderDetails
 }
 
 // beginOrder brings a received order to processing and returns it as it stands.
 // An order that is not known yet is written as received first.
 func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) (schema.Order, error) {
+	var order schema.Order
 	key := schema.OrderKey(m.Email, m.ID)
 	_, err := pipeline.Update(ctx, w.records, key, func(_ schema.Order, exists bool) (any, error) {
 		if exists {
@@ -63,16 +76,23 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 		return schema.Order{Change: w.change(ctx, r, schema.StatusReceived), Email: m.Email, ID: m.ID, OrderDetails: m.OrderDetails}, nil
 	})
 	if err != nil {
-		return schema.Order{}, err
+		return order, err
 	}
-	var order schema.Order
+	// A message whose step is done already does not begin an order that was
+	// received again: the change to received has a message of its own.
+	spent, err := w.once.Done(ctx, stepClaim(m.Email, m.ID, r.Cause))
+	if err != nil {
+		return order, err
+	}
 	it, err := pipeline.Update(ctx, w.records, key, func(current schema.Order, _ bool) (any, error) {
-		if current.Status != schema.StatusReceived {
+		if current.Status != schema.StatusReceived || spent {
 			return nil, nil
 		}
-		current.Change = w.change(ctx, r, schema.StatusProcessing)
-		current.Email, current.ID = m.Email, m.ID
-		return current, nil
+		next := orderPatch{Change: w.change(ctx, r, schema.StatusProcessing), Email: m.Email, ID: m.ID}
+		if d := current.OrderDetails; len(d.Items) == 0 && d.Amount == 0 && d.Currency == "" {
+			next.OrderDetails = m.OrderDetails
+		}
+		return next, nil
 	})
 	if err != nil {
 		return order, err
@@ -89,14 +109,14 @@ type stepResult struct {
 // processing. An order that is received again is a case of its own.
 func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, error) {
 	var result stepResult
-	raw, err := w.once.Do(ctx, "order#"+order.Email+"/"+order.ID+"#"+order.Cause, func(ctx context.Context) (json.RawMessage, error) {
+	raw, err := w.once.Do(ctx, stepClaim(order.Email, order.ID, order.Cause), func(ctx context.Context) (json.RawMessage, error) {
 		var done stepResult
 		if err := w.step(ctx, order); err != nil {
 			permanent, ok := errors.AsType[*pipeline.PermanentError](err)
 			if !ok {
 				return nil, fmt.Errorf("step: %w", err)
 			}
-			done.Failed = permanent.Error()
+			done.Failed = cmp.Or(permanent.Error(), "the step gave no reason")
 		}
 		return json.Marshal(done)
 	})
@@ -104,4 +124,9 @@ func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, 
 		return result, err
 	}
 	return result, json.Unmarshal(raw, &result)
+}
+
+// stepClaim is the claim on an order's step, for what brought it to processing.
+func stepClaim(email, id, cause string) string {
+	return "order#" + pipeline.DeriveID(email, id, cause)
 }
