@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,9 @@ func (w *Worker) image(ctx context.Context, next schema.Image) error {
 			w.log.InfoContext(ctx, "message is older than the record", "key", key, "sequencer", next.Sequencer, "current", current.Sequencer)
 			return nil, nil
 		}
+		next := next
+		// Who has no sequencer must not open the door to older ones.
+		next.Sequencer = cmp.Or(next.Sequencer, current.Sequencer)
 		return replaceMembers(current, next)
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ package messages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -55,7 +56,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	}
 	// A claim stands longer than a message can wait in any queue: 14 days.
 	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Now: w.now}
-	w.handler = w.jobs().Handle
+	w.handler = storable(w.jobs().Handle)
 	w.run.Worker = "messages"
 	w.run.Parallel = c.Parallel
 	w.run.MaxAttempts = c.MaxAttempts
@@ -85,7 +86,19 @@ func (w *Worker) jobs() pipeline.Router {
 	}
 }
 
-// Use wraps the handling of all messages.
+// storable is a middleware: an item that no table would take, such as one with
+// too long a key, is no better the next time.
+func storable(h pipeline.Handler) pipeline.Handler {
+	return func(ctx context.Context, r pipeline.Record) error {
+		err := h(ctx, r)
+		if _, ok := errors.AsType[*pipeline.ItemError](err); ok && !pipeline.IsPermanent(err) {
+			return pipeline.Permanent(err)
+		}
+		return err
+	}
+}
+
+// Use wraps the handling of all messages. Call it before the first Invoke.
 func (w *Worker) Use(ms ...pipeline.Middleware) { w.handler = pipeline.Chain(w.handler, ms...) }
 
 // Invoke takes a Lambda event and returns Lambda's answer. It is a
