@@ -39,11 +39,17 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 	if age := w.now().Sub(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
 		return pipeline.Permanentf("notification %q is %v old, the limit is %v (NOTIFY_MAX_AGE)", n.ID, age, w.config.NotifyMaxAge)
 	}
+	before := true
 	_, err := w.once.Do(ctx, notificationClaim(n.ID), func(ctx context.Context) (json.RawMessage, error) {
+		before = false
 		return nil, judgeSend(w.channels.Send(ctx, n))
 	})
 	if err != nil {
 		return fmt.Errorf("notification %q by %s: %w", n.ID, n.Channel, err)
+	}
+	if before {
+		w.log.InfoContext(ctx, "notification was sent before", "notification", n.ID, "channel", n.Channel)
+		return nil
 	}
 	w.log.InfoContext(ctx, "notification sent", "notification", n.ID, "channel", n.Channel)
 	return nil
