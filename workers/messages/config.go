@@ -72,8 +72,12 @@ func (c Config) Validate() error {
 	if _, ok := smtpSecurity[c.SMTPSecurity]; !ok {
 		problems = append(problems, fmt.Errorf("SMTP_SECURITY: %q is not starttls, tls or none", c.SMTPSecurity))
 	}
-	if c.SMTPAddr != "" && c.SMTPFrom == "" {
-		problems = append(problems, errors.New("SMTP_FROM: is required with SMTP_ADDR"))
+	// Channels finds what is wrong with its settings, and needs no disk but for
+	// the outbox's folder.
+	dry := c
+	dry.OutboxDir = ""
+	if _, err := dry.Channels(); err != nil {
+		problems = append(problems, err)
 	}
 	if c.SMTPAddr != "" && c.SESFrom != "" {
 		problems = append(problems, errors.New("SES_FROM: excludes SMTP_ADDR: both are the channel email"))
@@ -87,9 +91,6 @@ func (c Config) Validate() error {
 		if _, err := channels.TopicRegion(c.SNSTopicARN); err != nil {
 			problems = append(problems, fmt.Errorf("SNS_TOPIC_ARN: %w", err))
 		}
-	}
-	if c.WebhookURL != "" && c.WebhookSecret == "" {
-		problems = append(problems, errors.New("WEBHOOK_SECRET: is required with WEBHOOK_URL"))
 	}
 	if c.OrderEndpoint != "" {
 		if u, err := url.Parse(c.OrderEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -117,9 +118,9 @@ func (c Config) Validate() error {
 func (c Config) Channels() (notify.Channels, error) {
 	built := notify.Channels{}
 	var problems []error
-	add := func(name string, ch notify.Channel, err error) {
+	add := func(name, settings string, ch notify.Channel, err error) {
 		if err != nil {
-			problems = append(problems, fmt.Errorf("channel %q: %w", name, err))
+			problems = append(problems, fmt.Errorf("channel %q (%s): %w", name, settings, err))
 			return
 		}
 		built[name] = ch
@@ -129,23 +130,22 @@ func (c Config) Channels() (notify.Channels, error) {
 		ch, err := notify.NewSMTP(notify.SMTPOptions{
 			Addr: c.SMTPAddr, From: c.SMTPFrom, Username: c.SMTPUser, Password: c.SMTPPassword, Security: smtpSecurity[c.SMTPSecurity],
 		})
-		add("email", ch, err)
+		add("email", "SMTP_ADDR, SMTP_FROM, SMTP_USER, SMTP_PASSWORD", ch, err)
 	case c.OutboxDir != "":
 		ch, err := notify.OpenOutbox(c.OutboxDir)
-		add("email", ch, err)
+		add("email", "OUTBOX_DIR", ch, err)
 	}
 	if c.WebhookURL != "" {
 		secrets, err := notify.ParseSecrets(c.WebhookSecret)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("WEBHOOK_SECRET: %w", err))
-		} else {
-			ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secrets: secrets})
-			add("webhook", ch, err)
 		}
+		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secrets: secrets})
+		add("webhook", "WEBHOOK_URL", ch, err)
 	}
 	if c.ChatURL != "" {
 		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
-		add("chat", ch, err)
+		add("chat", "CHAT_URL", ch, err)
 	}
 	return built, errors.Join(problems...)
 }
