@@ -1,0 +1,177 @@
+package aws_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/pipeline"
+	"sluice/workers/replay/rig"
+)
+
+// A call is what a function asked of AWS, in the names of replay's rig.
+type call struct{ service, operation, resource string }
+
+// A replayed event, beside the recorded ones: for what those do not reach.
+type scenario struct {
+	name     string
+	function string
+	event    []byte
+	settings map[string]string
+	refuse   func(call) bool // what AWS answers with an error
+}
+
+// recordCalls replays every recorded event, and the scenarios, through the
+// function that it is for, and tells what each function asked of AWS.
+func recordCalls(ctx context.Context, scenarios []scenario) (map[string]map[call]bool, error) {
+	calls := make(map[string]map[call]bool)
+	for _, f := range functions {
+		calls[f.name] = make(map[call]bool)
+	}
+	files, err := filepath.Glob("../../testdata/events/*/*.json")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, ".want.json") {
+			continue
+		}
+		event, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		scenarios = append(scenarios, scenario{name: file, function: functionOf(file, event), event: event})
+	}
+	if len(scenarios) < 50 {
+		return nil, fmt.Errorf("only %d events found", len(scenarios))
+	}
+	for _, sc := range scenarios {
+		if err := replay(ctx, sc, calls[sc.function]); err != nil {
+			return nil, fmt.Errorf("%s: %w", sc.name, err)
+		}
+	}
+	return calls, nil
+}
+
+// functionOf is the function that a recorded event is for: by the worker's
+// folder, and among the two of messages by the queue.
+func functionOf(file string, event []byte) string {
+	switch filepath.Base(filepath.Dir(file)) {
+	case "uploads":
+		return "Uploads"
+	case "changes":
+		return "Changes"
+	}
+	if bytes.Contains(event, []byte(":notifications\"")) {
+		return "Notifications"
+	}
+	return "Jobs"
+}
+
+func replay(ctx context.Context, sc scenario, into map[call]bool) (err error) {
+	r, err := rig.New(ctx, "../../testdata", sc.event)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for name, value := range sc.settings {
+		r.Set(name, value)
+	}
+	var mu sync.Mutex
+	r.Observe(func(service, operation, resource string) error {
+		c := call{service, operation, resource}
+		mu.Lock()
+		defer mu.Unlock()
+		into[c] = true
+		if sc.refuse != nil && sc.refuse(c) {
+			return errors.New("refused by the test")
+		}
+		return nil
+	})
+	i := slices.IndexFunc(functions, func(f function) bool { return f.name == sc.function })
+	invoke, err := r.Worker(functions[i].worker, pipeline.Options{})
+	if err != nil {
+		return err
+	}
+	_, _ = invoke(ctx, sc.event) // whatever came of it, it asked
+	return nil
+}
+
+// event is an SQS event of one message.
+func event(queue, body string) []byte {
+	b, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"messageId": "0b3f", "receiptHandle": "AQEB", "body": body, "eventSource": "aws:sqs", "awsRegion": region,
+		"eventSourceARN": "arn:aws:sqs:" + region + ":" + account + ":" + queue,
+		"attributes":     map[string]string{"ApproximateReceiveCount": "1", "SentTimestamp": "1767323045000"},
+	}}})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func recorded(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../../testdata/events/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// tooLong is longer than a letter holds, and no message.
+var tooLong = strings.Repeat("x", 201<<10)
+
+func scenarios(t *testing.T) []scenario {
+	t.Helper()
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	t.Cleanup(failing.Close)
+	refuse := func(operation string) func(call) bool { return func(c call) bool { return c.operation == operation } }
+	oversized := bytes.Replace(recorded(t, "changes/unknown-attribute-type-in-one.json"), []byte(`"Keys"`), []byte(`"Long":"`+tooLong+`","Keys"`), -1)
+	notice := func(key, version string) string {
+		return `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2026-01-02T03:04:05.678Z",` +
+			`"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"uploads"},"object":{"key":"` + key + `","sequencer":"0055AED6DCD90281E5","versionId":"` + version + `"}}}]}`
+	}
+	return []scenario{
+		{name: "a thumbnail cannot be written, so its message waits", function: "Uploads", event: recorded(t, "uploads/put-in-queue.json"), refuse: refuse("PutObject")},
+		{name: "a long letter of uploads", function: "Uploads", event: event("uploads", tooLong)},
+		{name: "a file of messages that has versions", function: "Uploads", event: event("uploads", notice("inbox/one.json", "v1"))},
+		{name: "a record cannot be written, so its message waits", function: "Jobs", event: recorded(t, "messages/image-processed.json"), refuse: refuse("PutItem")},
+		{name: "an order's step fails", function: "Jobs", event: recorded(t, "messages/order-processing.json"), settings: map[string]string{"ORDER_ENDPOINT": failing.URL}},
+		{name: "a long letter of jobs", function: "Jobs", event: event("jobs", tooLong)},
+		{name: "a mail cannot be sent by SES", function: "Notifications", event: recorded(t, "messages/notification.json"), settings: map[string]string{"SES_FROM": "news@example.com"}, refuse: refuse("SendEmail")},
+		{
+			name: "a message cannot be published", function: "Notifications",
+			event:    []byte(strings.NewReplacer(`\"email\"`, `\"sns\"`, `\"to\":\"ann@example.com\",`, "").Replace(string(recorded(t, "messages/notification.json")))),
+			settings: map[string]string{"SNS_TOPIC_ARN": optional["SnsTopicArn"]}, refuse: refuse("Publish"),
+		},
+		{name: "a long letter of notifications", function: "Notifications", event: event("notifications", tooLong)},
+		{name: "a long letter of changes", function: "Changes", event: oversized},
+	}
+}
+
+var allCalls struct {
+	once  sync.Once
+	calls map[string]map[call]bool
+	err   error
+}
+
+// callsOf are what each function asks of AWS, recorded once for all tests.
+func callsOf(t *testing.T) map[string]map[call]bool {
+	t.Helper()
+	allCalls.once.Do(func() { allCalls.calls, allCalls.err = recordCalls(t.Context(), scenarios(t)) })
+	if allCalls.err != nil {
+		t.Fatal(allCalls.err)
+	}
+	return allCalls.calls
+}
