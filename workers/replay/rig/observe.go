@@ -14,8 +14,9 @@ import (
 // whatever came of it: the service as the SDK names it ("S3", "SQS"), the
 // operation ("PutObject"), and what it was asked of. That is bucket/key for
 // objects, with ?versionId= behind it where one was named; a queue's URL; a
-// table's name; a topic's ARN; a sender. It must be safe for concurrent use.
-type Observer func(service, operation, resource string)
+// table's name; a topic's ARN; a sender. An error that it returns is what comes
+// of the operation, and nothing is sent. It must be safe for concurrent use.
+type Observer func(service, operation, resource string) error
 
 // Observe tells o of what the workers ask that are built from now on in this
 // process. What the rig itself asks of its backends is not told.
@@ -31,7 +32,10 @@ func (r *Rig) observed() aws.Config {
 	tell := middleware.InitializeMiddlewareFunc("SluiceObserve", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		observe(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), resourceOf(in.Parameters))
+		err := observe(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), resourceOf(in.Parameters))
+		if err != nil {
+			return middleware.InitializeOutput{}, middleware.Metadata{}, err
+		}
 		return next.HandleInitialize(ctx, in)
 	})
 	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {

@@ -270,10 +270,14 @@ func (r *Rig) Worker(name string, run pipeline.Options) (eventsource.Function, e
 		if err := c.AddAWSChannels(channels, config); err != nil {
 			return nil, err
 		}
+		step := messages.Step(messages.NoStep)
+		if c.OrderEndpoint != "" {
+			step = messages.PostStep(c.OrderEndpoint)
+		}
 		db := dynamodb.NewFromConfig(config)
 		w, err := messages.Build(c, messages.Clients{
 			Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
-			SQS: sqs.NewFromConfig(config), Letters: s3Client(config), Channels: channels, Step: messages.NoStep,
+			SQS: sqs.NewFromConfig(config), Letters: s3Client(config), Channels: channels, Step: step,
 		}, run)
 		if err != nil {
 			return nil, err
