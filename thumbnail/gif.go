@@ -22,8 +22,10 @@ func openGIF(r *bufio.Reader, _ *Options) (*header, error) {
 	}
 	w, ht := int64(h.width), int64(h.height)
 	// The frame's indices, an RGBA row, and what is kept of it.
-	h.memory = func(reduction int) int64 { return w*ht + 4*w + reducedBytes(w, ht, 4, int64(reduction)) }
-	h.decode = func(reduction int) (*raster, error) {
+	h.memory = func(ratio float64) int64 {
+		return w*ht + 4*w + reducedBytes(w, ht, 4, int64(boxReduction(ratio, h.width, h.height)))
+	}
+	h.decode = func(ratio float64) (*raster, error) {
 		img, err := gif.Decode(io.MultiReader(bytes.NewReader(head), r))
 		if err != nil {
 			return nil, err
@@ -32,7 +34,7 @@ func openGIF(r *bufio.Reader, _ *Options) (*header, error) {
 		if !ok {
 			return nil, &UnsupportedError{Format: formatGIF, Reason: "its frame has no palette"}
 		}
-		return reduceFrame(frame, h.width, h.height, reduction), nil
+		return reduceFrame(frame, h.width, h.height, boxReduction(ratio, h.width, h.height)), nil
 	}
 	return h, nil
 }

@@ -47,8 +47,8 @@ func openPNG(r *bufio.Reader, _ *Options) (*header, error) {
 	if err := c.toData(form); err != nil {
 		return nil, err
 	}
-	h.memory = form.memory
-	h.decode = func(reduction int) (*raster, error) { return decodePNG(c, form, reduction) }
+	h.memory = func(ratio float64) int64 { return form.memory(boxReduction(ratio, form.w, form.h)) }
+	h.decode = func(ratio float64) (*raster, error) { return decodePNG(c, form, boxReduction(ratio, form.w, form.h)) }
 	return h, nil
 }
 

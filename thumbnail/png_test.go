@@ -158,7 +158,7 @@ func decodePNGFile(tb testing.TB, data []byte, reduction int) (*raster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.decode(reduction)
+	return h.decode(float64(4 * reduction))
 }
 
 func TestEveryFormOfPNGAgainstTheStandardLibrary(t *testing.T) {

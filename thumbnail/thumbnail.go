@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"runtime/debug"
 )
 
@@ -104,12 +105,12 @@ func Make(ctx context.Context, r io.Reader, o Options) (*Result, error) {
 
 // Picture is a picture whose header has been read and found within the limits. Not safe for concurrent use.
 type Picture struct {
-	format    string
-	header    *header
-	src       *source
-	o         Options
-	reduction int
-	used      bool
+	format string
+	header *header
+	src    *source
+	o      Options
+	ratio  float64 // see header.memory
+	used   bool
 }
 
 // header is what a format's reader learned before the picture's data.
@@ -121,10 +122,11 @@ type header struct {
 	lateOrientation bool
 	// lateHeight is set where the height is not known before the data (JPEG's DNL): decode notes it then.
 	lateHeight bool
-	// memory bounds what decode needs for a reduction, its result included.
-	memory func(reduction int) int64
-	// decode gives the picture reduced by at most that factor.
-	decode func(reduction int) (*raster, error)
+	// memory bounds what decode needs, its result included. The ratio is the number of the picture's pixels, along a side, that
+	// each thumbnail takes for one of its own, at least.
+	memory func(ratio float64) int64
+	// decode gives the picture, reduced as far as the ratio allows.
+	decode func(ratio float64) (*raster, error)
 }
 
 // noteExif takes the first orientation that is found.
@@ -163,17 +165,16 @@ func Open(r io.Reader, o Options) (_ *Picture, err error) {
 	if h.width < 1 || h.height < 1 && !h.lateHeight {
 		return nil, &CorruptError{Format: format, Reason: p.describe() + " has no pixels"}
 	}
-	p.reduction = h.reduction(o.Sizes)
+	p.ratio = h.leastRatio(o.Sizes)
 	if err := p.checkLimits(); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// reduction is the largest factor that leaves at least twice the pixels of every size, so that the filter has
-// something to choose from.
-func (h *header) reduction(sizes []Size) int {
-	least := float64(maxReduction) * 2
+// leastRatio is the ratio of the size that reduces least.
+func (h *header) leastRatio(sizes []Size) float64 {
+	least := math.Inf(1)
 	turns := []orientation{h.orientation}
 	if h.lateOrientation && h.orientation == 0 {
 		turns = []orientation{1, 6}
@@ -191,7 +192,18 @@ func (h *header) reduction(sizes []Size) int {
 			least = min(least, cw/float64(tw), ch/float64(th))
 		}
 	}
-	return max(1, int(least/2))
+	return max(1, least)
+}
+
+// boxReduction is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
+// thumbnail, and four times as many when that is little. Two are enough for the eye; four are nearer to the exact filter by 2 to 4 dB.
+func boxReduction(ratio float64, w, h int) int {
+	const little = 1 << 20
+	k := max(1, min(int(ratio/4), maxReduction))
+	if (w/k)*(h/k) > little {
+		k = max(1, min(int(ratio/2), maxReduction))
+	}
+	return k
 }
 
 func (p *Picture) checkLimits() error {
@@ -228,14 +240,14 @@ func (p *Picture) Height() int {
 // Cost is an upper bound in bytes of the memory that Thumbnails needs for pixels, at least 1. It depends on the
 // sizes asked for more than on the picture: most are decoded to a fraction of their size.
 func (p *Picture) Cost() int64 {
-	return p.header.memory(p.reduction) + p.resizeBytes()
+	return p.header.memory(p.ratio) + p.resizeBytes()
 }
 
 // resizeBytes bounds what the steps after decoding allocate: smaller forms of the picture, filter weights and a pair of rows
 // of column sums, and for a pixel of a thumbnail its channels, what the encoder keeps, and the encoded bytes.
 func (p *Picture) resizeBytes() int64 {
-	k := int64(p.reduction)
-	w, h := (int64(p.header.width)+k-1)/k, (int64(p.header.height)+k-1)/k
+	// The coarsest reduction leaves the most for what comes after: twice the thumbnails' pixels, or the picture.
+	w, h := int64(float64(p.header.width)/max(1, p.ratio/8))+1, int64(float64(p.header.height)/max(1, p.ratio/8))+1
 	n := limitedMul(w, h)/2 + 40*(w+h)
 	for _, s := range p.o.Sizes {
 		n += 24 * int64(min(s.Width, max(p.header.width, p.header.height))) * int64(min(s.Height, max(p.header.width, p.header.height)))
@@ -295,7 +307,7 @@ func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	img, err := p.header.decode(p.reduction)
+	img, err := p.header.decode(p.ratio)
 	if err != nil {
 		return p.src.fail(p.format, err)
 	}

@@ -385,7 +385,7 @@ func TestAPanicIsCorruption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.header.decode = func(int) (*raster, error) { panic("index out of range") }
+	p.header.decode = func(float64) (*raster, error) { panic("index out of range") }
 	_, err = p.Thumbnails(t.Context())
 	corrupt, ok := errors.AsType[*CorruptError](err)
 	if !ok || !strings.Contains(err.Error(), "index out of range") || !bytes.Contains(corrupt.Stack, []byte("TestAPanic")) {

@@ -172,14 +172,16 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	} else if width == 0 {
 		return &CorruptError{Format: formatWebP, Reason: "WebP transparency comes before its size"}
 	}
-	h.memory = func(reduction int) int64 {
-		return webpBytes(kind, int64(width), int64(height), n) + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, int64(reduction))
+	h.memory = func(ratio float64) int64 {
+		reduction := int64(boxReduction(ratio, h.width, h.height))
+		return webpBytes(kind, int64(width), int64(height), n) + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, reduction)
 	}
 	at := image.Pt(0, 0)
 	if !w.frame.Empty() {
 		at = w.frame.Min
 	}
-	h.decode = func(reduction int) (*raster, error) {
+	h.decode = func(ratio float64) (*raster, error) {
+		reduction := boxReduction(ratio, h.width, h.height)
 		img, err := w.decode(kind, n, width, height)
 		if err != nil {
 			return nil, err
