@@ -1,0 +1,358 @@
+package messages
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/workers/schema"
+)
+
+var order7 = schema.OrderKey("ada@example.com", "7")
+
+func ordering(id string) message {
+	return message{ID: id, Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{
+		Email: "ada@example.com", ID: "7",
+		OrderDetails: schema.OrderDetails{Items: []schema.OrderItem{{SKU: "pen", Quantity: 2}}, Amount: 350, Currency: "EUR"},
+	}}
+}
+
+// steps is a Step that remembers the orders it was run for.
+type steps struct {
+	mu   sync.Mutex
+	seen []schema.Order
+	do   func(run int) error // run counts from 1; nil: nothing to do
+}
+
+func (s *steps) step(_ context.Context, o schema.Order) error {
+	s.mu.Lock()
+	s.seen = append(s.seen, o)
+	run, do := len(s.seen), s.do
+	s.mu.Unlock()
+	if do == nil {
+		return nil
+	}
+	return do(run)
+}
+
+func (s *steps) runs() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
+}
+
+func newOrders(t *testing.T, do func(run int) error) (*fixture, *steps) {
+	t.Helper()
+	s := &steps{do: do}
+	return newFixture(t, func(_ *Config, c *Clients) { c.Step = s.step }), s
+}
+
+func (s *steps) want(t *testing.T, runs int) {
+	t.Helper()
+	if got := s.runs(); got != runs {
+		t.Errorf("the step ran %d times, want %d", got, runs)
+	}
+}
+
+func TestOrderGoesThroughItsSteps(t *testing.T) {
+	t.Parallel()
+	f, s := newOrders(t, nil)
+	f.done(t, ordering("m1"))
+	if want := []string{"received", "processing", "completed"}; !slices.Equal(f.records.statuses, want) {
+		t.Errorf("written: got %q, want %q", f.records.statuses, want)
+	}
+	f.want(t, order7, map[string]any{"status": "completed", "cause": "m1", "email": "ada@example.com", "id": "7", "amount": 350, "currency": "EUR", "reason": nil})
+	s.want(t, 1)
+	if o := s.seen[0]; o.Status != "processing" || o.Cause != "m1" || o.Email != "ada@example.com" || o.ID != "7" || len(o.Items) != 1 {
+		t.Errorf("the step saw %+v", o)
+	}
+	f.done(t, ordering("m1"), ordering("m2"))
+	s.want(t, 1)
+	if len(f.records.statuses) != 3 {
+		t.Errorf("written: got %q, want nothing more by later messages", f.records.statuses)
+	}
+}
+
+func TestOrderOfTheAPIKeepsItsDetails(t *testing.T) {
+	t.Parallel()
+	f, s := newOrders(t, nil)
+	f.put(t, order7, `{"status":"received","items":[{"sku":"book","quantity":1,"price":12.5}],"amount":1250,"note":"a gift"}`)
+	m := ordering("m1")
+	m.Data = `{"email":"ada@example.com","id":"7"}`
+	f.done(t, m)
+	f.want(t, order7, map[string]any{
+		"status": "completed", "email": "ada@example.com", "id": "7", "amount": 1250, "currency": nil, "note": "a gift",
+		"items": []any{map[string]any{"sku": "book", "quantity": 1, "price": 12.5}},
+	})
+	s.want(t, 1)
+}
+
+func TestOrderWithoutDetailsTakesTheMessages(t *testing.T) {
+	t.Parallel()
+	f, s := newOrders(t, nil)
+	f.put(t, order7, `{"status":"received"}`)
+	f.done(t, ordering("m1"))
+	f.want(t, order7, map[string]any{"status": "completed", "amount": 350})
+	if s.runs() != 1 || s.seen[0].Amount != 350 {
+		t.Errorf("the step saw %+v", s.seen)
+	}
+}
+
+func TestOrderStepThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	f, s := newOrders(t, func(run int) error {
+		if run < 3 {
+			return errAgain
+		}
+		return nil
+	})
+	for range 2 {
+		if back := f.deliver(t, ordering("m1")); !slices.Equal(back, []string{"m1"}) {
+			t.Errorf("comes back: got %q, want m1", back)
+		}
+		f.want(t, order7, map[string]any{"status": "processing"})
+	}
+	f.done(t, ordering("m1"))
+	s.want(t, 3)
+	f.want(t, order7, map[string]any{"status": "completed"})
+}
+
+func TestOrderStepThatIsPermanentFailsTheOrder(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ says, reason string }{
+		{"out of stock", "out of stock"}, {"", "the step gave no reason"},
+	} {
+		f, s := newOrders(t, func(int) error { return pipeline.Permanentf("%s", c.says) })
+		f.done(t, ordering("m1")) // the message is done, though the order failed
+		f.want(t, order7, map[string]any{"status": "failed", "reason": c.reason})
+		f.done(t, ordering("m1"))
+		s.want(t, 1)
+	}
+}
+
+func TestOrderStepThatAsksToWait(t *testing.T) {
+	t.Parallel()
+	f, _ := newOrders(t, func(run int) error {
+		if run == 1 {
+			return pipeline.RetryAfter(errAgain, 7*time.Minute)
+		}
+		return nil
+	})
+	if back := f.deliver(t, ordering("m1")); len(back) != 1 {
+		t.Errorf("comes back: got %q, want m1", back)
+	}
+	if d := f.queues.delay("m1"); d != 7*time.Minute {
+		t.Errorf("held back for %v, want 7m", d)
+	}
+	f.done(t, ordering("m1"))
+	f.want(t, order7, map[string]any{"status": "completed"})
+}
+
+// TestOrderGoesOnAfterACrash lets the process die before and after each write
+// of a record and of a claim. What comes back is brought to its end, and the
+// step runs a second time only where its claim was not completed.
+func TestOrderGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		state bool // the write is one of a claim
+		write string
+		runs  int
+	}{
+		{"receiving", false, "received", 1},
+		{"beginning", false, "processing", 1},
+		{"claiming", true, "in-progress", 1},
+		{"completing the order", false, "completed", 1},
+	} {
+		for _, written := range []bool{false, true} {
+			t.Run(c.name+map[bool]string{false: ", before the write", true: ", after the write"}[written], func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					f, s := newOrders(t, nil)
+					at := f.records
+					if c.state {
+						at = f.state
+					}
+					at.onPut = func(status string, done bool) error {
+						if status == c.write && done == written {
+							panic("the process dies")
+						}
+						return nil
+					}
+					if back := f.deliver(t, ordering("m1")); len(back) != 1 {
+						t.Fatalf("comes back: got %q, want m1", back)
+					}
+					at.onPut = nil
+					time.Sleep(5 * time.Minute) // an orphaned claim runs out
+					f.done(t, ordering("m1"))
+					s.want(t, c.runs)
+					f.want(t, order7, map[string]any{"status": "completed", "cause": "m1"})
+				})
+			})
+		}
+	}
+}
+
+// TestOrderStepIsRepeatedIfItsClaimWasNotCompleted: nobody can know whether the
+// step was done, so it is begun again, when the claim of the dead has run out.
+func TestOrderStepIsRepeatedIfItsClaimWasNotCompleted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newOrders(t, nil)
+		f.state.onPut = func(status string, _ bool) error {
+			if status == "completed" {
+				panic("the process dies")
+			}
+			return nil
+		}
+		if back := f.deliver(t, ordering("m1")); len(back) != 1 {
+			t.Fatalf("comes back: got %q, want m1", back)
+		}
+		f.state.onPut = nil
+		if back := f.deliver(t, ordering("m1")); len(back) != 1 {
+			t.Errorf("while the claim stands: got %q, want m1 to come back", back)
+		}
+		s.want(t, 1)
+		time.Sleep(f.queues.delay("m1"))
+		f.done(t, ordering("m1"))
+		s.want(t, 2)
+		if s.seen[0].Cause != s.seen[1].Cause {
+			t.Errorf("causes: got %q and %q, want one: the other side knows the order by it", s.seen[0].Cause, s.seen[1].Cause)
+		}
+	})
+}
+
+func TestOrderIsProcessedByOneOfTwo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inHand, goOn := make(chan struct{}), make(chan struct{})
+		f, s := newOrders(t, func(int) error {
+			close(inHand)
+			<-goOn
+			return nil
+		})
+		first := make(chan []string)
+		go func() {
+			back, _ := f.invoke(t.Context(), ordering("m1"))
+			first <- back
+		}()
+		<-inHand
+		// The same message, delivered twice, and another one for the same order.
+		if back := f.deliver(t, ordering("m1"), ordering("m2")); !slices.Equal(back, []string{"m1", "m2"}) {
+			t.Errorf("the others: got %q, want both to come back", back)
+		}
+		close(goOn)
+		if back := <-first; len(back) > 0 {
+			t.Errorf("the first comes back: %q", back)
+		}
+		f.done(t, ordering("m1"), ordering("m2"))
+		s.want(t, 1)
+		f.want(t, order7, map[string]any{"status": "completed", "cause": "m1"})
+	})
+}
+
+func TestOrderCancelledStaysCancelled(t *testing.T) {
+	t.Parallel()
+	cancelled := map[string]any{"status": "cancelled"}
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		f, s := newOrders(t, nil)
+		f.put(t, order7, `{"status":"cancelled"}`)
+		f.done(t, ordering("m1"))
+		f.want(t, order7, cancelled)
+		s.want(t, 0)
+	})
+	for _, outcome := range []error{nil, pipeline.Permanent(errAgain), errAgain} {
+		t.Run("during its step", func(t *testing.T) {
+			t.Parallel()
+			var f *fixture
+			var s *steps
+			f, s = newOrders(t, func(int) error {
+				f.set(t, order7, cancelled)
+				return outcome
+			})
+			f.deliver(t, ordering("m1"))
+			f.done(t, ordering("m1"))
+			f.want(t, order7, map[string]any{"status": "cancelled", "reason": nil})
+			s.want(t, 1)
+		})
+	}
+	t.Run("between the read and the write", func(t *testing.T) {
+		t.Parallel()
+		f, s := newOrders(t, nil)
+		f.put(t, order7, `{"status":"received"}`)
+		f.records.onPut = func(status string, done bool) error {
+			if status == "processing" && !done {
+				f.set(t, order7, cancelled)
+			}
+			return nil
+		}
+		f.done(t, ordering("m1"))
+		f.want(t, order7, cancelled)
+		s.want(t, 0)
+	})
+}
+
+func TestOrderReceivedAgainRunsItsStepAnew(t *testing.T) {
+	t.Parallel()
+	again := map[string]any{"status": "received"}
+	t.Run("after it failed", func(t *testing.T) {
+		t.Parallel()
+		f, s := newOrders(t, func(run int) error {
+			if run == 1 {
+				return pipeline.Permanentf("out of stock")
+			}
+			return nil
+		})
+		f.done(t, ordering("m1"))
+		f.set(t, order7, again)
+		f.done(t, ordering("m2"))
+		f.want(t, order7, map[string]any{"status": "completed", "cause": "m2", "reason": nil})
+		s.want(t, 2)
+	})
+	t.Run("with a late copy of the first message", func(t *testing.T) {
+		t.Parallel()
+		f, s := newOrders(t, nil)
+		f.done(t, ordering("m1"))
+		f.set(t, order7, again)
+		f.done(t, ordering("m1"))
+		f.want(t, order7, again) // m1's step is done: this order waits for its own message
+		f.done(t, ordering("m2"))
+		f.want(t, order7, map[string]any{"status": "completed", "cause": "m2"})
+		s.want(t, 2)
+	})
+	t.Run("during its step", func(t *testing.T) {
+		t.Parallel()
+		var f *fixture
+		var s *steps
+		f, s = newOrders(t, func(run int) error {
+			if run > 1 {
+				return nil
+			}
+			// While the first step runs, the order is received again and begun
+			// by another message, whose step is not done yet.
+			f.set(t, order7, map[string]any{"status": "processing", "cause": "m2"})
+			return pipeline.Permanentf("the first step's own trouble")
+		})
+		f.done(t, ordering("m1"))
+		f.want(t, order7, map[string]any{"status": "processing", "cause": "m2", "reason": nil})
+		f.done(t, ordering("m2"))
+		f.want(t, order7, map[string]any{"status": "completed", "cause": "m2"})
+		s.want(t, 2)
+	})
+}
+
+func TestStepClaimTellsOrdersApart(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for _, parts := range [][3]string{{"a@b", "1", "c"}, {"a@b", "1#c", ""}, {"a@b/1", "", "c"}, {"a@b", "1/c", ""}, {"a@b", "", "1c"}} {
+		seen[stepClaim(parts[0], parts[1], parts[2])] = true
+	}
+	if len(seen) != 5 {
+		t.Errorf("got %d claims of 5 orders", len(seen))
+	}
+}
