@@ -2,9 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,28 +12,13 @@ import (
 	"sluice/workers/replay/rig/rigtest"
 )
 
-// build builds a worker's binary as it is deployed, for this machine.
-func build(t *testing.T, worker string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), worker, "bootstrap")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-trimpath", "-o", out, "../"+worker+"/bootstrap")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", worker, err, b)
-	}
-	return out
-}
-
 // TestReplayBinaries replays every recorded event through the built binaries
 // over the Runtime API: what comes of it is what came of it in process.
 func TestReplayBinaries(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds three binaries: left out by -short")
-	}
 	for _, worker := range rig.Workers {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
-			binary := build(t, worker)
+			binary := bootstrap(t, worker)
 			rigtest.Run(t, "../../testdata", worker, func(t *testing.T, r *rig.Rig, worker string) eventsource.Function {
 				p, err := runtimeapi.Start(t.Context(), binary, environ(r), &runtimeapi.Options{
 					FunctionName: worker, MemoryMB: 512, Timeout: time.Minute,
@@ -61,9 +43,6 @@ func environ(r *rig.Rig) []string {
 
 // TestBinariesTellAllThatIsMissing starts each binary without settings.
 func TestBinariesTellAllThatIsMissing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds three binaries: left out by -short")
-	}
 	for worker, missing := range map[string][]string{
 		"uploads":  {"THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "THUMBNAIL_SIZES"},
 		"changes":  {"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL"},
@@ -71,7 +50,7 @@ func TestBinariesTellAllThatIsMissing(t *testing.T) {
 	} {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
-			_, err := runtimeapi.Start(t.Context(), build(t, worker), []string{
+			_, err := runtimeapi.Start(t.Context(), bootstrap(t, worker), []string{
 				"AWS_REGION=us-east-1", "THUMBNAIL_SIZES=huge", "PARALLEL=0", "MAX_ATTEMPTS=0",
 			}, nil)
 			init, ok := errors.AsType[*runtimeapi.InitError](err)
