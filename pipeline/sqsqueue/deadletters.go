@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -35,9 +34,6 @@ const (
 	EncodingBase64 = "base64"
 	EncodingS3     = "s3" // the body is a LetterPointer
 )
-
-// maxReason bounds the reason of a letter, in bytes.
-const maxReason = 4 << 10
 
 // LetterPointer is the body of a letter whose own was too large.
 type LetterPointer struct {
@@ -69,19 +65,22 @@ func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
 		return err
 	}
 	attrs := map[string]types.MessageAttributeValue{}
+	if l.Record.Cause != "" {
+		attrs[AttrCause] = text(causeText(l.Record.Cause))
+	}
 	for name, value := range map[string]string{
 		AttrReason: strings.ReplaceAll(l.Reason.Error(), "\n", "; "), AttrWorker: l.Worker,
 		AttrAttempts: strconv.Itoa(l.Record.Attempt), AttrTime: l.At.UTC().Format(time.RFC3339Nano),
-		AttrID: l.Record.ID, AttrCause: l.Record.Cause, AttrSource: l.Record.Source,
+		AttrID: l.Record.ID, AttrSource: l.Record.Source,
 		AttrEncoding: encoding, attrTrace: l.Record.Attrs[attrTrace],
 	} {
-		if value = clean(value, maxReason); value != "" { // SQS refuses empty values
+		if value = clean(value, maxAttr); value != "" { // SQS refuses empty values
 			attrs[name] = text(value)
 		}
 	}
 	in := &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &body, MessageAttributes: attrs}
 	if strings.HasSuffix(d.URL, fifoSuffix) {
-		in.MessageGroupId = aws.String(pipeline.DeriveID(l.Record.Source, l.Record.Group))
+		in.MessageGroupId = aws.String(letterGroup(l.Record))
 		in.MessageDeduplicationId = aws.String(pipeline.DeriveID(l.Record.ID))
 	}
 	if _, err := d.Client.SendMessage(ctx, in); err != nil {
@@ -90,13 +89,24 @@ func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
 	return nil
 }
 
+// letterGroup is the group that the record had on its FIFO queue, so that a
+// redrive brings it back into it.
+func letterGroup(r pipeline.Record) string {
+	if group := r.Attrs[attrGroup]; group != "" && strings.HasSuffix(r.Source, fifoSuffix) {
+		return group
+	}
+	return pipeline.DeriveID(r.Source, r.Group)
+}
+
 func (d DeadLetters) body(ctx context.Context, l pipeline.Letter) (body, encoding string, err error) {
 	raw := l.Record.Body
 	switch {
 	case len(raw) > MaxLetterBody && d.Bucket == "":
 		return "", "", fmt.Errorf("letter to %s: a body of %d bytes is over %d, and there is no bucket for it", d.URL, len(raw), MaxLetterBody)
 	case len(raw) > MaxLetterBody:
-		p := LetterPointer{d.Bucket, "letters/" + l.Worker + "/" + pipeline.DeriveID(l.Record.Source, l.Record.Cause), len(raw)}
+		// Two messages may have one cause and two bodies. A record that is written
+		// again finds its own.
+		p := LetterPointer{d.Bucket, "letters/" + l.Worker + "/" + pipeline.DeriveID(l.Record.Source, l.Record.ID, l.Record.Cause), len(raw)}
 		_, err := d.Objects.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &p.Bucket, Key: &p.Key, Body: bytes.NewReader(raw), ContentType: aws.String("application/octet-stream"),
 		})
@@ -112,41 +122,4 @@ func (d DeadLetters) body(ctx context.Context, l pipeline.Letter) (body, encodin
 	default:
 		return string(raw), "", nil
 	}
-}
-
-// sendable reports whether b holds only the characters that SQS takes: those of
-// XML 1.0.
-func sendable(b []byte) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if !allowed(r) || r == utf8.RuneError && n == 1 {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
-}
-
-func allowed(r rune) bool {
-	return r == '\t' || r == '\n' || r == '\r' ||
-		r >= 0x20 && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
-}
-
-// clean makes s fit an attribute: characters that SQS takes, and no more than
-// limit bytes.
-func clean(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if !allowed(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if len(s) <= limit {
-		return s
-	}
-	s = s[:limit-len("…")]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s + "…"
 }

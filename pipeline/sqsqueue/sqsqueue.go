@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,12 +36,12 @@ const (
 
 // Names of the message attributes that are ours.
 const (
-	AttrCause     = "sluice-cause" // the idempotency key; it survives a redrive
-	attrTrace     = "traceparent"
-	attrReceipt   = "receiptHandle" // in Record.Attrs, by lambdaevent
-	fifoSuffix    = ".fifo"
-	attrTypeText  = "String"
-	attrSizeGuess = 256 // name, type and value of an attribute, roughly
+	AttrCause    = "sluice-cause" // the idempotency key; it survives a redrive
+	attrTrace    = "traceparent"
+	attrReceipt  = "receiptHandle"  // in Record.Attrs, by lambdaevent
+	attrGroup    = "MessageGroupId" // likewise
+	fifoSuffix   = ".fifo"
+	attrTypeText = "String"
 )
 
 // A Queue sends to one queue. Safe for concurrent use.
@@ -52,63 +53,81 @@ type Queue struct {
 // SendError names the messages of a batch that the queue refused.
 type SendError struct {
 	URL    string
-	Failed []string // "id: code: reason"
+	Failed []Refusal
+}
+
+// Refusal is a message that a queue did not take.
+type Refusal struct {
+	ID     string // the message's own
+	Code   string // SQS's
+	Reason string
 }
 
 func (e *SendError) Error() string {
-	return fmt.Sprintf("send to %s: %d refused: %s", e.URL, len(e.Failed), strings.Join(e.Failed, "; "))
+	each := make([]string, len(e.Failed))
+	for i, f := range e.Failed {
+		each[i] = fmt.Sprintf("message %q: %s: %s", f.ID, f.Code, f.Reason)
+	}
+	return fmt.Sprintf("send to %s: %d refused: %s", e.URL, len(e.Failed), strings.Join(each, "; "))
 }
 
 // Send puts all of ms on the queue, in batches. After an error some of them may
-// have been sent: send all of them again, their ids tell who saw them. A message
-// over SQS's 1 MiB is Permanent.
+// have been sent: send all of them again, their ids tell who saw them. If one is
+// over SQS's 1 MiB, or cannot be written, the error is Permanent and none is sent.
 func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
-	var batch []types.SendMessageBatchRequestEntry
-	size := 0
-	for _, m := range ms {
-		e, n, err := q.entry(m)
-		if err != nil {
+	entries := make([]types.SendMessageBatchRequestEntry, len(ms))
+	sizes := make([]int, len(ms))
+	for i, m := range ms {
+		var err error
+		if entries[i], sizes[i], err = q.entry(m); err != nil {
 			return err
 		}
-		if len(batch) == maxBatch || size+n > MaxMessageBytes {
-			if err := q.send(ctx, batch); err != nil {
-				return err
-			}
-			batch, size = nil, 0
-		}
-		e.Id = aws.String(fmt.Sprint(len(batch)))
-		batch, size = append(batch, e), size+n
 	}
-	return q.send(ctx, batch)
+	for len(entries) > 0 {
+		n, size := 0, 0
+		for n < min(len(entries), maxBatch) && size+sizes[n] <= MaxMessageBytes {
+			entries[n].Id = aws.String(strconv.Itoa(n))
+			size += sizes[n]
+			n++
+		}
+		if err := q.send(ctx, entries[:n], ms[:n]); err != nil {
+			return err
+		}
+		entries, sizes, ms = entries[n:], sizes[n:], ms[n:]
+	}
+	return nil
 }
 
+// entry is m as SQS takes it, and the bytes that SQS counts of it.
 func (q Queue) entry(m pipeline.Message) (types.SendMessageBatchRequestEntry, int, error) {
 	var e types.SendMessageBatchRequestEntry
 	body, err := json.Marshal(m)
 	if err != nil {
 		return e, 0, pipeline.Permanent(fmt.Errorf("send message %q: %w", m.ID, err))
 	}
-	size := len(body) + attrSizeGuess + len(m.ID)
+	e.MessageBody = aws.String(escapeJSON(body))
+	e.MessageAttributes = map[string]types.MessageAttributeValue{AttrCause: text(causeText(m.ID))}
+	if m.TraceParent != "" && fits(m.TraceParent) {
+		e.MessageAttributes[attrTrace] = text(m.TraceParent)
+	}
+	size := len(*e.MessageBody)
+	for name, a := range e.MessageAttributes {
+		size += len(name) + len(attrTypeText) + len(*a.StringValue)
+	}
 	if size > MaxMessageBytes {
 		return e, 0, pipeline.Permanentf("send message %q of type %q: %d bytes, the limit is %d", m.ID, m.Type, size, MaxMessageBytes)
 	}
-	e.MessageBody = aws.String(string(body))
-	e.MessageAttributes = map[string]types.MessageAttributeValue{AttrCause: text(m.ID)}
-	if m.TraceParent != "" {
-		e.MessageAttributes[attrTrace] = text(m.TraceParent)
-	}
 	if strings.HasSuffix(q.URL, fifoSuffix) {
-		e.MessageGroupId = aws.String(cmp.Or(m.Subject, m.Type))
+		// A group's name may hold less than a subject does, so it is derived.
+		e.MessageGroupId = aws.String(pipeline.DeriveID(cmp.Or(m.Subject, m.Type)))
 		e.MessageDeduplicationId = aws.String(pipeline.DeriveID(m.ID))
 	}
 	return e, size, nil
 }
 
-func (q Queue) send(ctx context.Context, batch []types.SendMessageBatchRequestEntry) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	out, err := q.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.URL, Entries: batch})
+// send puts one batch on the queue: entries, made of ms.
+func (q Queue) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, ms []pipeline.Message) error {
+	out, err := q.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.URL, Entries: entries})
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", q.URL, err)
 	}
@@ -117,7 +136,11 @@ func (q Queue) send(ctx context.Context, batch []types.SendMessageBatchRequestEn
 	}
 	refused := &SendError{URL: q.URL}
 	for _, f := range out.Failed {
-		refused.Failed = append(refused.Failed, fmt.Sprintf("%s: %s: %s", aws.ToString(f.Id), aws.ToString(f.Code), aws.ToString(f.Message)))
+		r := Refusal{ID: aws.ToString(f.Id), Code: aws.ToString(f.Code), Reason: aws.ToString(f.Message)}
+		if i, err := strconv.Atoi(r.ID); err == nil && i >= 0 && i < len(ms) {
+			r.ID = ms[i].ID
+		}
+		refused.Failed = append(refused.Failed, r)
 	}
 	return refused
 }
@@ -132,7 +155,7 @@ func (q Queue) Delay(ctx context.Context, r pipeline.Record, d time.Duration) er
 	_, err := q.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl:          &q.URL,
 		ReceiptHandle:     &receipt,
-		VisibilityTimeout: int32(min(d+time.Second-1, maxVisibility) / time.Second),
+		VisibilityTimeout: int32((min(d, maxVisibility) + time.Second - 1) / time.Second),
 	})
 	if err != nil {
 		return fmt.Errorf("delay message %q by %v: %w", r.ID, d, err)

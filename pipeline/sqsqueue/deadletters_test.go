@@ -1,0 +1,308 @@
+package sqsqueue_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sluice/pipeline"
+	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/sqsqueue"
+)
+
+// bucket keeps what is put into it.
+type bucket struct {
+	objects map[string][]byte // by bucket/key
+	err     error
+}
+
+func (b *bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	data, err := io.ReadAll(in.Body)
+	if b.objects == nil {
+		b.objects = map[string][]byte{}
+	}
+	b.objects[*in.Bucket+"/"+*in.Key] = data
+	return &s3.PutObjectOutput{}, err
+}
+
+const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+// letter is a record of every kind of origin, with the given body.
+func letter(body string) pipeline.Letter {
+	return pipeline.Letter{
+		Record: pipeline.Record{
+			ID: "message-1", Cause: "order-7", Source: "arn:aws:sqs:us-east-1:000000000000:jobs", Attempt: 4,
+			Attrs: map[string]string{lambdaevent.AttrTraceParent: trace}, Body: []byte(body),
+		},
+		Reason: errors.New("order 7: no such mug"), Worker: "messages",
+		At: time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600)),
+	}
+}
+
+// write writes l and gives what is on the queue then.
+func write(t *testing.T, h *home, d sqsqueue.DeadLetters, l pipeline.Letter) types.Message {
+	t.Helper()
+	if err := d.Write(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	got := h.receive(d.URL)
+	if len(got) != 1 {
+		t.Fatalf("%d letters, want 1", len(got))
+	}
+	return got[0]
+}
+
+func TestLetterTellsAll(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
+	m := write(t, h, d, letter(`{"type":"order-processing"}`+"\n\t😀"))
+	if *m.Body != `{"type":"order-processing"}`+"\n\t😀" {
+		t.Errorf("body %q is not the record's own", *m.Body)
+	}
+	want := map[string]string{
+		"sluice-reason": "order 7: no such mug", "sluice-worker": "messages", "sluice-attempts": "4",
+		"sluice-time": "2026-01-02T02:04:05.0000006Z", "sluice-id": "message-1", "sluice-cause": "order-7",
+		"sluice-source": "arn:aws:sqs:us-east-1:000000000000:jobs", "traceparent": trace,
+	}
+	if got := attrs(m); !maps.Equal(got, want) {
+		t.Errorf("attributes\n%v, want\n%v", got, want)
+	}
+}
+
+// TestLetterNeverHasTooManyAttributes writes the letter with the most of them.
+func TestLetterNeverHasTooManyAttributes(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\x00"))
+	if n := len(m.MessageAttributes); n != 9 {
+		t.Errorf("%d attributes, want 9: SQS takes 10", n)
+	}
+}
+
+func TestLetterLeavesOutWhatIsEmpty(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, pipeline.Letter{Record: pipeline.Record{ID: "1", Body: []byte("x")}, Reason: errors.New("no")})
+	got := slices.Sorted(maps.Keys(attrs(m)))
+	if want := []string{"sluice-attempts", "sluice-id", "sluice-reason", "sluice-time"}; !slices.Equal(got, want) {
+		t.Errorf("attributes %v, want %v", got, want)
+	}
+}
+
+func TestLetterReason(t *testing.T) {
+	t.Parallel()
+	rows := []struct{ name, reason, want string }{
+		{"lines", "one\ntwo", "one; two"},
+		{"what SQS does not take", "a\x00b\x1bc\xffd\uFFFEe", "a\uFFFDb\uFFFDc\uFFFDd\uFFFDe"},
+		{"4 KB", strings.Repeat("x", 4096), strings.Repeat("x", 4096)},
+		{"more", strings.Repeat("x", 4097), strings.Repeat("x", 4093) + "…"},
+		{"cut between runes", "xx" + strings.Repeat("😀", 2000), "xx" + strings.Repeat("😀", 1022) + "…"},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			l := letter("x")
+			l.Reason = pipeline.Permanent(errors.New(r.reason))
+			got := attrs(write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, l))[sqsqueue.AttrReason]
+			if got != r.want || len(got) > 4096 || !utf8.ValidString(got) {
+				t.Errorf("got %d bytes %.80q, want %.80q", len(got), got, r.want)
+			}
+		})
+	}
+}
+
+// TestLettersKeepCausesApart: a cause that an attribute cannot hold is derived,
+// for two that were cut or cleaned could become one, and a redrive would drop one.
+func TestLettersKeepCausesApart(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
+	long := strings.Repeat("k", 4096)
+	seen := map[string]string{}
+	for _, cause := range []string{"b/a\x01/1", "b/a\x02/1", long, long + "1", long + "2"} {
+		l := letter("x")
+		l.Record.Cause = cause
+		got := attrs(write(t, h, d, l))[sqsqueue.AttrCause]
+		if before, ok := seen[got]; ok {
+			t.Errorf("causes %.20q and %.20q became one", before, cause)
+		}
+		if seen[got] = cause; cause == long && got != long {
+			t.Errorf("a cause that fits became %.20q", got)
+		}
+	}
+}
+
+func TestLetterOfWhatSQSCannotHold(t *testing.T) {
+	t.Parallel()
+	rows := []struct{ name, body string }{
+		{"empty", ""},
+		{"zero byte", "a\x00b"},
+		{"control character", "\x1b[31m"},
+		{"no UTF-8", "\xff\xfe"},
+		{"half a rune at the end", "abc\xf0\x9f"},
+		{"no character", "\uFFFE"},
+		{"no character either", "x\uFFFF"},
+		{"a surrogate", "\xed\xa0\x80"},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(r.body))
+			got, err := base64.StdEncoding.DecodeString(*m.Body)
+			if err != nil || string(got) != r.body || attrs(m)[sqsqueue.AttrEncoding] != sqsqueue.EncodingBase64 {
+				t.Errorf("got %q as %q (%v), want %q", got, attrs(m)[sqsqueue.AttrEncoding], err, r.body)
+			}
+		})
+	}
+	t.Run("U+FFFD itself is fine", func(t *testing.T) {
+		t.Parallel()
+		h := newHome(t)
+		if m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\uFFFD\u007f\r")); *m.Body != "\uFFFD\u007f\r" {
+			t.Errorf("got %q", *m.Body)
+		}
+	})
+}
+
+func TestLargeLetter(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	var b bucket
+	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead"), Objects: &b, Bucket: "failures"}
+
+	if m := write(t, h, d, letter(strings.Repeat("x", sqsqueue.MaxLetterBody))); len(*m.Body) != sqsqueue.MaxLetterBody || len(b.objects) != 0 {
+		t.Errorf("a body of exactly the limit: %d bytes in the letter, %d objects", len(*m.Body), len(b.objects))
+	}
+
+	body := strings.Repeat("x", sqsqueue.MaxLetterBody) + "\x00"
+	m := write(t, h, d, letter(body))
+	var p sqsqueue.LetterPointer
+	if err := json.Unmarshal([]byte(*m.Body), &p); err != nil {
+		t.Fatal(err)
+	}
+	if attrs(m)[sqsqueue.AttrEncoding] != sqsqueue.EncodingS3 || p.Bucket != "failures" || p.Bytes != len(body) || !strings.HasPrefix(p.Key, "letters/messages/") {
+		t.Errorf("pointer %+v, attributes %v", p, attrs(m))
+	}
+	if !bytes.Equal(b.objects[p.Bucket+"/"+p.Key], []byte(body)) {
+		t.Errorf("the bucket holds %d bytes under the key", len(b.objects[p.Bucket+"/"+p.Key]))
+	}
+
+	// Written again it is the same object; another message of the same cause is another.
+	write(t, h, d, letter(body))
+	if len(b.objects) != 1 {
+		t.Errorf("%d objects after the same letter twice, want 1", len(b.objects))
+	}
+	other := letter(body + "other")
+	other.Record.ID = "message-2"
+	write(t, h, d, other)
+	if len(b.objects) != 2 || string(b.objects[p.Bucket+"/"+p.Key]) != body {
+		t.Errorf("%d objects, want 2, the first as it was", len(b.objects))
+	}
+}
+
+func TestLargeLetterThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("no such bucket")
+	rows := []struct {
+		name string
+		d    sqsqueue.DeadLetters
+		want string
+	}{
+		{"no bucket", sqsqueue.DeadLetters{}, "a body of 204801 bytes is over 204800, and there is no bucket for it"},
+		{"broken bucket", sqsqueue.DeadLetters{Bucket: "failures", Objects: &bucket{err: broken}}, broken.Error()},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			r.d.Client, r.d.URL = h, h.queue("dead")
+			if err := r.d.Write(t.Context(), letter(strings.Repeat("x", sqsqueue.MaxLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
+				t.Errorf("got %v, want an error with %q", err, r.want)
+			}
+			if len(h.letters) != 0 {
+				t.Error("a letter was sent")
+			}
+		})
+	}
+}
+
+func TestLetterThatTheQueueRefuses(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.broken = errors.New("throttled")
+	if err := (sqsqueue.DeadLetters{Client: h, URL: "http://sqs.test/1/dead"}).Write(t.Context(), letter("x")); !errors.Is(err, h.broken) {
+		t.Errorf("got %v, want SQS's error", err)
+	}
+}
+
+func TestLettersOnFIFO(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead.fifo")}
+	fifo := letter("x")
+	fifo.Record.Source, fifo.Record.Group = "arn:aws:sqs:us-east-1:000000000000:jobs.fifo", "orders"
+	fifo.Record.Attrs["MessageGroupId"] = "orders"
+	stream := letter("y")
+	stream.Record.ID, stream.Record.Group = "49590338271490256608559692538361571095921575989136588898", `{"pk":"a b"}`
+	stream.Record.Attrs = nil
+	for _, l := range []pipeline.Letter{fifo, stream, fifo} { // the third is the first again
+		if err := d.Write(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, m := range h.receive(d.URL) {
+		got = append(got, fmt.Sprintf("%s in %s", *m.Body, m.Attributes["MessageGroupId"]))
+	}
+	slices.Sort(got)
+	if want := []string{"x in orders", "y in " + pipeline.DeriveID(stream.Record.Source, stream.Record.Group)}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestRedrive: what comes back from the dead letters is the record that was sent.
+func TestRedrive(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(`{"type":"x"}`))
+	type attribute struct {
+		StringValue string `json:"stringValue"`
+		DataType    string `json:"dataType"`
+	}
+	attributes := map[string]attribute{}
+	for name, text := range attrs(m) {
+		attributes[name] = attribute{text, "String"}
+	}
+	event, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"messageId": "another", "receiptHandle": "r", "body": *m.Body, "messageAttributes": attributes,
+		"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:jobs",
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := lambdaevent.Decode(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := batch.Records[0]; r.Cause != "order-7" || string(r.Body) != `{"type":"x"}` || r.Attrs["traceparent"] != trace {
+		t.Errorf("got %+v", r)
+	}
+}

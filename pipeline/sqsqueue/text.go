@@ -1,0 +1,82 @@
+package sqsqueue
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"sluice/pipeline"
+)
+
+// maxAttr bounds the text of an attribute, in bytes, so that all of a message's
+// stay far below SQS's limit.
+const maxAttr = 4 << 10
+
+// sendable reports whether s holds only the characters that SQS takes: those of
+// XML 1.0.
+func sendable[T []byte | string](s T) bool {
+	for i := 0; i < len(s); {
+		r, n := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
+		}
+		if !allowed(r) || r == utf8.RuneError && n == 1 {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+func allowed(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' ||
+		r >= 0x20 && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
+}
+
+// fits reports whether s can be an attribute as it is.
+func fits(s string) bool { return len(s) <= maxAttr && sendable(s) }
+
+// causeText is a cause as an attribute can hold it. One that it cannot hold is
+// derived, not cut: two causes must not become one.
+func causeText(cause string) string {
+	if fits(cause) {
+		return cause
+	}
+	return pipeline.DeriveID(cause)
+}
+
+// clean makes s fit an attribute: characters that SQS takes, and no more than
+// limit bytes.
+func clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if !allowed(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+	if len(s) <= limit {
+		return s
+	}
+	cut := limit - len("…")
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// escapeJSON makes JSON text sendable. What SQS does not take can only stand in
+// its strings, where it may be escaped; bytes that are no text become U+FFFD.
+func escapeJSON(text []byte) string {
+	if sendable(text) {
+		return string(text)
+	}
+	var b strings.Builder
+	for _, r := range string(text) {
+		if allowed(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
