@@ -133,12 +133,14 @@ func (e *entropy) finish(src *source) byte {
 	return e.marker
 }
 
-// refill tops the reservoir up to 56 bits or more, without a branch.
-func (e *entropy) refill() {
-	e.acc |= binary.BigEndian.Uint64(e.buf[e.pos&(chunkSize-1):]) >> (e.cnt & 63)
-	e.pos += int((63 - e.cnt) >> 3)
-	e.cnt |= 56
+// refill tops a reservoir up to 56 bits or more, without a branch.
+func refill(buf *[chunkSize + 8]byte, acc uint64, cnt uint, pos int) (uint64, uint, int) {
+	acc |= binary.BigEndian.Uint64(buf[pos&(chunkSize-1):]) >> (cnt & 63)
+	return acc, cnt | 56, pos + int(^cnt>>3&7)
 }
+
+// refill tops the reservoir up.
+func (e *entropy) refill() { e.acc, e.cnt, e.pos = refill(&e.buf, e.acc, e.cnt, e.pos) }
 
 // drop consumes n bits, at most 56.
 func (e *entropy) drop(n uint) {

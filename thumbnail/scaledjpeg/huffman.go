@@ -2,37 +2,39 @@ package scaledjpeg
 
 import "fmt"
 
-// codeBits is the index width of the one-symbol table.
-const codeBits = 10
-
-// codeSymbol is where the symbol begins in an entry of the one-symbol table;
-// the code's length is below it.
-const codeSymbol = 5
-
-// huffTable is one Huffman table, by its specification and in the forms the
-// scans need.
+// huffTable is one Huffman table, by its specification and in the forms that
+// scans need. A form is built when a scan first needs it, and stays until the
+// slot gets another specification: cameras write the same tables into every
+// picture.
 type huffTable struct {
 	counts  [16]uint8
 	vals    [256]uint8
 	n       int  // symbols
-	built   bool // the forms below belong to counts and vals
+	built   bool // limit and base belong to counts and vals
 	current bool // this picture defined it
 
-	// limit[l] is the first code of l+1 bits that is not of that length,
-	// shifted to 16 bits; base[l] + code is the index in vals.
+	// limit[l] is the first code behind those of l+1 bits, shifted up to 16
+	// bits; base[l] plus a code of l+1 bits is its index in vals.
 	limit [16]int32
 	base  [16]int32
 
-	codes *[1 << codeBits]uint16
-	coded bool
-
-	walk   *walkTable
-	walked bool // its walk table is built
-	diffs  *dcTable
-	diffed bool
-	pairs  *pairTable
-	paired bool
+	// The forms are valid where have says so.
+	have  tableForm
+	codes *codeTable
+	diffs *diffTable
+	walk  *walkTable
+	pairs *pairTable
 }
+
+// tableForm is a set of forms.
+type tableForm uint8
+
+const (
+	formCodes tableForm = 1 << iota
+	formDiffs
+	formWalk
+	formPairs
+)
 
 // set takes a new specification. The same one again costs nothing.
 func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
@@ -41,9 +43,8 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 		t.current = true
 		return nil
 	}
-	t.built, t.walked, t.diffed, t.paired, t.coded = false, false, false, false, false
-	code := int32(0)
-	index := int32(0)
+	t.built, t.have = false, 0
+	code, index := int32(0), int32(0)
 	for l, n := range counts {
 		code <<= 1
 		t.base[l] = index - code
@@ -67,24 +68,31 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 	return nil
 }
 
-// buildCodes fills the one-symbol table.
-func (t *huffTable) buildCodes() {
-	if t.codes == nil {
-		t.codes = new([1 << codeBits]uint16)
+// need builds the forms that are missing.
+func (t *huffTable) need(forms tableForm) {
+	missing := forms &^ t.have
+	if missing == 0 {
+		return
 	}
-	for i := range t.codes {
-		sym, l := t.slow(uint64(i) << (64 - codeBits))
-		if l > codeBits {
-			l, sym = 0, 0
-		}
-		t.codes[i] = uint16(l) | uint16(sym)<<codeSymbol
+	if missing&formCodes != 0 {
+		t.buildCodes()
 	}
-	t.coded = true
+	if missing&formDiffs != 0 {
+		t.buildDiffs()
+	}
+	if missing&formWalk != 0 {
+		t.buildWalk()
+	}
+	if missing&formPairs != 0 {
+		t.buildPairs()
+	}
+	t.have |= missing
 }
 
-// slow decodes one symbol from the upper 16 bits of acc. It returns the
-// symbol and the length of its code, 0 when there is no such code.
-func (t *huffTable) slow(acc uint64) (v uint8, length int) {
+// slow decodes one symbol from the upper 16 bits of acc, by the definition of
+// T.81, F.2.2.3. It returns the symbol and the length of its code, 0 when
+// there is no such code.
+func (t *huffTable) slow(acc uint64) (symbol uint8, length int) {
 	code := int32(acc >> 48)
 	for l, limit := range t.limit {
 		if code < limit {
@@ -94,23 +102,120 @@ func (t *huffTable) slow(acc uint64) (v uint8, length int) {
 	return 0, 0
 }
 
-// An entry for one AC symbol and its magnitude:
+// magnitude extends the upper size bits of acc to the value they stand for
+// (T.81, F.2.2.1). The values of a size are those of so many bits with a
+// leading one; a leading zero marks a negative, and its bits are those of the
+// absolute value, inverted. So invert, shift and negate under a mask.
+func magnitude(acc uint64, size uint) int {
+	m := uint64(int64(^acc) >> 63) // all ones where the top bit is 0
+	return int((acc^m)>>1>>((63-size)&63)^m) - int(m)
+}
+
+// codeBits is the index width of a codeTable.
+const codeBits = 10
+
+// codeTable finds one symbol: the length of its code in the lower 5 bits of an
+// entry, the symbol from bit codeSymbol on. Zero is a code that is longer, or
+// none.
+type codeTable [1 << codeBits]uint16
+
+const (
+	codeLength = 0x1f
+	codeSymbol = 5
+)
+
+func (t *huffTable) buildCodes() {
+	if t.codes == nil {
+		t.codes = new(codeTable)
+	}
+	for i := range t.codes {
+		t.codes[i] = 0
+		if symbol, l := t.slow(uint64(i) << (64 - codeBits)); l <= codeBits {
+			t.codes[i] = uint16(l) | uint16(symbol)<<codeSymbol
+		}
+	}
+}
+
+// code finds the symbol at the top of acc, as an entry of a codeTable. Zero is
+// no code.
+func (t *huffTable) code(acc uint64) uint {
+	if v := t.codes[acc>>(64-codeBits)]; v != 0 {
+		return uint(v)
+	}
+	symbol, length := t.slow(acc)
+	return uint(length) | uint(symbol)<<codeSymbol
+}
+
+// diffBits is the index width of a diffTable.
+const diffBits = 10
+
+// diffTable finds a DC difference by its code and its magnitude at once: their
+// length in the lower 5 bits of an entry, the difference from bit diffValue
+// on. Zero is one that needs more bits.
+type diffTable [1 << diffBits]int16
+
+const (
+	diffLength = 0x1f
+	diffValue  = 5
+)
+
+func (t *huffTable) buildDiffs() {
+	if t.diffs == nil {
+		t.diffs = new(diffTable)
+	}
+	for i := range t.diffs {
+		t.diffs[i] = 0
+		acc := uint64(i) << (64 - diffBits)
+		size, l := t.slow(acc)
+		if n := l + int(size); l > 0 && n <= diffBits {
+			t.diffs[i] = int16(n | magnitude(acc<<l, uint(size))<<diffValue)
+		}
+	}
+}
+
+// diff decodes any DC difference from the upper 31 bits of acc, and says how
+// many it took, 0 when there is no such code. It is kept out of the loops,
+// which would spill registers for it.
+//
+//go:noinline
+func (t *huffTable) diff(acc uint64) (value int, length uint) {
+	size, l := t.slow(acc)
+	if l == 0 {
+		return 0, 0
+	}
+	return magnitude(acc<<l, uint(size)), uint(l) + uint(size)
+}
+
+// A single is one AC symbol with its magnitude:
 //
 //	bits 0-4   length of code and magnitude together
 //	bits 5-8   size: the magnitude's bits
 //	bits 9-15  advance: how far the zig-zag index moves; 64 for end of block
 const (
-	lutLen     = 0x1f
-	lutSize    = 5
-	lutAdvance = 9
+	singleLength  = 0x1f
+	singleSize    = 5
+	singleAdvance = 9
 )
 
-// symbolEntry is the entry of an AC symbol whose code has length l.
-func symbolEntry(v uint8, l int) uint16 {
-	run, size := int(v>>4), int(v&15)
-	advance := 64 // end of block
+// singleOf is the single of a symbol whose code has length l. Sizes of 0 with
+// other runs than 0 and 15 mean nothing in a sequential scan; like everybody
+// we take them for the end of the block.
+func singleOf(symbol uint8, l int) uint16 {
+	run, size := int(symbol>>4), int(symbol&15)
+	advance := 64
 	if size != 0 || run == 15 {
 		advance = run + 1
 	}
-	return uint16(l + size | size<<lutSize | advance<<lutAdvance)
+	return uint16(l + size | size<<singleSize | advance<<singleAdvance)
+}
+
+// single decodes any AC symbol from the upper 16 bits of acc. Zero is no code.
+//
+//go:noinline
+func (t *huffTable) single(acc uint64) uint {
+	symbol, l := t.slow(acc)
+	if l == 0 {
+		return 0
+	}
+	return uint(singleOf(symbol, l))
 }

@@ -55,23 +55,17 @@ func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
 		for i := range s.plan[:s.blocks] {
 			b := &s.plan[i]
 			c := b.c
-			v := int(b.dc.diffs[acc>>(64-dcBits)])
-			acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-			pos += int(^cnt >> 3 & 7)
-			cnt |= 56
-			if v != 0 {
-				acc <<= uint(v) & 31
-				cnt -= uint(v) & 31
-				v >>= 5
-			} else {
-				var total uint
-				v, total = b.dc.slowDC(acc)
-				if total == 0 {
+			v := int(b.dc.diffs[acc>>(64-diffBits)])
+			acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
+			length := uint(v) & diffLength
+			if v >>= diffValue; length == 0 {
+				if v, length = b.dc.diff(acc); length == 0 {
+					e.acc, e.cnt, e.pos = acc, cnt&63, pos
 					return done, false
 				}
-				acc <<= total & 63
-				cnt -= total
 			}
+			acc <<= length & 63
+			cnt -= length
 			c.pred += v
 			at := (my*b.v+b.y)*c.pw + mx*b.h + b.x
 			if value := int16(c.pred << (s.al & 15)); reduced {
@@ -98,9 +92,7 @@ func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 	for done < n {
 		for i := range s.plan[:s.blocks] {
 			if i%32 == 0 {
-				acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-				pos += int(^cnt >> 3 & 7)
-				cnt |= 56
+				acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
 			}
 			b := &s.plan[i]
 			bit := uint16(acc>>63) << (s.al & 15)
@@ -124,16 +116,6 @@ func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 	return done
 }
 
-// code finds the symbol at the top of acc: its length in the lower 5 bits, the
-// symbol above them. Zero is no code.
-func (t *huffTable) code(acc uint64) uint {
-	if v := t.codes[acc>>(64-codeBits)]; v != 0 {
-		return uint(v)
-	}
-	sym, length := t.slow(acc)
-	return uint(length) | uint(sym)<<codeSymbol
-}
-
 // acFirst decodes the upper bits of a band of AC coefficients. A block without
 // any is a block of a run, and costs nothing.
 func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
@@ -154,14 +136,13 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 		coef := c.coef[(at+done)*area:][:area]
 		nz := c.nz[at+done]
 		for k := s.ss; k <= s.se; k++ {
-			acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-			pos += int(^cnt >> 3 & 7)
-			cnt |= 56
+			acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
 			v := t.code(acc)
 			if v == 0 {
+				e.acc, e.cnt, e.pos = acc, cnt&63, pos
 				return done, false
 			}
-			length, r, size := v&31, int(v>>(codeSymbol+4)), v>>codeSymbol&15
+			length, r, size := v&codeLength, int(v>>(codeSymbol+4)), v>>codeSymbol&15
 			acc <<= length
 			cnt -= length
 			if size == 0 {
@@ -211,7 +192,7 @@ func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 			if v == 0 {
 				return done, false
 			}
-			e.drop(v & 31)
+			e.drop(v & codeLength)
 			r, size := int(v>>(codeSymbol+4)), v>>codeSymbol&15
 			if size == 0 && r < 15 {
 				s.eobrun = 1<<r + int(e.acc>>1>>(63-r))

@@ -155,7 +155,7 @@ func (d *Decoder) layout(s *scan) {
 // mcuRuns decodes the scan's MCUs in runs that neither cross a row of MCUs nor
 // a restart marker. It returns the marker that ends the scan.
 func (d *Decoder) mcuRuns(s *scan) (byte, error) {
-	d.walkLayout(s)
+	d.needTables(s)
 	e := &d.bits
 	e.start(s.blocks)
 	d.resetPredictors(s)
@@ -234,6 +234,27 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 		return 0, err
 	}
 	return m, nil
+}
+
+// needTables builds the forms of the Huffman tables that the scan reads.
+func (d *Decoder) needTables(s *scan) {
+	var dc, ac tableForm
+	switch {
+	case !d.hdr.Progressive && d.scale == 8:
+		dc, ac = formDiffs, formWalk
+	case !d.hdr.Progressive && d.scale == 1:
+		dc, ac = formDiffs, formPairs
+	case !d.hdr.Progressive:
+		dc, ac = formDiffs, formPairs|formWalk
+	case s.ss > 0:
+		ac = formCodes
+	case s.ah == 0:
+		dc = formDiffs
+	}
+	for i := range s.n {
+		s.dcTab[i].need(dc)
+		s.acTab[i].need(ac)
+	}
 }
 
 func (d *Decoder) resetPredictors(s *scan) {

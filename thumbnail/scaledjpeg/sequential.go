@@ -1,14 +1,12 @@
 package scaledjpeg
 
-import "encoding/binary"
-
 // run decodes n MCUs of a row from (mx, my) on.
 func (d *Decoder) run(s *scan, mx, my, n int) error {
 	switch {
 	case d.hdr.Progressive:
 		return d.runProgressive(s, mx, my, n)
 	case d.scale == 8:
-		return d.walkRun(s, mx, my, n)
+		return d.runEighth(s, mx, my, n)
 	}
 	e := &d.bits
 	size := 8 / d.scale
@@ -25,10 +23,10 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 			}
 			dst := c.pix[((my*b.v+b.y)*c.stride+mx*b.h+b.x)*size:]
 			switch {
+			case size == 2: // cheaper than a branch that nobody can predict
+				idct2(dst, c.stride, &d.block)
 			case flat:
 				fill(dst, c.stride, size, d.block[0])
-			case size == 2:
-				idct2(dst, c.stride, &d.block)
 			case size == 4:
 				idct4(dst, c.stride, &d.block)
 			default:
@@ -43,30 +41,33 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 	return nil
 }
 
-// placement says where the coefficients of a block go.
+// placement says which coefficients of a block a scale keeps, and where.
 type placement struct {
+	n    int       // the size of the transform
 	kept uint64    // the zig-zag indices that are kept, a bit each
 	last uint      // the last of them
-	n    int       // the size of the transform
-	at   [64]uint8 // the place of a zig-zag index in the block
+	at   [64]uint8 // the place of a kept index: n*v + u
 }
 
+// dropped is the place of coefficients that are not kept. No transform but the
+// full one looks there.
+const dropped = 63
+
 func (p *placement) set(scale int) {
-	p.n = 8 / scale
-	p.last, p.kept = 0, 0
+	*p = placement{n: 8 / scale}
 	for k, z := range zigzag {
-		u, v := int(z&7), int(z>>3)
-		p.at[k] = 63 // dropped; no transform but the full one looks there
-		if u < p.n && v < p.n {
+		p.at[k] = dropped
+		if u, v := int(z&7), int(z>>3); u < p.n && v < p.n {
 			p.at[k] = uint8(p.n*v + u)
-			p.last = uint(k)
 			p.kept |= 1 << k
+			p.last = uint(k)
 		}
 	}
 }
 
-// coefficients decodes a block and puts its dequantised coefficients into blk,
-// n*v + u. The block is flat when none but DC is kept. A wrong code is not ok.
+// coefficients decodes a block and puts its dequantised coefficients into blk.
+// Behind the last one that is kept it walks. The block is flat when none but
+// DC is kept and not zero. It is not ok when bits are no code.
 func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat, ok bool) {
 	acc, cnt, pos := e.acc, e.cnt, e.pos
 	q := &b.c.deq
@@ -78,126 +79,103 @@ func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat,
 	default:
 		clear(blk[:])
 	}
-	v := int(b.dc.diffs[acc>>(64-dcBits)])
-	acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-	pos += int(^cnt >> 3 & 7)
-	cnt |= 56
-	if v == 0 {
-		var total uint
-		v, total = b.dc.slowDC(acc)
-		if total == 0 {
+	v := int(b.dc.diffs[acc>>(64-diffBits)])
+	acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
+	length := uint(v) & diffLength
+	if v >>= diffValue; length == 0 {
+		if v, length = b.dc.diff(acc); length == 0 {
+			e.acc, e.cnt, e.pos = acc, cnt&63, pos
 			return false, false
 		}
-		acc <<= total & 63
-		cnt -= total
-	} else {
-		acc <<= uint(v) & 31
-		cnt -= uint(v) & 31
-		v >>= 5
 	}
+	acc <<= length & 63
+	cnt -= length
 	b.c.pred += v
 	blk[0] = int32(b.c.pred) * q[0]
 
-	k := uint(1)
-	some := int32(0)
+	k, any := uint(1), int32(0)
 	pairs := b.ac.pairs
-	last := p.last
-	for k <= last {
-		ent := pairs[acc>>(64-pairBits)]
-		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-		pos += int(^cnt >> 3 & 7)
-		cnt |= 56
-		k1 := k + uint(ent>>pairAdvance1&31)
-		k2 := k1 + uint(ent>>pairAdvance2&31)
-		if ent-1 < pairPlain-1 && k2 < 64 {
-			// The second first: where there is none, the first takes its place.
-			size := uint(ent >> pairSize2 & 15)
-			total := uint(ent) & 63
-			v2 := int32(magnitude(acc<<((total-size)&63), size)) * q[(k2-1)&63]
-			size = uint(ent >> pairSize1 & 15)
-			v1 := int32(magnitude(acc<<((uint(ent>>pairEnd1&31)-size)&63), size)) * q[(k1-1)&63]
+	for k <= p.last {
+		entry := pairs[acc>>(64-pairBits)]
+		acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
+		k1 := k + uint(entry>>pairAdvance1&31)
+		k2 := k1 + uint(entry>>pairAdvance2&31)
+		if entry-1 < pairEnd-1 && k2 < 64 {
+			// The second first: where there is none, it is 0 and k2 is k1.
+			length := uint(entry) & pairLength
+			size := uint(entry >> pairSize2 & 15)
+			v2 := int32(magnitude(acc<<((length-size)&63), size)) * q[(k2-1)&63]
+			size = uint(entry >> pairSize1 & 15)
+			v1 := int32(magnitude(acc<<((uint(entry>>pairFirst&31)-size)&63), size)) * q[(k1-1)&63]
 			blk[p.at[(k2-1)&63]&63] = v2
 			blk[p.at[(k1-1)&63]&63] = v1
-			some |= v1 | v2
+			any |= v1 | v2
 			k = k2
-			acc <<= total & 63
-			cnt -= total
+			acc <<= length & 63
+			cnt -= length
 			continue
 		}
-		if ent >= pairPlain && k1 < 64 {
-			// The block ends here, or behind one more coefficient.
-			if ent >= pairSecond {
-				size := uint(ent >> pairSize1 & 15)
-				v1 := int32(magnitude(acc<<((uint(ent>>pairEnd1&31)-size)&63), size)) * q[(k1-1)&63]
+		if entry >= pairEnd && k1 < 64 {
+			if entry >= pairEnd2 {
+				size := uint(entry >> pairSize1 & 15)
+				v1 := int32(magnitude(acc<<((uint(entry>>pairFirst&31)-size)&63), size)) * q[(k1-1)&63]
 				blk[p.at[(k1-1)&63]&63] = v1
-				some |= v1
+				any |= v1
 			}
-			total := uint(ent) & 63
-			e.acc, e.cnt, e.pos = acc<<total, (cnt-total)&63, pos
-			return some == 0, true
+			length := uint(entry) & pairLength
+			e.acc, e.cnt, e.pos = acc<<length, (cnt-length)&63, pos
+			return any == 0, true
 		}
-		// A long code, or the end of the block inside the entry.
-		one := uint(b.ac.oneAC(acc))
+		// A long code, or a second symbol that may be the next block's.
+		one := b.ac.single(acc)
 		if one == 0 {
+			e.acc, e.cnt, e.pos = acc, cnt&63, pos
 			return false, false
 		}
-		k += one >> lutAdvance
-		total := one & lutLen
-		if k <= 64 {
-			size := one >> lutSize & 15
-			val := int32(magnitude(acc<<(total-size), size)) * q[k-1]
-			some |= val
-			blk[p.at[k-1]&63] = val
+		length := one & singleLength
+		if k += one >> singleAdvance; k <= 64 {
+			size := one >> singleSize & 15
+			v := int32(magnitude(acc<<(length-size), size)) * q[k-1]
+			blk[p.at[k-1]&63] = v
+			any |= v
 		}
-		acc <<= total
-		cnt -= total
+		acc <<= length
+		cnt -= length
 	}
-	ac := b.ac.walk
+
+	// The same walk as at 1/8, but it begins with a refill.
+	walk := b.ac.walk
 	for k < 64 {
-		ent := uint(ac[acc>>(64-walkBits)])
-		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-		pos += int(^cnt >> 3 & 7)
-		cnt |= 56
-		k += ent >> 6
-		if k >= 64 {
-			goto end
+		entry := uint(walk[acc>>(64-walkBits)])
+		acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
+		k += entry >> walkAdvance
+		if k < 64 {
+			acc <<= entry & walkLength
+			cnt -= entry
+			entry = uint(walk[acc>>(64-walkBits)])
+			k += entry >> walkAdvance
+			if k < 64 {
+				acc <<= entry & walkLength
+				cnt -= entry
+				continue
+			}
 		}
-		acc <<= ent & 63
-		cnt -= ent
-		ent = uint(ac[acc>>(64-walkBits)])
-		k += ent >> 6
-		if k >= 64 {
-			goto end
-		}
-		acc <<= ent & 63
-		cnt -= ent
-		continue
-	end:
 		if k-walkEnd-1 < 63 || k == 64 {
-			acc <<= ent & 63
-			cnt -= ent
+			acc <<= entry & walkLength
+			cnt -= entry
 			break
 		}
-		k -= ent >> 6
-		acc |= binary.BigEndian.Uint64(e.buf[pos&(chunkSize-1):]) >> (cnt & 63)
-		pos += int(^cnt >> 3 & 7)
-		cnt |= 56
-		one := b.ac.oneAC(acc)
+		k -= entry >> walkAdvance
+		acc, cnt, pos = refill(&e.buf, acc, cnt, pos)
+		one := b.ac.single(acc)
 		if one == 0 {
+			e.acc, e.cnt, e.pos = acc, cnt&63, pos
 			return false, false
 		}
-		acc <<= one & lutLen
-		cnt -= uint(one & lutLen)
-		k += uint(one >> lutAdvance)
+		acc <<= one & singleLength
+		cnt -= one & singleLength
+		k += one >> singleAdvance
 	}
 	e.acc, e.cnt, e.pos = acc, cnt&63, pos
-	return some == 0, true
-}
-
-// magnitude extends the upper size bits of acc to the value they stand for
-// (T.81, F.2.2.1): the values of size s are those of s bits with a leading
-// one, and their negatives, which are coded less 1.
-func magnitude(acc uint64, size uint) int {
-	m := uint64(int64(^acc) >> 63) // all ones where the top bit is 0
-	return int((acc^m)>>1>>((63-size)&63)^m) - int(m)
+	return any == 0, true
 }
