@@ -28,6 +28,10 @@ type Once struct {
 	// the time left until the context's deadline, or 5 minutes without one.
 	// What must never run again after a timeout takes a very long one.
 	InProgress time.Duration
+	// Only names the one process that uses the table, anew at each start. Where
+	// it is set, a claim in progress under another name is a dead process's and is
+	// taken over at once. "": claims are respected until they run out.
+	Only string
 	// Now is the clock. Nil is time.Now.
 	Now func() time.Time
 }
@@ -54,6 +58,7 @@ func (e *ClaimLostError) Error() string {
 type claim struct {
 	Status string          `json:"status"`
 	Until  int64           `json:"until"` // Unix milliseconds
+	Owner  string          `json:"owner,omitempty"`
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
@@ -89,7 +94,7 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 	}
 	settled = true
 	end := o.now().Add(cmp.Or(o.Remember, 24*time.Hour))
-	done, err := claimItem(key, claim{claimCompleted, end.UnixMilli(), result})
+	done, err := claimItem(key, claim{Status: claimCompleted, Until: end.UnixMilli(), Result: result})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +139,7 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 	} else if deadline, ok := ctx.Deadline(); ok {
 		until = deadline
 	}
-	want, err := claimItem(key, claim{Status: claimInProgress, Until: until.UnixMilli()})
+	want, err := claimItem(key, claim{Status: claimInProgress, Until: until.UnixMilli(), Owner: o.Only})
 	if err != nil {
 		return Item{}, nil, err
 	}
@@ -151,9 +156,12 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 		if current.Status == claimCompleted {
 			return Item{}, &current, nil
 		}
-		return Item{}, nil, RetryAfter(&InProgressError{key, end}, end.Sub(now))
+		if o.Only == "" || current.Owner == o.Only {
+			return Item{}, nil, RetryAfter(&InProgressError{key, end}, end.Sub(now))
+		}
 	}
-	// What stands there has run out: take it over, unless another does.
+	// What stands there has run out, or is a dead process's: take it over, unless
+	// another does.
 	mine, err = o.Table.Put(ctx, want, AtVersion(conflict.Current.Version))
 	if _, ok := errors.AsType[*ConflictError](err); ok {
 		return Item{}, nil, RetryAfter(&InProgressError{key, until}, time.Second)

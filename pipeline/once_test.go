@@ -245,3 +245,28 @@ func TestOnceKeepsTheClaimOfWhatWasDone(t *testing.T) {
 		t.Errorf("afterwards: %d calls, error %v, want the claim to stand until it runs out: it was done", calls, err)
 	}
 }
+
+func TestOnceTakesOverFromTheDead(t *testing.T) {
+	t.Parallel()
+	tbl, c := new(tabletest.Memory), newClock()
+	process := func(name string) *pipeline.Once { return &pipeline.Once{Table: tbl, Now: c.Now, Only: name} }
+	calls := 0
+	_, err := process("first").Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
+		// The same process respects itself.
+		if _, err := process("first").Do(ctx, "k", returning(``, nil, &calls)); err == nil || calls != 0 {
+			t.Errorf("same process: %d calls, error %v, want it in progress", calls, err)
+		}
+		// The next one knows that the first is dead.
+		if _, err := process("second").Do(ctx, "k", returning(`"second"`, nil, &calls)); err != nil || calls != 1 {
+			t.Errorf("next process: %d calls, error %v, want it done at once", calls, err)
+		}
+		return nil, nil
+	})
+	if _, lost := errors.AsType[*pipeline.ClaimLostError](err); !lost {
+		t.Errorf("the first, woken: got %v, want a *ClaimLostError", err)
+	}
+	// What is completed stays so, whoever asks.
+	if got, err := process("third").Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || string(got) != `"second"` || calls != 1 {
+		t.Errorf("later: got %s, %v after %d calls", got, err, calls)
+	}
+}

@@ -151,6 +151,7 @@ func (h *home) buildMessages(queue string, run pipeline.Options) (*messages.Work
 	}
 	w, err := messages.Build(c, messages.Clients{
 		Records: h.records, State: h.state, SQS: h.clients.SQS, Letters: h.clients.S3, Channels: channels, Step: step,
+		Only: h.address.Token, // jobs and notifications share it: one process owns the file
 	}, run)
 	if err != nil {
 		return nil, fmt.Errorf("messages: %w", err)

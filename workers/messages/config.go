@@ -218,4 +218,5 @@ type Clients struct {
 	Letters  sqsqueue.ObjectPutter // may be nil without LetterBucket
 	Channels notify.Channel        // by Notification.Channel
 	Step     Step                  // what is done for an order
+	Only     string                // see pipeline.Once.Only; "" where other processes share State
 }

@@ -55,7 +55,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		w.step = NoStep
 	}
 	// A claim stands longer than a message can wait in any queue: 14 days.
-	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Now: w.now}
+	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Only: clients.Only, Now: w.now}
 	w.handler = storable(w.jobs().Handle)
 	w.run.Worker = "messages"
 	w.run.Parallel = c.Parallel
