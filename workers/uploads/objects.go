@@ -8,7 +8,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 )
 
 // maxKeyBytes is S3's limit on a key.
@@ -51,8 +51,10 @@ func isNotFound(err error) bool {
 	if err == nil || status(err) != http.StatusNotFound {
 		return false
 	}
-	_, noBucket := errors.AsType[*types.NoSuchBucket](err)
-	return !noBucket
+	// Not by the type NoSuchBucket: of the operations used here the SDK does not
+	// give it. The answer to HEAD has no body, and so no code: ask by GET as well.
+	api, ok := errors.AsType[smithy.APIError](err)
+	return !ok || api.ErrorCode() != "NoSuchBucket"
 }
 
 // status is the HTTP status of S3's answer, or 0 where there was none.
