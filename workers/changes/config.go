@@ -42,6 +42,11 @@ func (c Config) Validate() error {
 	if _, err := c.rules(); err != nil {
 		problems = append(problems, fmt.Errorf("NOTIFICATION_RULES: %w", err))
 	}
+	if c.NotifyTo != "" {
+		if _, err := notify.ParseAddress(c.NotifyTo); err != nil {
+			problems = append(problems, fmt.Errorf("NOTIFY_TO: %w", err))
+		}
+	}
 	if c.Parallel < 1 || c.Parallel > 1000 {
 		problems = append(problems, fmt.Errorf("PARALLEL: %d is not between 1 and 1000", c.Parallel))
 	}

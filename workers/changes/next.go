@@ -8,11 +8,11 @@ import (
 	"sluice/workers/schema"
 )
 
-// next returns the messages of the jobs that follow from a change: a user who
-// became pending is to be registered, an order that became received is to be
+// next returns the messages of the jobs that follow from a change of key: a user
+// who became pending is to be registered, an order that became received is to be
 // processed. Their ids follow from the change's, so a change that is seen twice
 // makes the same messages.
-func (w *Worker) next(ctx context.Context, c notify.Change) ([]pipeline.Message, error) {
+func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([]pipeline.Message, error) {
 	var messages []pipeline.Message
 	add := func(typ string, data any) error {
 		m, err := pipeline.NewMessage(ctx, typ, c.ID, data)
@@ -27,7 +27,6 @@ func (w *Worker) next(ctx context.Context, c notify.Change) ([]pipeline.Message,
 		// A message made this change, and does the job itself.
 		return nil, nil
 	}
-	key := schema.ParseKeyText(c.Key)
 	for _, e := range notify.Events(c) {
 		if e.Kind != notify.Created && e.Kind != notify.StatusChanged {
 			continue

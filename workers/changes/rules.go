@@ -1,6 +1,8 @@
 package changes
 
 import (
+	"strconv"
+
 	"sluice/notify"
 	"sluice/workers/schema"
 )
@@ -36,7 +38,7 @@ func DefaultRules(operator string) []notify.Rule {
 		} {
 			rules = append(rules, notify.Rule{
 				Name: "image-" + picture.status + "-" + string(on), On: on, Keys: "image#**", To: picture.status,
-				Channel: "email", Recipient: operator, Subject: picture.subject, Body: picture.body,
+				Channel: "email", Recipient: "{{" + strconv.Quote(operator) + "}}", Subject: picture.subject, Body: picture.body,
 			})
 		}
 	}

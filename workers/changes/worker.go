@@ -81,11 +81,15 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 // handle queues what follows from one change. Jobs go first: should it fail half
 // way, the next delivery sends all of it again, under the same ids.
 func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
-	c, err := read(r)
+	c, key, err := read(r)
+	if errors.Is(err, streamchange.ErrNoImages) {
+		// Every record of this stream will fail so, and none is to blame.
+		w.log.ErrorContext(ctx, "wrong stream", "error", err)
+	}
 	if err != nil {
 		return err
 	}
-	jobs, err := w.next(ctx, c)
+	jobs, err := w.next(ctx, c, key)
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 // Notifications tells which notifications a change asks for, without queueing
 // them. The record is one that Invoke would be handed.
 func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notification, error) {
-	c, err := read(r)
+	c, _, err := read(r)
 	if err != nil {
 		return c, nil, err
 	}
@@ -131,18 +135,19 @@ func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notif
 	return c, notifications, err
 }
 
-// read is the record's change as package notify takes it.
-func read(r pipeline.Record) (notify.Change, error) {
+// read is the record's change as package notify takes it, and its key: the
+// text of a key can be read in two ways.
+func read(r pipeline.Record) (notify.Change, pipeline.Key, error) {
 	c, err := streamchange.Decode(r)
 	if err != nil {
-		return notify.Change{}, err
+		return notify.Change{}, pipeline.Key{}, err
 	}
 	if err := c.NeedImages(); err != nil {
-		return notify.Change{}, err
+		return notify.Change{}, pipeline.Key{}, err
 	}
 	key, err := keyOf(c)
 	if err != nil {
-		return notify.Change{}, pipeline.Permanent(err)
+		return notify.Change{}, pipeline.Key{}, pipeline.Permanent(err)
 	}
 	out := notify.Change{ID: c.EventID, Key: schema.KeyText(key), At: c.At, Expired: c.Expired}
 	if c.Old != nil {
@@ -151,7 +156,7 @@ func read(r pipeline.Record) (notify.Change, error) {
 	if c.New != nil {
 		out.New = streamchange.Plain(c.New)
 	}
-	return out, nil
+	return out, key, nil
 }
 
 func keyOf(c streamchange.Change) (pipeline.Key, error) {
