@@ -291,8 +291,11 @@ func TestWorkerFailsMessagesOneByOne(t *testing.T) {
 		return message{ID: id, Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: id}}
 	}
 	batch := []message{
-		order("a"), order("panics"), {ID: "unknown", Type: "make-coffee", Data: `{}`}, order("once"),
-		{ID: "invalid", Type: schema.TypeOrderProcessing, Data: `{"email":"nobody"}`}, order("b"),
+		order("a"), order("panics"),
+		{ID: "unknown", Type: "make-coffee", Data: `{}`},
+		order("once"),
+		{ID: "invalid", Type: schema.TypeOrderProcessing, Data: `{"email":"nobody"}`},
+		order("b"),
 	}
 	for attempt := 1; len(batch) > 0 && attempt <= 5; attempt++ {
 		for i := range batch {

@@ -1,0 +1,159 @@
+package changes
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/workers/schema"
+)
+
+func TestDefaultRules(t *testing.T) {
+	t.Parallel()
+	order := func(status string, more ...string) map[string]string {
+		m := map[string]string{"status": status, "email": "ada@example.com", "id": "7"}
+		for i := 0; i < len(more); i += 2 {
+			m[more[i]] = more[i+1]
+		}
+		return m
+	}
+	image := func(status string, more ...string) map[string]string {
+		m := order(status, more...)
+		m["bucket"], m["key"] = "uploads", "photos/cat.jpg"
+		return m
+	}
+	user := func(status, name string) map[string]string {
+		m := map[string]string{"status": status, "email": "ada@example.com"}
+		if name != "" {
+			m["name"] = name
+		}
+		return m
+	}
+	const ada7, operator = "ada@example.com", "operator@example.com"
+	for _, c := range []struct {
+		name string
+		change
+		rule, to, subject, body string // rule "": nobody is told
+	}{
+		{"welcome", change{Key: ada, Old: user("pending", "Ada"), New: user("active", "Ada")}, "welcome", ada7, "Welcome", "Hello Ada, "},
+		{"welcome without a name", change{Key: ada, Old: user("pending", ""), New: user("active", "")}, "welcome", ada7, "Welcome", "Hello ada@example.com, "},
+		{"pending", change{Key: ada, Old: user("active", ""), New: user("pending", "")}, "", "", "", ""},
+		{"still active", change{Key: ada, Old: user("active", ""), New: user("active", "Ada")}, "", "", "", ""},
+		{"an order's welcome", change{Key: order7, Old: order("pending"), New: order("active")}, "", "", "", ""},
+		{"order completed", change{Key: order7, Old: order("processing"), New: order("completed")}, "order-completed", ada7, "Order 7 is complete", "order 7 is complete"},
+		{"order failed", change{Key: order7, Old: order("processing"), New: order("failed", "reason", "out of stock")}, "order-failed", ada7, "Order 7 failed", "failed: out of stock"},
+		{"order failed for no reason", change{Key: order7, Old: order("processing"), New: order("failed")}, "order-failed", ada7, "Order 7 failed", "no reason was given"},
+		{"order cancelled", change{Key: order7, Old: order("received"), New: order("cancelled")}, "order-cancelled", ada7, "Order 7 is cancelled", "is cancelled"},
+		{"order received", change{Key: order7, New: order("received")}, "", "", "", ""},
+		{"order processing", change{Key: order7, Old: order("received"), New: order("processing")}, "", "", "", ""},
+		{"order removed", change{Key: order7, Old: order("completed")}, "", "", "", ""},
+		{"picture ready", change{Key: cat, New: image("ready")}, "image-ready-created", operator, "Picture photos/cat.jpg is ready", "uploads/photos/cat.jpg"},
+		{"picture ready after all", change{Key: cat, Old: image("rejected"), New: image("ready")}, "image-ready-status-changed", operator, "Picture photos/cat.jpg is ready", ""},
+		{"picture rejected", change{Key: cat, New: image("rejected", "reason", "it is truncated")}, "image-rejected-created", operator, "was rejected", "it is truncated"},
+		{"picture rejected later", change{Key: cat, Old: image("ready"), New: image("rejected")}, "image-rejected-status-changed", operator, "was rejected", "no reason was given"},
+		{"picture removed", change{Key: cat, Old: image("ready"), New: image("removed")}, "", "", "", ""},
+		{"picture made anew", change{Key: cat, Old: image("ready", "etag", "a"), New: image("ready", "etag", "b")}, "", "", "", ""},
+		{"picture expected", change{Key: cat, New: image("uploaded")}, "", "", "", ""},
+		{"record expired", change{Key: cat, Old: image("ready"), Service: true}, "", "", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, nil)
+			c.Seq = 1
+			f.done(t, c.change)
+			told := f.told(t)
+			if c.rule == "" {
+				if len(told) > 0 {
+					t.Errorf("told: got %+v, want nobody", told)
+				}
+				return
+			}
+			if len(told) != 1 {
+				t.Fatalf("told: got %+v, want one", told)
+			}
+			n := told[0]
+			if n.Rule != c.rule || n.Channel != "email" || n.To != c.to || n.Key != schema.KeyText(c.Key) || n.Cause != "event-1" || !n.At.Equal(morning) {
+				t.Errorf("got %+v, want rule %s to %s", n, c.rule, c.to)
+			}
+			if !strings.Contains(n.Subject, c.subject) || !strings.Contains(n.Body, c.body) {
+				t.Errorf("got %q, %q, want %q, %q in it", n.Subject, n.Body, c.subject, c.body)
+			}
+		})
+	}
+}
+
+func TestDefaultRulesWithoutAnOperator(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *Config) { c.NotifyTo = "" })
+	f.done(t,
+		change{Seq: 1, Key: cat, New: map[string]string{"status": "ready", "bucket": "b", "key": "k"}},
+		userTo(2, "pending", "active"))
+	if got := f.rules(t); !slices.Equal(got, []string{"welcome"}) {
+		t.Errorf("told by: got %q, want welcome alone", got)
+	}
+}
+
+// TestDefaultRulesTakeTheOperatorAsItIs: an address may hold what templates
+// read as theirs.
+func TestDefaultRulesTakeTheOperatorAsItIs(t *testing.T) {
+	t.Parallel()
+	const odd = "{{.Item.key}}@example.com"
+	f := newFixture(t, func(c *Config) { c.NotifyTo = odd })
+	f.done(t, change{Seq: 1, Key: cat, New: map[string]string{"status": "ready", "bucket": "b", "key": "k"}})
+	if told := f.told(t); len(told) != 1 || told[0].To != odd {
+		t.Errorf("told: got %+v, want %s", told, odd)
+	}
+}
+
+const customRules = `[
+	{"name":"gone","on":"removed","keys":"user#*","channel":"webhook","body":"{{.Key}} went"},
+	{"name":"timeout","on":"expired","keys":"user#*","channel":"chat","body":"{{.Key}} timed out"},
+	{"name":"nameless","on":"attribute-removed","attribute":"name","channel":"chat","body":"{{.Old.name}} lost the name"}
+]`
+
+func TestCustomRulesReplaceTheDefaults(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *Config) { c.Rules = customRules })
+	full := map[string]string{"status": "active", "email": "ada@example.com", "name": "Ada"}
+	f.done(t,
+		userTo(1, "pending", "active"),
+		change{Seq: 2, Key: ada, Old: full},
+		change{Seq: 3, Key: ada, Old: full, Service: true},
+		change{Seq: 4, Key: ada, Old: full, New: map[string]string{"status": "active"}})
+	if got, want := f.rules(t), []string{"gone", "timeout", "nameless"}; !slices.Equal(got, want) {
+		t.Errorf("told by: got %q, want %q", got, want)
+	}
+	told := f.told(t)
+	if told[0].Channel != "webhook" || told[0].Body != ada.PK+" went" || told[2].Body != "Ada lost the name" {
+		t.Errorf("told: got %+v", told)
+	}
+}
+
+// TestBrokenRuleLosesOnlyItsOwn: the others are queued first, then the change
+// is a dead letter.
+func TestBrokenRuleLosesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	rules := `[
+		{"name":"breaks","on":"status-changed","channel":"email","recipient":"{{.Item.manager}}","body":"b"},
+		{"name":"works","on":"status-changed","channel":"email","recipient":"{{.Item.email}}","body":"b"}
+	]`
+	f := newFixture(t, func(c *Config) { c.Rules = rules })
+	if at := f.deliver(t, userTo(1, "active", "pending"), userTo(2, "", "pending")); at != 0 {
+		t.Errorf("failed at %d, want the stream to go on", at)
+	}
+	if got := f.rules(t); !slices.Equal(got, []string{"works"}) {
+		t.Errorf("told by: got %q, want works", got)
+	}
+	if jobs := len(f.queues.to(jobsURL)); jobs != 2 {
+		t.Errorf("jobs: got %d, want 2", jobs)
+	}
+	if len(f.queues.letters) != 1 || !strings.Contains(f.queues.letters[0], `rule "breaks"`) || !strings.Contains(f.queues.letters[0], "recipient") {
+		t.Errorf("letters: got %q, want one that names the rule and the field", f.queues.letters)
+	}
+	// Should the queue fail, the change comes back: nothing is lost to the letter.
+	f = newFixture(t, func(c *Config) { c.Rules = rules })
+	f.queues.down = notificationsURL
+	if at := f.deliver(t, userTo(1, "active", "pending")); at != 1 || len(f.queues.letters) > 0 {
+		t.Errorf("failed at %d, letters %q, want 1 and none", at, f.queues.letters)
+	}
+}
