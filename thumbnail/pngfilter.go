@@ -36,29 +36,26 @@ func unfilter(filter byte, row, above []byte, pixel int) bool {
 	return true
 }
 
-// paeth chooses of left (a), above (b) and upper left (c) the one nearest to a+b-c. With
+// paeth gives the one of left (a), above (b) and upper left (c) that is nearest to a+b-c; of equals the first. The distances are
+// |b-c|, |a-c| and |a+b-2c|. Seen along the number line:
 //
-//	pa = |b-c|, pb = |a-c|, pc = |a+b-2c|
+//   - c between a and b: a+b-c lies between them too, c is no farther from it than they are only if it lies in the middle
+//     third, |a-c| and |b-c| both at least |a+b-2c|. With 3c-(a+b) that is above the lower and below the higher of the two.
+//   - c beyond the higher one: a+b-c is below the lower one, which is the nearest.
+//   - c below the lower one: likewise the higher.
 //
-// the order of preference is a, b, c.
+// So one number against two tells all, by moves instead of jumps; it cannot be predicted which one wins.
 func paeth(a, b, c int32) int32 {
-	pa, pb := b-c, a-c
-	pc := pa + pb
-	pa, pb, pc = magnitude32(pa), magnitude32(pb), magnitude32(pc)
-	// Choices are moves, not jumps: which one wins cannot be predicted.
-	best, least := a, pa
-	if pb < least {
-		best, least = b, pb
+	t := 3*c - (a + b)
+	low, high := min(a, b), max(a, b)
+	best := c
+	if t >= high {
+		best = low
 	}
-	if pc < least {
-		best = c
+	if t <= low {
+		best = high
 	}
 	return best
-}
-
-func magnitude32(v int32) int32 {
-	m := v >> 31
-	return (v ^ m) - m
 }
 
 func paethAny(row, above []byte, pixel int) {
@@ -70,31 +67,46 @@ func paethAny(row, above []byte, pixel int) {
 	}
 }
 
-// paeth3 keeps the three channels' neighbours in registers: a row of 8-bit RGB.
+// paeth3 keeps the three channels' neighbours in registers: a row of 8-bit RGB. Plain indices leave enough registers for them.
 func paeth3(row, above []byte) {
 	var a0, a1, a2, c0, c1, c2 int32
-	for len(row) >= 3 && len(above) >= 3 {
-		b0, b1, b2 := int32(above[0]), int32(above[1]), int32(above[2])
-		a0 = int32(byte(int32(row[0]) + paeth(a0, b0, c0)))
-		a1 = int32(byte(int32(row[1]) + paeth(a1, b1, c1)))
-		a2 = int32(byte(int32(row[2]) + paeth(a2, b2, c2)))
-		row[0], row[1], row[2] = byte(a0), byte(a1), byte(a2)
-		c0, c1, c2 = b0, b1, b2
-		row, above = row[3:], above[3:]
+	above = above[:len(row)]
+	for i := 2; i < len(row); i += 3 {
+		b0 := int32(above[i-2])
+		a0 = int32(row[i-2]+byte(paeth(a0, b0, c0))) & 255
+		row[i-2] = byte(a0)
+		c0 = b0
+		b1 := int32(above[i-1])
+		a1 = int32(row[i-1]+byte(paeth(a1, b1, c1))) & 255
+		row[i-1] = byte(a1)
+		c1 = b1
+		b2 := int32(above[i])
+		a2 = int32(row[i]+byte(paeth(a2, b2, c2))) & 255
+		row[i] = byte(a2)
+		c2 = b2
 	}
 }
 
 // paeth4 does the same for four channels: 8-bit RGBA.
 func paeth4(row, above []byte) {
 	var a0, a1, a2, a3, c0, c1, c2, c3 int32
-	for len(row) >= 4 && len(above) >= 4 {
-		b0, b1, b2, b3 := int32(above[0]), int32(above[1]), int32(above[2]), int32(above[3])
-		a0 = int32(byte(int32(row[0]) + paeth(a0, b0, c0)))
-		a1 = int32(byte(int32(row[1]) + paeth(a1, b1, c1)))
-		a2 = int32(byte(int32(row[2]) + paeth(a2, b2, c2)))
-		a3 = int32(byte(int32(row[3]) + paeth(a3, b3, c3)))
-		row[0], row[1], row[2], row[3] = byte(a0), byte(a1), byte(a2), byte(a3)
-		c0, c1, c2, c3 = b0, b1, b2, b3
-		row, above = row[4:], above[4:]
+	above = above[:len(row)]
+	for i := 3; i < len(row); i += 4 {
+		b0 := int32(above[i-3])
+		a0 = int32(row[i-3]+byte(paeth(a0, b0, c0))) & 255
+		row[i-3] = byte(a0)
+		c0 = b0
+		b1 := int32(above[i-2])
+		a1 = int32(row[i-2]+byte(paeth(a1, b1, c1))) & 255
+		row[i-2] = byte(a1)
+		c1 = b1
+		b2 := int32(above[i-1])
+		a2 = int32(row[i-1]+byte(paeth(a2, b2, c2))) & 255
+		row[i-1] = byte(a2)
+		c2 = b2
+		b3 := int32(above[i])
+		a3 = int32(row[i]+byte(paeth(a3, b3, c3))) & 255
+		row[i] = byte(a3)
+		c3 = b3
 	}
 }
