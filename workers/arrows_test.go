@@ -49,14 +49,15 @@ func TestArrows(t *testing.T) {
 		{pattern: "./thumbnail/scaledjpeg", plainOnly: true, ours: []string{}},
 		{pattern: "./notify", never: aws, ours: []string{}},
 		{pattern: "./pipeline/lambdaevent", plainOnly: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
-		{pattern: "./pipeline/lambdaevent/streamchange", never: home},
+		{pattern: "./pipeline/lambdaevent/streamchange", plainOnly: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
+		{pattern: "./pipeline/lambdaevent/attributes", never: home},
 		{pattern: "./pipeline/dynamotable", never: home},
 		{pattern: "./pipeline/sqsqueue", never: home, ours: []string{"sluice/pipeline"}},
 		{pattern: "./pipeline/tabletest", plainOnly: true, ours: []string{"sluice/pipeline"}},
 		{pattern: "./workers/schema", plainOnly: true, ours: []string{"sluice/pipeline"}},
 		// A binary holds what its job needs: that is its start-up time.
 		{pattern: "./workers/uploads/bootstrap", never: slices.Concat(home, mails, tables, []string{"sluice/notify"})},
-		{pattern: "./workers/changes/bootstrap", never: slices.Concat(home, pictures)},
+		{pattern: "./workers/changes/bootstrap", never: slices.Concat(home, pictures, tables)},
 		{pattern: "./workers/messages/bootstrap", never: slices.Concat(home, pictures)},
 	} {
 		t.Run(strings.TrimPrefix(tt.pattern, "./"), func(t *testing.T) {

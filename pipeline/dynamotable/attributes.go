@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
-	"sluice/pipeline/lambdaevent/streamchange"
+	"sluice/pipeline/lambdaevent/attributes"
 )
 
 // Attributes returns it as DynamoDB stores it. JSON strings, numbers, bools,
@@ -101,7 +101,7 @@ func Item(attrs map[string]types.AttributeValue) (pipeline.Item, error) {
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(streamchange.Plain(rest)); err != nil {
+	if err := enc.Encode(attributes.Plain(rest)); err != nil {
 		return pipeline.Item{}, &pipeline.ItemError{Key: it.Key, Field: "Data", Reason: err.Error()}
 	}
 	it.Data = bytes.TrimSuffix(data.Bytes(), []byte("\n"))

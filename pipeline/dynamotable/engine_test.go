@@ -16,7 +16,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
-	"sluice/pipeline/lambdaevent/streamchange"
+	"sluice/pipeline/lambdaevent/attributes"
 	"sluice/pipeline/tabletest"
 )
 
@@ -89,8 +89,8 @@ func TestNumbersOnEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got.Item, want) {
-		gotJSON, _ := streamchange.ImageJSON(got.Item)
-		wantJSON, _ := streamchange.ImageJSON(want)
+		gotJSON, _ := attributes.ImageJSON(got.Item)
+		wantJSON, _ := attributes.ImageJSON(want)
 		t.Errorf("the engine keeps\n%s\nwritten was\n%s", gotJSON, wantJSON)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/attributes"
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
@@ -123,8 +124,8 @@ func describeChange(w *strings.Builder, r pipeline.Record) {
 	if err := c.NeedImages(); err != nil {
 		fmt.Fprintf(w, "    %v (permanent: %v)\n", err, pipeline.IsPermanent(err))
 	}
-	old, _ := streamchange.ImageJSON(c.Old)
-	image, _ := streamchange.ImageJSON(c.New)
+	old, _ := attributes.ImageJSON(attributes.Values(c.Old))
+	image, _ := attributes.ImageJSON(attributes.Values(c.New))
 	fmt.Fprintf(w, "    old %s\n    new %s\n", old, image)
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"sluice/deploy/eventsource"
 	"sluice/pipeline/lambdaevent"
-	"sluice/pipeline/lambdaevent/streamchange"
+	"sluice/pipeline/lambdaevent/attributes"
 )
 
 // lambdaRecord is one element of "Records" in Lambda's DynamoDB event.
@@ -99,7 +99,7 @@ func image(m map[string]types.AttributeValue) json.RawMessage {
 	converted, err := attributevalue.FromDynamoDBStreamsMap(m)
 	if err == nil {
 		var text []byte
-		if text, err = streamchange.ImageJSON(converted); err == nil {
+		if text, err = attributes.ImageJSON(converted); err == nil {
 			return text
 		}
 	}

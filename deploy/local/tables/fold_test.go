@@ -8,6 +8,7 @@ import (
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
+	"sluice/pipeline/lambdaevent/attributes"
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
@@ -41,7 +42,7 @@ func (f *fold) add(r eventsource.FeedRecord) error {
 	f.sequence, f.ids[c.EventID] = r.Sequence, true
 	f.changes++
 
-	key, err := dynamotable.Item(c.Keys)
+	key, err := dynamotable.Item(attributes.Values(c.Keys))
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (f *fold) add(r eventsource.FeedRecord) error {
 		return fmt.Errorf("record %s, %s, old image %t, new image %t: the item exists: %t", r.Sequence, c.Name, c.Old != nil, c.New != nil, exists)
 	}
 	if exists {
-		old, err := dynamotable.Item(c.Old)
+		old, err := dynamotable.Item(attributes.Values(c.Old))
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (f *fold) add(r eventsource.FeedRecord) error {
 		delete(f.items, key.Key)
 	}
 	if c.New != nil {
-		next, err := dynamotable.Item(c.New)
+		next, err := dynamotable.Item(attributes.Values(c.New))
 		if err != nil {
 			return err
 		}

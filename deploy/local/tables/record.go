@@ -11,7 +11,7 @@ import (
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
-	"sluice/pipeline/lambdaevent/streamchange"
+	"sluice/pipeline/lambdaevent/attributes"
 )
 
 // streamRecord is one element of "Records" in Lambda's DynamoDB event.
@@ -57,7 +57,7 @@ func (f *Feed) record(sequence string, ch change) (eventsource.FeedRecord, error
 	}
 	var err error
 	d := &r.DynamoDB
-	if d.Keys, err = streamchange.ImageJSON(keys); err != nil {
+	if d.Keys, err = attributes.ImageJSON(keys); err != nil {
 		return eventsource.FeedRecord{}, err
 	}
 	d.SizeBytes = imageBytes(keys)
@@ -72,7 +72,7 @@ func (f *Feed) record(sequence string, ch change) (eventsource.FeedRecord, error
 		if err != nil {
 			return eventsource.FeedRecord{}, err
 		}
-		if *image.json, err = streamchange.ImageJSON(attrs); err != nil {
+		if *image.json, err = attributes.ImageJSON(attrs); err != nil {
 			return eventsource.FeedRecord{}, err
 		}
 		d.SizeBytes += imageBytes(attrs)

@@ -1,17 +1,14 @@
 // Package streamchange reads the changes of a DynamoDB stream and the items in
 // them, without loss: numbers keep their digits, sets and binaries their types.
 //
-// It stands apart from lambdaevent because of what it holds them in: DynamoDB's
-// types cost each program that links them about a millisecond of its start.
+// It knows nothing of AWS's SDK, whose types of attributes cost each program that
+// links them about a millisecond of its start. Package attributes leads there.
 package streamchange
 
 import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
@@ -37,7 +34,7 @@ type Change struct {
 	At       time.Time
 	// Keys is the item's key. Old and New are the item before and after: nil
 	// where there was none, or where the stream does not carry it.
-	Keys, Old, New map[string]types.AttributeValue
+	Keys, Old, New Image
 	// Expired is true for a removal by the service, because the item's time to
 	// live had passed.
 	Expired bool
@@ -114,20 +111,6 @@ func Decode(r pipeline.Record) (Change, error) {
 func (c Change) NeedImages() error {
 	if c.Name != Insert && c.Old == nil || c.Name != Remove && c.New == nil {
 		return fmt.Errorf("%s %s with view type %q: %w", c.Name, c.EventID, c.View, ErrNoImages)
-	}
-	return nil
-}
-
-// Unmarshal decodes an image into v, which points to a map, an any or a struct
-// with dynamodbav or json tags. Numbers in an any are attributevalue.Number,
-// with all their digits.
-func (c Change) Unmarshal(image map[string]types.AttributeValue, v any) error {
-	err := attributevalue.UnmarshalMapWithOptions(image, v, func(o *attributevalue.DecoderOptions) {
-		o.UseNumber = true
-		o.TagKey = "json"
-	})
-	if err != nil {
-		return fmt.Errorf("unmarshal an image of change %s: %w", c.EventID, err)
 	}
 	return nil
 }

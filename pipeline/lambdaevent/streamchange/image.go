@@ -2,25 +2,36 @@ package streamchange
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
-// maxAttributeDepth is DynamoDB's own limit on nested lists and maps.
-const maxAttributeDepth = 32
+// An Image is an item, by its attributes' names. Each of DynamoDB's types has one
+// of Go's own: S string, N json.Number, B Binary, BOOL bool, NULL nil, SS
+// StringSet, NS NumberSet, BS BinarySet, L []any, M map[string]any.
+type Image map[string]any
+
+// What encoding/json has no type for.
+type (
+	Binary    []byte
+	StringSet []string
+	NumberSet []json.Number
+	BinarySet [][]byte
+)
+
+// MaxDepth is DynamoDB's own limit on nested lists and maps.
+const MaxDepth = 32
 
 const formImage = "image"
 
 // DecodeImage reads an item in the form of DynamoDB's JSON,
 // {"name":{"S":"value"},...}, and returns nil for null. The error is a
 // *lambdaevent.EventError that names the attribute by its path.
-func DecodeImage(data []byte) (map[string]types.AttributeValue, error) {
+func DecodeImage(data []byte) (Image, error) {
 	d := imageDecoder{Scanner: jsonscan.New(data)}
 	image := d.image()
 	d.End()
@@ -38,12 +49,7 @@ type imageDecoder struct {
 }
 
 func (d *imageDecoder) problem(reason string) {
-	d.Scanner.Problem(pathText(d.path), reason)
-}
-
-// pathText writes a path like NewImage.list[2].name.
-func pathText(path []string) string {
-	return strings.ReplaceAll(strings.Join(path, "."), ".[", "[")
+	d.Scanner.Problem(jsonscan.Path(d.path), reason)
 }
 
 // mistyped notes that the next value is not a want, and steps over it.
@@ -56,7 +62,7 @@ func (d *imageDecoder) push(name string) { d.path = append(d.path, name) }
 func (d *imageDecoder) pop()             { d.path = d.path[:len(d.path)-1] }
 
 // image reads the map of attributes that comes next.
-func (d *imageDecoder) image() map[string]types.AttributeValue {
+func (d *imageDecoder) image() Image {
 	if d.Null() {
 		return nil
 	}
@@ -64,17 +70,17 @@ func (d *imageDecoder) image() map[string]types.AttributeValue {
 }
 
 // below reads the image that comes next; errors name it below the path.
-func (d *imageDecoder) below(path ...string) map[string]types.AttributeValue {
+func (d *imageDecoder) below(path ...string) Image {
 	d.path = append(d.path[:0], path...)
 	return d.image()
 }
 
-func (d *imageDecoder) attributes(depth int) map[string]types.AttributeValue {
+func (d *imageDecoder) attributes(depth int) map[string]any {
 	if d.Peek() != '{' {
 		d.mistyped("an object")
 		return nil
 	}
-	m := make(map[string]types.AttributeValue)
+	m := make(map[string]any)
 	for name := range d.Members() {
 		d.push(name)
 		if _, twice := m[name]; twice {
@@ -88,10 +94,10 @@ func (d *imageDecoder) attributes(depth int) map[string]types.AttributeValue {
 
 // attribute reads {"S":"text"} and its like: an object whose one member names
 // the type.
-func (d *imageDecoder) attribute(depth int) (v types.AttributeValue) {
-	if d.Peek() != '{' || depth > maxAttributeDepth {
+func (d *imageDecoder) attribute(depth int) (v any) {
+	if d.Peek() != '{' || depth > MaxDepth {
 		if d.Peek() == '{' {
-			d.problem(fmt.Sprintf("is nested deeper than %d levels", maxAttributeDepth))
+			d.problem(fmt.Sprintf("is nested deeper than %d levels", MaxDepth))
 		}
 		d.mistyped("an attribute")
 		return nil
@@ -107,28 +113,29 @@ func (d *imageDecoder) attribute(depth int) (v types.AttributeValue) {
 	return v
 }
 
-func (d *imageDecoder) value(typ string, depth int) types.AttributeValue {
+func (d *imageDecoder) value(typ string, depth int) any {
 	switch typ {
 	case "S":
-		return &types.AttributeValueMemberS{Value: d.text()}
+		return d.text()
 	case "N":
-		return &types.AttributeValueMemberN{Value: d.digits()}
+		return d.digits()
 	case "B":
-		return &types.AttributeValueMemberB{Value: d.binary()}
+		return Binary(d.binary())
 	case "BOOL":
-		return &types.AttributeValueMemberBOOL{Value: d.boolean()}
+		return d.boolean()
 	case "NULL":
-		return &types.AttributeValueMemberNULL{Value: d.boolean()}
+		d.boolean() // DynamoDB writes true, whatever it was given
+		return nil
 	case "SS":
-		return &types.AttributeValueMemberSS{Value: list(d, d.text)}
+		return StringSet(list(d, d.text))
 	case "NS":
-		return &types.AttributeValueMemberNS{Value: list(d, d.digits)}
+		return NumberSet(list(d, d.digits))
 	case "BS":
-		return &types.AttributeValueMemberBS{Value: list(d, d.binary)}
+		return BinarySet(list(d, d.binary))
 	case "L":
-		return &types.AttributeValueMemberL{Value: list(d, func() types.AttributeValue { return d.attribute(depth + 1) })}
+		return list(d, func() any { return d.attribute(depth + 1) })
 	case "M":
-		return &types.AttributeValueMemberM{Value: d.attributes(depth + 1)}
+		return d.attributes(depth + 1)
 	}
 	d.problem(fmt.Sprintf("has the unknown type %q", typ))
 	d.Skip()
@@ -160,12 +167,12 @@ func (d *imageDecoder) text() string {
 
 // digits reads a number, which DynamoDB writes as a string so that no reader
 // rounds it.
-func (d *imageDecoder) digits() string {
+func (d *imageDecoder) digits() json.Number {
 	text := d.text()
 	if !jsonscan.IsNumber(text) {
 		d.problem(fmt.Sprintf("is not a number: %q", text))
 	}
-	return text
+	return json.Number(text)
 }
 
 func (d *imageDecoder) binary() []byte {

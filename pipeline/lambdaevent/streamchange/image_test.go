@@ -1,14 +1,12 @@
 package streamchange_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/lambdaevent/streamchange"
@@ -20,24 +18,12 @@ const everyType = `{"b":{"B":"AAEC/w=="},"bool":{"BOOL":false},"bs":{"BS":["AAEC
 
 func TestDecodeImage(t *testing.T) {
 	t.Parallel()
-	want := map[string]types.AttributeValue{
-		"b":     &types.AttributeValueMemberB{Value: []byte{0, 1, 2, 255}},
-		"bool":  &types.AttributeValueMemberBOOL{Value: false},
-		"bs":    &types.AttributeValueMemberBS{Value: [][]byte{{0, 1, 2}, {255}}},
-		"empty": &types.AttributeValueMemberS{Value: ""},
-		"l": &types.AttributeValueMemberL{Value: []types.AttributeValue{
-			&types.AttributeValueMemberS{Value: "x"}, &types.AttributeValueMemberN{Value: "1"},
-			&types.AttributeValueMemberL{Value: []types.AttributeValue{}}, &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{}},
-		}},
-		"m": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
-			"in": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"deep": &types.AttributeValueMemberNULL{Value: true}}},
-		}},
-		"n":   &types.AttributeValueMemberN{Value: "-1.5E+10"},
-		"ns":  &types.AttributeValueMemberNS{Value: []string{"3", "9007199254740993"}},
-		"nul": &types.AttributeValueMemberNULL{Value: true},
-		"s":   &types.AttributeValueMemberS{Value: "\"ü\n<"},
-		"ss":  &types.AttributeValueMemberSS{Value: []string{"b", "a"}},
-		"yes": &types.AttributeValueMemberBOOL{Value: true},
+	want := streamchange.Image{
+		"b": streamchange.Binary{0, 1, 2, 255}, "bool": false, "bs": streamchange.BinarySet{{0, 1, 2}, {255}}, "empty": "",
+		"l": []any{"x", json.Number("1"), []any{}, map[string]any{}},
+		"m": map[string]any{"in": map[string]any{"deep": nil}},
+		"n": json.Number("-1.5E+10"), "ns": streamchange.NumberSet{"3", "9007199254740993"},
+		"nul": nil, "s": "\"ü\n<", "ss": streamchange.StringSet{"b", "a"}, "yes": true,
 	}
 	got, err := streamchange.DecodeImage([]byte(everyType))
 	if err != nil {
@@ -50,11 +36,6 @@ func TestDecodeImage(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("got %d attributes, want %d", len(got), len(want))
-	}
-	// The SDK's own reader of the same form is the reference for what is valid.
-	sdk, err := attributevalue.UnmarshalMapJSON([]byte(everyType))
-	if err != nil || !reflect.DeepEqual(got, sdk) {
-		t.Errorf("the SDK reads %v (%v), we %v", sdk, err, got)
 	}
 	if image, err := streamchange.DecodeImage([]byte("null")); image != nil || err != nil {
 		t.Errorf("null: got %v and %v", image, err)

@@ -1,64 +1,60 @@
 package streamchange
 
 import (
+	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // Plain returns an image as templates and encoding/json like it: strings,
 // json.Number with all its digits, bools, nil, []any and map[string]any. A binary
 // is its base64. Sets are sorted lists, so that two images of the same item are
 // equal by reflect.DeepEqual. A nil image is nil.
-func Plain(image map[string]types.AttributeValue) map[string]any {
+func Plain(image Image) map[string]any {
 	if image == nil {
 		return nil
 	}
-	m := make(map[string]any, len(image))
-	for name, v := range image {
-		m[name] = plain(v)
-	}
-	return m
+	return plainMap(image)
 }
 
-func plain(v types.AttributeValue) any {
+func plainMap(m map[string]any) map[string]any {
+	out := make(map[string]any, len(m))
+	for name, v := range m {
+		out[name] = plain(v)
+	}
+	return out
+}
+
+func plain(v any) any {
 	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return v.Value
-	case *types.AttributeValueMemberN:
-		return json.Number(v.Value)
-	case *types.AttributeValueMemberB:
-		return base64.StdEncoding.EncodeToString(v.Value)
-	case *types.AttributeValueMemberBOOL:
-		return v.Value
-	case *types.AttributeValueMemberSS:
-		return plainSet(v.Value, func(s string) any { return s })
-	case *types.AttributeValueMemberNS:
-		return plainSet(v.Value, func(s string) any { return json.Number(s) })
-	case *types.AttributeValueMemberBS:
-		texts := make([]string, len(v.Value))
-		for i, b := range v.Value {
+	case Binary:
+		return base64.StdEncoding.EncodeToString(v)
+	case StringSet:
+		return plainSet(v)
+	case NumberSet:
+		return plainSet(v)
+	case BinarySet:
+		texts := make([]string, len(v))
+		for i, b := range v {
 			texts[i] = base64.StdEncoding.EncodeToString(b)
 		}
-		return plainSet(texts, func(s string) any { return s })
-	case *types.AttributeValueMemberL:
-		list := make([]any, len(v.Value))
-		for i, e := range v.Value {
+		return plainSet(texts)
+	case []any:
+		list := make([]any, len(v))
+		for i, e := range v {
 			list[i] = plain(e)
 		}
 		return list
-	case *types.AttributeValueMemberM:
-		return Plain(v.Value)
+	case map[string]any:
+		return plainMap(v)
 	}
-	return nil // NULL
+	return v
 }
 
-func plainSet(set []string, element func(string) any) []any {
+func plainSet[T cmp.Ordered](set []T) []any {
 	list := make([]any, 0, len(set))
-	for _, s := range slices.Sorted(slices.Values(set)) {
-		list = append(list, element(s))
+	for _, e := range slices.Sorted(slices.Values(set)) {
+		list = append(list, e)
 	}
 	return list
 }

@@ -57,6 +57,11 @@ func (e *Error) Error() string {
 	return e.Field + " " + e.Reason
 }
 
+// Path writes a path like NewImage.list[2].name, of which "[2]" is one element.
+func Path(elements []string) string {
+	return strings.ReplaceAll(strings.Join(elements, "."), ".[", "[")
+}
+
 // Failed returns the first error, of whatever sort, and nil if there is none.
 func (s *Scanner) Failed() *Error {
 	if s.Err != nil {

@@ -1,4 +1,4 @@
-package streamchange
+package attributes
 
 import (
 	"bytes"
@@ -14,11 +14,12 @@ import (
 
 	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/lambdaevent/internal/jsonscan"
+	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 // ImageJSON writes an item in the form of DynamoDB's JSON, as it stands in the
 // events of a stream. Attributes are in the order of their names, so the same
-// item gives the same bytes. DecodeImage reads it back without loss. A nil image
+// item gives the same bytes. streamchange.DecodeImage reads it back without loss. A nil image
 // is null; the error is a *lambdaevent.EventError that names the attribute.
 func ImageJSON(image map[string]types.AttributeValue) ([]byte, error) {
 	if image == nil {
@@ -40,7 +41,7 @@ type imageEncoder struct {
 
 func (e *imageEncoder) problem(reason string) {
 	if e.err == nil {
-		e.err = &lambdaevent.EventError{Form: formImage, Field: pathText(e.path), Reason: reason}
+		e.err = &lambdaevent.EventError{Form: "image", Field: jsonscan.Path(e.path), Reason: reason}
 	}
 }
 
@@ -60,8 +61,8 @@ func (e *imageEncoder) attributes(m map[string]types.AttributeValue, depth int) 
 }
 
 func (e *imageEncoder) attribute(v types.AttributeValue, depth int) {
-	if depth > maxAttributeDepth {
-		e.problem(fmt.Sprintf("is nested deeper than %d levels", maxAttributeDepth))
+	if depth > streamchange.MaxDepth {
+		e.problem(fmt.Sprintf("is nested deeper than %d levels", streamchange.MaxDepth))
 	}
 	if e.err != nil {
 		return

@@ -1,4 +1,4 @@
-package streamchange_test
+package attributes_test
 
 import (
 	"errors"
@@ -8,25 +8,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/lambdaevent/attributes"
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
 func TestImageJSONIsTheReverse(t *testing.T) {
 	t.Parallel()
-	image, err := streamchange.DecodeImage([]byte(everyType))
+	read, err := streamchange.DecodeImage([]byte(everyType))
 	if err != nil {
 		t.Fatal(err)
 	}
+	image := attributes.Values(read)
 	for range 20 { // maps have no order
-		got, err := streamchange.ImageJSON(image)
+		got, err := attributes.ImageJSON(image)
 		if err != nil || string(got) != everyType {
 			t.Fatalf("got %s and %v\nwant %s", got, err, everyType)
 		}
 	}
-	if got, err := streamchange.ImageJSON(nil); string(got) != "null" || err != nil {
+	if got, err := attributes.ImageJSON(nil); string(got) != "null" || err != nil {
 		t.Errorf("nil: got %s and %v", got, err)
 	}
-	if got, err := streamchange.ImageJSON(map[string]types.AttributeValue{}); string(got) != "{}" || err != nil {
+	if got, err := attributes.ImageJSON(map[string]types.AttributeValue{}); string(got) != "{}" || err != nil {
 		t.Errorf("empty: got %s and %v", got, err)
 	}
 }
@@ -51,7 +53,7 @@ func TestImageJSONRefused(t *testing.T) {
 		{&types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"\xff": deep}}, "is not UTF-8"},
 		{deep, "is nested deeper than 32 levels"},
 	} {
-		got, err := streamchange.ImageJSON(map[string]types.AttributeValue{"a": c.value})
+		got, err := attributes.ImageJSON(map[string]types.AttributeValue{"a": c.value})
 		if _, ok := errors.AsType[*lambdaevent.EventError](err); !ok || !strings.Contains(err.Error(), c.want) || got != nil {
 			t.Errorf("got %s and %v, want %s", got, err, c.want)
 		}
