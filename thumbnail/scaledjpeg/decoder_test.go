@@ -289,3 +289,39 @@ func checkPhotoScale(t *testing.T, data []byte, full *Image, scale int) {
 		}
 	}
 }
+
+// Without refinements a picture at 1/8 is the same, one of scans that refine
+// nothing too, and a photograph at 1/4 is nearly.
+func TestSkipRefinement(t *testing.T) {
+	t.Parallel()
+	p := newPicture(131, 77, sampling420, 1)
+	m, err := Decode(bytes.NewReader(p.encode(writeOptions{progressive: true, script: scriptSpectral})), Options{Scale: 4, SkipRefinement: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPlanes(t, p, m)
+
+	data := photo(t, "camera-24mp-progressive.jpg")
+	for _, tt := range []struct {
+		scale int
+		floor float64
+	}{{8, math.Inf(1)}, {4, 49}, {2, 41}} {
+		exact, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale, SkipRefinement: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for i, v := range exact.Planes[0].Pix {
+			d := float64(v) - float64(m.Planes[0].Pix[i])
+			sum += d * d
+		}
+		got := 10 * math.Log10(255*255*float64(len(exact.Planes[0].Pix))/sum)
+		if got < tt.floor {
+			t.Errorf("1/%d: %.1f dB against the exact planes, want %.1f", tt.scale, got, tt.floor)
+		}
+	}
+}

@@ -6,11 +6,23 @@ import (
 )
 
 // wanted reports whether a scan matters for the planes. At 1/8 nothing but DC
-// does. At the other scales every AC scan does: a refinement scan can only be
-// read by one who knows which coefficients of its band are not zero.
+// does. At the other scales every AC scan does: a refinement can only be read
+// by one who knows which coefficients of its band are not zero. Without
+// refinements, only the bands with coefficients that are kept matter.
 func (d *Decoder) wanted(s *scan) bool {
-	return d.scale < 8 || s.ss == 0
+	switch {
+	case s.ss == 0:
+		return true
+	case d.scale == 8:
+		return false
+	case d.opts.SkipRefinement:
+		return s.ah == 0 && d.place.kept&band(s) != 0
+	}
+	return true
 }
+
+// band is the scan's zig-zag indices, a bit each.
+func band(s *scan) uint64 { return ^uint64(0) << s.ss & (^uint64(0) >> (63 - s.se)) }
 
 // runProgressive decodes n MCUs of a row from (mx, my) on.
 func (d *Decoder) runProgressive(s *scan, mx, my, n int) error {
@@ -263,33 +275,33 @@ func (d *Decoder) correct(coef []int16, mask uint64, al int) {
 
 // finishProgressive turns the coefficients into samples.
 func (d *Decoder) finishProgressive() {
-	n := 8 / d.scale
+	n := d.place.n
 	for i := range d.hdr.Components {
 		c := &d.comps[i]
+		deq, missing := d.byPlace(c)
 		if d.scale == 8 {
-			q := int(c.deq[0])
-			for j := range len(c.dc) / 2 {
-				v := int(int16(binary.LittleEndian.Uint16(c.dc[2*j:])))
-				c.dc[j] = clamp((v*q + bias) >> fracBits)
+			q, dc := int(deq[0]), c.dc
+			offset := bias + int(missing[0])
+			for j := range len(dc) / 2 {
+				v := int(int16(binary.LittleEndian.Uint16(dc[2*j:])))
+				dc[j] = clamp((v*q + offset) >> fracBits)
 			}
-			c.pix = c.dc[:len(c.dc)/2]
+			c.pix = dc[:len(dc)/2]
 			continue
 		}
-		var deq [64]int32 // by place
-		for k := range 64 {
-			if d.place.kept>>k&1 != 0 {
-				deq[d.place.at[k]] = c.deq[k]
-			}
-		}
+		exact := missing == [64]int32{}
 		for j := range c.pw * c.ph {
 			coef := c.coef[j*n*n : (j+1)*n*n]
 			dst := c.pix[(j/c.pw*c.stride+j%c.pw)*n:]
 			if c.nz[j] == 0 {
-				fill(dst, c.stride, n, int32(coef[0])*deq[0])
+				fill(dst, c.stride, n, int32(coef[0])*deq[0]+missing[0])
 				continue
 			}
 			for p, v := range coef {
 				d.block[p] = int32(v) * deq[p]
+			}
+			if !exact {
+				addMissing(&d.block, coef, &missing)
 			}
 			switch n {
 			case 2:
@@ -299,6 +311,33 @@ func (d *Decoder) finishProgressive() {
 			case 8:
 				idct8(dst, c.stride, &d.block)
 			}
+		}
+	}
+}
+
+// byPlace returns, by the place in the block, the dequantisation and half of
+// what the bits below the last ones read can add.
+func (d *Decoder) byPlace(c *component) (deq, missing [64]int32) {
+	for k := range 64 {
+		if d.place.kept>>k&1 != 0 {
+			p := d.place.at[k]
+			deq[p] = c.deq[k]
+			missing[p] = int32(int64(c.deq[k]) * int64(1<<c.low[k]-1) / 2)
+		}
+	}
+	return deq, missing
+}
+
+// addMissing puts coefficients whose lower bits are not known in the middle of
+// what they can be. AC is coded by its absolute value, DC by its floor.
+func addMissing(block *[64]int32, coef []int16, missing *[64]int32) {
+	block[0] += missing[0]
+	for p := 1; p < len(coef); p++ {
+		switch {
+		case coef[p] > 0:
+			block[p] += missing[p]
+		case coef[p] < 0:
+			block[p] -= missing[p]
 		}
 	}
 }

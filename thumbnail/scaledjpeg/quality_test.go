@@ -118,3 +118,20 @@ func TestQuality(t *testing.T) {
 		})
 	}
 }
+
+// Droop is the first term of what is missing from a long wave.
+func TestDroop(t *testing.T) {
+	t.Parallel()
+	// One block of the lowest wave: f is 1/16 cycle a sample at full size.
+	for _, scale := range []int{1, 2, 4} {
+		n := 8 / scale
+		f := float64(scale) / 16
+		want := 1 - droop(scale)*math.Pow(2*math.Pi*f, 2)
+		if got := response(n, 1); math.Abs(got-want) > .01 {
+			t.Errorf("1/%d: the response is %.4f, Droop says %.4f", scale, got, want)
+		}
+	}
+	if d := droop(8); d != (1-1./64)/24 {
+		t.Errorf("1/8: got %v", d)
+	}
+}

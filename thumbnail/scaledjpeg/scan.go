@@ -54,6 +54,10 @@ func (d *Decoder) scan() (byte, error) {
 			c.seen = true
 			c.quant = d.quant[c.tq]
 			c.deq.set(&c.quant, 8/d.scale)
+			c.low = [64]uint8{}
+		}
+		for k := s.ss; k <= s.se; k++ {
+			c.low[k] = uint8(s.al)
 		}
 	}
 	m, err := d.mcuRuns(s)
