@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,7 +21,7 @@ func (e *PrivateAddressError) Error() string {
 
 // special are the networks that netip.Addr's own methods do not tell, and that
 // lead, or may lead, to something that is not a public host.
-var special = func() []netip.Prefix {
+var special = sync.OnceValue(func() []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range []string{
 		"0.0.0.0/8",       // this network
@@ -40,7 +41,7 @@ var special = func() []netip.Prefix {
 		out = append(out, netip.MustParsePrefix(s))
 	}
 	return out
-}()
+})
 
 // globalUnicast is all of IPv6 that is given to public hosts. What lies outside,
 // such as 64:ff9b::/96 which holds any IPv4 address, is not.
@@ -51,7 +52,7 @@ func isPublic(a netip.Addr) bool {
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !globalUnicast.Contains(a) {
 		return false
 	}
-	return !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // publicDialer returns a dialer that refuses addresses which are not public. It

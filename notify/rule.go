@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,12 @@ type compiledRule struct {
 	recipient, subject, body *fieldTemplate
 }
 
-var ruleName = regexp.MustCompile(`\A[a-z0-9][a-z0-9-]{0,63}\z`)
+// isRuleName says what Rule.Name may be. As a regular expression it would cost
+// each program that links this package a quarter of a millisecond of its start.
+func isRuleName(name string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	return name != "" && len(name) <= 64 && name[0] != '-' && strings.Trim(name, allowed) == ""
+}
 
 // NewRules checks rules and parses their templates. It finds what it can
 // without a record: an unknown kind, a condition that can never hold, a
@@ -141,7 +145,7 @@ func compileRule(i int, r Rule) (c compiledRule, problems []error) {
 		}
 	}
 	c.Rule = r
-	if !ruleName.MatchString(r.Name) {
+	if !isRuleName(r.Name) {
 		wrong("name", fmt.Errorf("%q is not 1 to 64 lower case letters, digits and \"-\"", r.Name))
 	}
 	if !slices.Contains(kinds, r.On) {
