@@ -3,8 +3,9 @@
 //
 //	go run ./workers/replay testdata/events/uploads/*.json
 //
-// It exits 1 if a record was not done. Pictures that events speak of are taken
-// from the folder testdata above the event, else from the one named by -testdata.
+// It exits 1 if a record was not done or an event could not be run, 2 if it was
+// called wrongly. Pictures that events speak of are taken from the folder that
+// -testdata names, by default the folder testdata above the event.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +64,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return flag.ErrHelp
 	}
-	if flags.NArg() == 0 {
+	switch {
+	case flags.NArg() == 0:
 		flags.Usage()
+		return flag.ErrHelp
+	case *worker != "" && !slices.Contains(rig.Workers, *worker):
+		fmt.Fprintf(stderr, "replay: no worker %q: there are %s\n", *worker, strings.Join(rig.Workers, ", "))
 		return flag.ErrHelp
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -88,7 +94,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // replay runs one event.
-func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger) (rig.Outcome, string, error) {
+func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger) (_ rig.Outcome, _ string, err error) {
 	payload, err := os.ReadFile(file)
 	if err != nil {
 		return rig.Outcome{}, "", err
@@ -105,14 +111,14 @@ func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger
 	if err != nil {
 		return rig.Outcome{}, "", err
 	}
-	defer r.Close()
+	defer func() { err = errors.Join(err, r.Close()) }()
 	invoke, err := r.Worker(worker, pipeline.Options{Logger: log.With("worker", worker)})
 	if err != nil {
 		return rig.Outcome{}, "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	answer, failure := invoke(ctx, payload)
+	answer, failure := invoke(limited, payload)
 	o, err := r.Outcome(ctx, payload, answer, failure)
 	return o, worker, err
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -237,15 +238,15 @@ func workerOfPayload(payload []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if len(batch.Records) == 0 {
+		return "", errors.New("an event without records does not tell whose it is: name it by -worker")
+	}
 	switch batch.Kind {
 	case lambdaevent.DynamoDBStream:
 		return "changes", nil
 	case lambdaevent.S3, lambdaevent.SNS, lambdaevent.EventBridge:
 		return "uploads", nil
 	case lambdaevent.SQS:
-		if len(batch.Records) == 0 {
-			break
-		}
 		if strings.HasSuffix(batch.Source, ":uploads") {
 			return "uploads", nil
 		}
