@@ -1,0 +1,270 @@
+package main
+
+import (
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func TestMilliseconds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		stage Stage
+		n     float64
+		want  float64
+	}{
+		{"one record, one core", Stage{MemoryMB: coreMB, Parallel: 4, CPU: 20, Wait: 80}, 1, 100},
+		{"half a core doubles the CPU", Stage{MemoryMB: coreMB / 2.0, Parallel: 4, CPU: 20, Wait: 80}, 1, 120},
+		{"two cores do not help one record", Stage{MemoryMB: 2 * coreMB, Parallel: 4, CPU: 20, Wait: 80}, 1, 100},
+		{"waits lie side by side", Stage{MemoryMB: coreMB, Parallel: 4, CPU: 20, Wait: 80}, 4, 100},
+		{"a fifth waits for a place", Stage{MemoryMB: coreMB, Parallel: 4, CPU: 20, Wait: 80}, 5, 200},
+		{"CPU adds up", Stage{MemoryMB: coreMB, Parallel: 10, CPU: 20, Wait: 80}, 10, 200},
+		{"two cores share it", Stage{MemoryMB: 2 * coreMB, Parallel: 10, CPU: 20, Wait: 80}, 10, 100},
+	} {
+		near(t, tt.name, tt.stage.Milliseconds(tt.n), tt.want)
+	}
+}
+
+// simple is a stage of which one invocation does 10 records in 100 ms, and one
+// record in 100 ms.
+func simple() Stage {
+	return Stage{Name: "s", MemoryMB: 1024, Batch: 10, QuietBatch: 1, Parallel: 10, Concurrency: 8, Wait: 100}
+}
+
+func TestConcurrencyIsLittlesLaw(t *testing.T) {
+	t.Parallel()
+	s := simple()
+	near(t, "at most", s.PerSecond(), 800)
+	near(t, "needed for 400 a second", s.Needed(400), 4)
+	near(t, "by day", s.Quiet(4), 0.4)
+}
+
+// TestBill pins the arithmetic against sums done by hand.
+func TestBill(t *testing.T) {
+	t.Parallel()
+	s := simple()
+	s.Sends, s.S3Writes, s.S3Reads, s.DBWrites, s.DBReads, s.Mails, s.LogBytes, s.LogBytesOfInvoke = 1, 2, 3, 4, 5, 1, 500, 500
+	b := s.Bill(1e6)
+	near(t, "invocations", b.Invocations, 1e6)
+	near(t, "GB-seconds", b.GBSeconds, 1e5)
+	near(t, "SQS requests", b.SQSRequests, 3e6)
+	near(t, "log GB", b.LogGB, 1)
+	// 1.33334 GB-s + 0.2 + 1.2 SQS + 10 writes + 1.2 reads + 2.5 DB writes + 0.625 DB reads + 100 mails + 0.5 logs
+	near(t, "dollars", b.Dollars, 1.33334+0.2+1.2+10+1.2+2.5+0.625+100+0.5)
+
+	s.QuietBatch = 10
+	full := s.Bill(1e6)
+	near(t, "invocations in full batches", full.Invocations, 1e5)
+	near(t, "SQS requests in full batches", full.SQSRequests, 1.2e6)
+	s.Stream = true
+	near(t, "a stream is not polled for money", s.Bill(1e6).SQSRequests, 1e6)
+	near(t, "two bills", b.plus(full).Dollars, b.Dollars+full.Dollars)
+}
+
+func TestFixedMonth(t *testing.T) {
+	t.Parallel()
+	// 22 alarms, 28 metrics, three queues with five pollers of 4,320 polls a day
+	near(t, "fixed", fixedMonth(), 2.20+8.40+3*5*4320*30*0.40/1e6)
+}
+
+func TestFlow(t *testing.T) {
+	t.Parallel()
+	f := Flow{ChangesOfUpload: 1, ChangesOfMessage: 2, JobsOfChange: 0.5, Notifications: 3}
+	got := f.Records(Load{Uploads: 10, Messages: 100, Changes: 1000})
+	want := [stageCount]float64{uploads: 10, jobs: 10 + 100 + 500, changes: 1000 + 10 + 2*600, notifications: 3 * 1110}
+	if got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	near(t, "who brings it", Outside(Load{Uploads: 1e6, Messages: 1e6, Changes: 1e6}).Dollars, 5+0.40+0.625)
+	m, l := defaults(), Load{Uploads: 1000, Messages: 2000, Changes: 3000}
+	want := Outside(l).Dollars
+	for i, n := range m.Flow.Records(l) {
+		want += m.Stages[i].Bill(n).Dollars
+	}
+	near(t, "end to end", m.EndToEnd(l).Dollars, want)
+}
+
+func TestShardsGrowWithWrites(t *testing.T) {
+	t.Parallel()
+	m := defaults()
+	for writes, want := range map[float64]float64{0: 4, 4000: 4, 4001: 5, 40_000: 40} {
+		near(t, "shards", m.shards(writes), want)
+	}
+}
+
+func TestWaitingIsFirstInFirstOut(t *testing.T) {
+	t.Parallel()
+	var w waiting
+	w.arrive(0, 10)
+	w.arrive(3, 5)
+	for _, tt := range []struct {
+		leave float64
+		want  int
+	}{{4, 0}, {6, 0}, {1, 3}, {100, 3}, {1, 0}} {
+		if got := w.leave(tt.leave); got != tt.want {
+			t.Errorf("the last of %v that leave came at %d, want %d", tt.leave, got, tt.want)
+		}
+	}
+}
+
+func TestBurstIsWorkedOff(t *testing.T) {
+	t.Parallel()
+	m := defaults()
+	b := m.Simulate(5000)
+	if b.Drained < 0 || b.Moments[0].Depth[uploads] != 5000 || b.Moments[0].Concurrency[uploads] != firstPollers {
+		t.Fatalf("got %+v after %d s", b.Moments[0], b.Drained)
+	}
+	// Nothing is lost or made on the way: what left the last stage is what came.
+	sent := 0.0
+	last := m.Stages[notifications]
+	for _, at := range b.Moments {
+		sent += min(at.Depth[notifications], last.perSecondAt(at.Concurrency[notifications]))
+	}
+	if math.Abs(sent-5000) > 1 {
+		t.Errorf("%v notifications were sent of 5000 uploads", sent)
+	}
+	for i, at := range b.Moments {
+		for j, s := range m.Stages {
+			if at.Concurrency[j] > s.Concurrency {
+				t.Fatalf("second %d: %s has %v at once, at most %v are allowed", i, s.Name, at.Concurrency[j], s.Concurrency)
+			}
+		}
+	}
+	// The last of a burst waits as long as it takes to begin it.
+	for second, at := range b.Moments {
+		if at.Depth[uploads] >= 0.5 && float64(second) > b.Longest[uploads] {
+			t.Fatalf("uploads wait at second %d, and the longest wait is said to be %v s", second, b.Longest[uploads])
+		}
+	}
+	// A queue that is twice as wide is worked off faster.
+	m.Stages[uploads].Concurrency *= 2
+	if wide := m.Simulate(5000); wide.Longest[uploads] > b.Longest[uploads] || wide.Drained > b.Drained {
+		t.Errorf("twice as wide: %d s, before %d s", wide.Drained, b.Drained)
+	}
+	if none := m.Simulate(0); none.Drained != 0 {
+		t.Errorf("no burst takes %d s", none.Drained)
+	}
+}
+
+func TestBurstWidensAsLambdaDoes(t *testing.T) {
+	t.Parallel()
+	m := defaults()
+	m.Stages[uploads].Concurrency = 1000
+	m.Stages[uploads].Wait = 60_000 // so that the backlog stays
+	b := m.Simulate(1e6)
+	for second, want := range map[int]float64{0: 5, 1: 10, 60: 305, 199: 1000, 300: 1000} {
+		near(t, "invocations at once", b.Moments[second].Concurrency[uploads], want)
+	}
+}
+
+func TestBurstThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	m := defaults()
+	if b := m.Simulate(1e12); b.Drained != -1 {
+		t.Errorf("a million million uploads are worked off after %d s", b.Drained)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	m, l := defaults(), Load{Uploads: 10_000, Messages: 50_000, Changes: 10_000, Peak: 4}
+	if first := m.Limits(l)[0]; first.Share() > 1 {
+		t.Errorf("the default load breaks %+v", first)
+	}
+	for times, want := range map[float64]string{10: "SES mails a second", 10_000: "SES mails a second"} {
+		limits := m.Limits(l.times(times))
+		if limits[0].Name != want || limits[0].Share() <= 1 {
+			t.Errorf("%v times: %+v breaks first, want %s", times, limits[0], want)
+		}
+		for i, limit := range limits {
+			if limit.Setting == "" || i > 0 && limit.Share() > limits[i-1].Share() {
+				t.Errorf("%v times: limit %d %+v has no setting, or stands in the wrong place", times, i, limit)
+			}
+		}
+	}
+	// The limit of a mapping moves with its setting.
+	m.Stages[notifications].Mails = 0
+	before := m.Limits(l.times(10_000))[0]
+	m.Stages[jobs].Concurrency, m.Stages[notifications].Concurrency = 1000, 1000
+	m.Factor = 10
+	if after := m.Limits(l.times(10_000))[0]; after == before {
+		t.Errorf("with more concurrency %+v still breaks first", after)
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := run([]string{"-uploads", "1000", "-burst", "100"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"A day of 1000 uploads", "GB-seconds", "$ a million records", "100 uploads at once", "Worked off after", "10000 ×", priceRegion} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the answer has no %q:\n%s", want, out.String())
+		}
+	}
+	for _, bad := range [][]string{{"-uploads", "-1"}, {"-peak", "0.5"}, {"-jobs-memory", "0"}, {"-jobs-cpu", "NaN"}, {"-jobs-cpu", "0", "-jobs-wait", "0"}, {"-nothing"}} {
+		if err := run(bad, &out); err == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+}
+
+// TestDefaultsAreTheTemplates holds the numbers that the template has too.
+func TestDefaultsAreTheTemplates(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := string(text)
+	for what, n := range map[string]int{
+		"    Type: AWS::CloudWatch::Alarm\n": alarms, "    Type: AWS::Logs::MetricFilter\n": givenBackCount,
+		"MetricsConfig: {Metrics: [EventCount]}\n": mappingCounts, "      ScalingConfig: {": polledQueues,
+	} {
+		if got := strings.Count(template, what); got != n {
+			t.Errorf("the template has %d of %q, the prices count %d", got, strings.TrimSpace(what), n)
+		}
+	}
+	m := defaults()
+	for parameter, want := range map[string]float64{
+		"UploadsMemory": m.Stages[uploads].MemoryMB, "MessagesMemory": m.Stages[jobs].MemoryMB, "ChangesMemory": m.Stages[changes].MemoryMB,
+		"UploadsConcurrency": m.Stages[uploads].Concurrency, "JobsConcurrency": m.Stages[jobs].Concurrency,
+		"NotificationsConcurrency": m.Stages[notifications].Concurrency,
+	} {
+		_, rest, _ := strings.Cut(template, "\n  "+parameter+":\n")
+		_, rest, _ = strings.Cut(rest, "Default: ")
+		value, _, _ := strings.Cut(rest, "\n")
+		if value != trim(want) {
+			t.Errorf("parameter %s has the default %s, the model %s", parameter, value, trim(want))
+		}
+	}
+	for i, logical := range map[int]string{uploads: "Uploads", jobs: "Jobs", changes: "Changes", notifications: "Notifications"} {
+		_, rest, _ := strings.Cut(template, "\n  "+logical+"Mapping:\n")
+		_, rest, _ = strings.Cut(rest, "BatchSize: ")
+		if value, _, _ := strings.Cut(rest, "\n"); value != trim(m.Stages[i].Batch) {
+			t.Errorf("%sMapping has batches of %s, the model of %v", logical, value, m.Stages[i].Batch)
+		}
+		_, rest, _ = strings.Cut(template, "\n  "+logical+"Function:")
+		_, rest, _ = strings.Cut(rest, "PARALLEL: \"")
+		if value, _, _ := strings.Cut(rest, "\""); value != trim(m.Stages[i].Parallel) {
+			t.Errorf("%sFunction has PARALLEL %s, the model %v", logical, value, m.Stages[i].Parallel)
+		}
+	}
+}
+
+func trim(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

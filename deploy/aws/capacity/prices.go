@@ -1,0 +1,47 @@
+package main
+
+// Prices in US dollars, of the region us-east-1, as AWS's price pages showed them
+// in November 2026: aws.amazon.com/<service>/pricing. Free tiers and discounts by
+// volume are left out, so that the sum is what the next unit costs.
+const (
+	priceRegion = "us-east-1"
+	priceDate   = "2026-11"
+
+	priceGBSecond    = 0.0000133334 // Lambda on arm64, the first 7.5 billion a month
+	priceInvocation  = 0.20 / 1e6   // Lambda
+	priceSQS         = 0.40 / 1e6   // a request of up to 64 KB, standard queues
+	priceS3Write     = 0.005 / 1e3  // PUT, LIST
+	priceS3Read      = 0.0004 / 1e3 // GET, HEAD
+	priceDBWrite     = 0.625 / 1e6  // DynamoDB on demand, 1 KB
+	priceDBRead      = 0.125 / 1e6  // DynamoDB on demand, 4 KB, consistent
+	priceLogGB       = 0.50         // CloudWatch Logs, taken in
+	priceMail        = 0.10 / 1e3   // SES
+	priceAlarmMonth  = 0.10         // CloudWatch, a metric
+	priceMetricMonth = 0.30         // CloudWatch, a metric of one's own
+)
+
+// What the template has whatever the load: its tests hold these numbers to it.
+const (
+	alarms         = 22 // CloudWatch alarms
+	givenBackCount = 4  // metrics of the log filters
+	mappingCounts  = 4  // mappings that count their events
+	// metricsOfMapping is how many metrics a mapping with EventCount has.
+	metricsOfMapping = 6
+	polledQueues     = 3
+)
+
+// An idle queue is polled all the same: by five pollers, each of which waits up
+// to 20 seconds for a message.
+const (
+	idlePollers  = 5
+	longPoll     = 20 // seconds
+	daySeconds   = 24 * 3600
+	monthDays    = 30
+	idleRequests = polledQueues * idlePollers * daySeconds / longPoll // a day
+)
+
+// fixedMonth is what the stack costs a month without any load.
+func fixedMonth() float64 {
+	return alarms*priceAlarmMonth + (givenBackCount+mappingCounts*metricsOfMapping)*priceMetricMonth +
+		idleRequests*monthDays*priceSQS
+}
