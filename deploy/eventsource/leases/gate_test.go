@@ -48,7 +48,9 @@ func (g *gate) pass(ctx context.Context) error {
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.closed = make(chan struct{})
+	if g.closed == nil {
+		g.closed = make(chan struct{})
+	}
 }
 
 func (g *gate) open() {
