@@ -38,8 +38,16 @@ type Config struct {
 
 // Validate reports every setting that cannot be.
 func (c Config) Validate() error {
+	_, err := c.check()
+	return err
+}
+
+// check is Validate, and keeps the rules: to parse them costs more than all the
+// rest of a start that is the worker's own.
+func (c Config) check() (*notify.Rules, error) {
 	var problems []error
-	if _, err := c.rules(); err != nil {
+	rules, err := c.rules()
+	if err != nil {
 		problems = append(problems, fmt.Errorf("NOTIFICATION_RULES: %w", err))
 	}
 	if c.NotifyTo != "" {
@@ -56,7 +64,7 @@ func (c Config) Validate() error {
 	if c.NotifyMaxAge < 0 {
 		problems = append(problems, fmt.Errorf("NOTIFY_MAX_AGE: %v is negative", c.NotifyMaxAge))
 	}
-	return errors.Join(problems...)
+	return rules, errors.Join(problems...)
 }
 
 func (c Config) rules() (*notify.Rules, error) {
@@ -68,7 +76,7 @@ func (c Config) rules() (*notify.Rules, error) {
 
 // New reads the settings from environ and builds the worker with its clients.
 func New(ctx context.Context, environ map[string]string) (*Worker, error) {
-	c, err := setup.Read[Config](environ)
+	c, err := setup.Read[checked](environ)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +88,19 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	if c.LetterBucket != "" {
 		clients.Letters = s3.NewFromConfig(cfg)
 	}
-	return Build(c, clients, pipeline.Options{Logger: setup.Logger("changes")})
+	return build(c.Config, c.rules, clients, pipeline.Options{Logger: setup.Logger("changes")}), nil
+}
+
+// checked is a Config that keeps what its check has parsed.
+type checked struct {
+	Config
+	rules *notify.Rules
+}
+
+// Validate is called by setup.Read.
+func (c *checked) Validate() (err error) {
+	c.rules, err = c.check()
+	return err
 }
 
 // Clients are the worker's ways out.

@@ -33,13 +33,14 @@ type Worker struct {
 // Build makes a worker of its settings and clients. Of run it takes Logger, Now
 // and what the settings do not say.
 func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
-	if err := c.Validate(); err != nil {
+	rules, err := c.check()
+	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	rules, err := c.rules()
-	if err != nil {
-		return nil, err
-	}
+	return build(c, rules, clients, run), nil
+}
+
+func build(c Config, rules *notify.Rules, clients Clients, run pipeline.Options) *Worker {
 	w := &Worker{
 		config:        c,
 		rules:         rules,
@@ -63,7 +64,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 			Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.Letters, Bucket: c.LetterBucket,
 		}.Write
 	}
-	return w, nil
+	return w
 }
 
 // Invoke takes a Lambda event and returns Lambda's answer. It is a
