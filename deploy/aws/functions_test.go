@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -145,4 +146,34 @@ func checkFunctions(s *stack) (problems []error) {
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	report(t, checkFunctions(deploy(t, nil)))
+}
+
+// TestMakefile holds what sam build calls to the workers that functions run.
+func TestMakefile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]string{}
+	for rule := range strings.SplitSeq(string(text), "\nbuild-") {
+		targets, recipe, ok := strings.Cut("build-"+rule, ":\n")
+		if !ok {
+			continue
+		}
+		for _, target := range strings.Fields(targets) {
+			rules[target] = strings.TrimSpace(recipe)
+		}
+	}
+	s := deploy(t, nil)
+	for _, f := range functions {
+		want := "go run ./deploy/aws/package -bare $(ARTIFACTS_DIR) " + f.worker
+		if got := rules["build-"+f.name+"Function"]; got != want {
+			t.Errorf("build-%sFunction: got %q, want %q", f.name, got, want)
+		}
+		m := s.Resources[f.name+"Function"].Attributes["Metadata"]
+		if get(m, "BuildMethod") != "makefile" || get(m, "WorkingDirectory") != "../.." {
+			t.Errorf("%sFunction: Metadata %v: make is called in the repository's root", f.name, m)
+		}
+	}
 }
