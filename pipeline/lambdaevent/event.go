@@ -99,7 +99,8 @@ const (
 	AttrReceiptHandle = "receiptHandle"
 	// AttrTraceHeader is X-Ray's trace header.
 	AttrTraceHeader = "AWSTraceHeader"
-	// AttrTraceParent is the W3C trace context.
+	// AttrTraceParent is the W3C trace context: the message attribute, or else what
+	// X-Ray's header says.
 	AttrTraceParent = "traceparent"
 	// AttrEventName is a change's or a notice's eventName.
 	AttrEventName = "eventName"

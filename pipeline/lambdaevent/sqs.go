@@ -44,6 +44,11 @@ func decodeSQS(s *scanner) pipeline.Record {
 		s.Problem("body", "is missing")
 	}
 	r.Cause = cmp.Or(r.Attrs[AttrCause], r.ID)
+	if header := r.Attrs[AttrTraceHeader]; header != "" && r.Attrs[AttrTraceParent] == "" {
+		if parent := traceParent(header); parent != "" {
+			r.Attrs[AttrTraceParent] = parent
+		}
+	}
 	if strings.HasSuffix(r.Source, ".fifo") {
 		// SQS gives each FIFO message a group. Without one, the queue is the group.
 		r.Group = cmp.Or(r.Attrs["MessageGroupId"], r.Source)

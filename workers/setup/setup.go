@@ -1,62 +1,39 @@
 // Package setup is what the mains of all workers do alike: settings from the
-// environment, a logger, and the configuration of AWS's clients.
+// environment, a logger, the configuration of AWS's clients, and the start.
 package setup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/caarlos0/env/v11"
 
 	"sluice/pipeline"
 )
-
-// Environ returns the process's environment as a map.
-func Environ() map[string]string { return env.ToMap(os.Environ()) }
-
-// Read fills a T from environ by its env tags and calls its Validate, if it has
-// one. All problems come back at once, each with the variable's name.
-func Read[T any](environ map[string]string) (T, error) {
-	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
-	problems := []error{}
-	if all, ok := errors.AsType[env.AggregateError](err); ok {
-		problems = append(problems, all.Errors...)
-	} else if err != nil {
-		problems = append(problems, err)
-	}
-	if v, ok := any(&c).(interface{ Validate() error }); ok {
-		problems = append(problems, v.Validate())
-	}
-	if err := errors.Join(problems...); err != nil {
-		return c, fmt.Errorf("configuration: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-	return c, nil
-}
 
 // Logger returns a worker's logger. In Lambda it writes as
 // lambdacontext.NewLogHandler does, with the request's id; elsewhere readable
 // lines on standard error. Lines of a record carry its id, source and attempt.
 func Logger(worker string) *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+	if os.Getenv(envRuntimeAPI) != "" {
 		h = lambdacontext.NewLogHandler()
 	}
 	return slog.New(pipeline.LogHandler(h)).With("worker", worker)
 }
 
 // AWS loads what the SDK's clients need, once a process. AWS_ENDPOINT_URL and
-// its forms for one service are honoured by the SDK.
+// its forms for one service are honoured by the SDK. Requests carry the trace of
+// the invocation they are made for.
 func AWS(ctx context.Context) (aws.Config, error) {
 	c, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return c, fmt.Errorf("AWS configuration: %w", err)
 	}
+	c.APIOptions = append(c.APIOptions, addTrace)
 	return c, nil
 }
