@@ -174,6 +174,9 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	}
 	h.memory = func(ratio float64) int64 {
 		reduction := int64(boxReduction(ratio, h.width, h.height))
+		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
+			return n + vp8Bytes(int64(width)) + reducedBytes(int64(width), int64(height), 2, reduction)
+		}
 		return webpBytes(kind, int64(width), int64(height), n) + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, reduction)
 	}
 	at := image.Pt(0, 0)
@@ -182,6 +185,9 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	}
 	h.decode = func(ratio float64) (*raster, error) {
 		reduction := boxReduction(ratio, h.width, h.height)
+		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
+			return w.decodeReduced(h, n, reduction)
+		}
 		img, err := w.decode(kind, n, width, height)
 		if err != nil {
 			return nil, err
@@ -252,6 +258,27 @@ func (w *webpReader) decode(kind string, n int64, width, height int) (image.Imag
 		return nil, err
 	}
 	return img, w.skip(first.left)
+}
+
+// unfilteredRatio is how many pixels a thumbnail must take for one of its own, along a side, for vp8Picture to do: from there on its
+// result is within a grey level of the filtered one's.
+const unfilteredRatio = 4
+
+// decodeReduced decodes a plain lossy frame at the size that is wanted.
+func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster, error) {
+	data, err := w.read(n)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newVP8Picture(data, reduction)
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.decode()
+	if err != nil {
+		return nil, err
+	}
+	return out, w.readTail(h)
 }
 
 // readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames.
