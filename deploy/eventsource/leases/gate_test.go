@@ -23,8 +23,8 @@ type gate struct {
 	mu     sync.Mutex
 	closed chan struct{} // nil while open
 	lost   int           // how many answers of writes get lost
-	queries,
-	gets, puts int
+	got    func()        // called after each Get; may be nil
+	puts   int
 }
 
 var errLost = errors.New("the answer was lost")
@@ -67,9 +67,13 @@ func (g *gate) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 		return pipeline.Item{}, err
 	}
 	g.mu.Lock()
-	g.gets++
+	got := g.got
 	g.mu.Unlock()
-	return g.Table.Get(ctx, k)
+	it, err := g.Table.Get(ctx, k)
+	if got != nil {
+		got()
+	}
+	return it, err
 }
 
 func (g *gate) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
@@ -100,9 +104,6 @@ func (g *gate) Query(ctx context.Context, pk, prefix string) iter.Seq2[pipeline.
 			yield(pipeline.Item{}, err)
 			return
 		}
-		g.mu.Lock()
-		g.queries++
-		g.mu.Unlock()
 		for it, err := range g.Table.Query(ctx, pk, prefix) {
 			if !yield(it, err) {
 				return

@@ -200,7 +200,8 @@ func (c *Checkpoints) refresh(ctx context.Context) {
 	}
 }
 
-// bury removes the heartbeats of copies that are long dead and own nothing.
+// bury removes the heartbeats of copies that are long dead. An owner among them,
+// whose shards nobody wants, counts as silent without one.
 func (c *Checkpoints) bury(ctx context.Context) {
 	dead := make(map[string]string)
 	c.mu.Lock()
@@ -208,9 +209,6 @@ func (c *Checkpoints) bury(ctx context.Context) {
 		if s.version != "" && s.confirmed.Sub(s.since) > 10*c.lease {
 			dead[owner] = s.version
 		}
-	}
-	for _, l := range c.view.leases {
-		delete(dead, l.Owner)
 	}
 	c.mu.Unlock()
 	for owner, version := range dead {

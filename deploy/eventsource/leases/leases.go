@@ -246,11 +246,9 @@ func (c *Checkpoints) give(ctx context.Context, h *holding, after string) error 
 		return err
 	}
 	c.drop(h)
-	if after != eventsource.ShardEnd {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.waived[h.shard] = waiver{since: c.now(), gave: true}
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waived[h.shard] = waiver{since: c.now(), gave: true}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,12 @@ func TestAShardHasOneReader(t *testing.T) {
 		table := &tabletest.Memory{}
 		a, b := start(t, table, "a", Options{}), start(t, table, "b", Options{})
 		synctest.Wait()
+		// Both have seen that nobody has it, before either writes.
+		var looked sync.WaitGroup
+		looked.Add(2)
+		for _, c := range []*copyOf{a, b} {
+			c.gate.got = sync.OnceFunc(func() { looked.Done(); looked.Wait() })
+		}
 		results := make(chan error, 2)
 		for _, c := range []*copyOf{a, b} {
 			go func() {
@@ -342,6 +349,27 @@ func TestQuietShardsAreKept(t *testing.T) {
 		}
 		if a.Held() != 100 {
 			t.Errorf("%d of 100 shards are held", a.Held())
+		}
+	})
+}
+
+// TestOwnerWithoutHeartbeat: a shard whose owner's heartbeat somebody removed is
+// no one's after a while.
+func TestOwnerWithoutHeartbeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		table := &tabletest.Memory{}
+		a, b := start(t, table, "a", Options{}), start(t, table, "b", Options{})
+		synctest.Wait()
+		if _, err := a.Load(t.Context(), "s"); err != nil {
+			t.Fatal(err)
+		}
+		a.gate.close()
+		if err := table.Delete(t.Context(), a.copyKey(a.Owner()), pipeline.Always()); err != nil {
+			t.Fatal(err)
+		}
+		if took, _, got := ask(t, b, "s", time.Hour); !got || took > b.lease {
+			t.Errorf("taken %v after %v, the lease is %v", got, took, b.lease)
 		}
 	})
 }

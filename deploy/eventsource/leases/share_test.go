@@ -130,6 +130,13 @@ func TestNothingIsLeftToNobody(t *testing.T) {
 		a, picky := start(t, c.table, "a", Options{}), start(t, c.table, "picky", Options{})
 		synctest.Wait()
 		// picky asks, but only for a shard that is not there.
+		if _, err := picky.Load(t.Context(), "other"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * a.every)
+		if counts := c.round(a); counts[a.Owner()] == len(c.shards) {
+			t.Fatalf("%v: want it to leave some of five shards to the other", counts)
+		}
 		began := time.Now()
 		for a.Held() < len(c.shards) {
 			if _, err := picky.Load(t.Context(), "other"); err != nil {
