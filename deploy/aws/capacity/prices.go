@@ -1,8 +1,10 @@
 package main
 
-// Prices in US dollars, of the region us-east-1, as AWS's price pages showed them
-// in November 2026: aws.amazon.com/<service>/pricing. Free tiers and discounts by
-// volume are left out, so that the sum is what the next unit costs.
+// Prices in US dollars, of the region us-east-1, without free tiers and discounts
+// by volume, so that the sum is what the next unit costs. Those of Lambda, SQS and
+// DynamoDB were read on pages about AWS's prices of 2024 to 2026, the others are
+// from memory: hold them against aws.amazon.com/<service>/pricing before money
+// depends on them.
 const (
 	priceRegion = "us-east-1"
 	priceDate   = "2026-11"
