@@ -206,7 +206,6 @@ func TestFailedReadStartsAnew(t *testing.T) {
 		throttled := &types.LimitExceededException{Message: aws.String("slow down")}
 		for _, operation := range []string{"GetShardIterator", "GetRecords"} {
 			stream.fails[operation] = throttled
-			feed.drop("s")
 			if _, err := feed.Read(t.Context(), "s", "", 10); !errors.Is(err, throttled) {
 				t.Errorf("%s: %v, want the client's error", operation, err)
 			}
@@ -214,7 +213,25 @@ func TestFailedReadStartsAnew(t *testing.T) {
 		if got, _ := readAll(t, feed, "s", "", 10); !slices.Equal(got, sequences(0, 3)) {
 			t.Errorf("got %q, want %q", got, sequences(0, 3))
 		}
+		before := stream.count("GetShardIterator")
+		stream.fails["GetRecords"] = throttled
+		for range 2 {
+			_, _ = feed.Read(t.Context(), "s", sequence(2), 10)
+		}
+		if n := stream.count("GetShardIterator") - before; n != 1 {
+			t.Errorf("%d new iterators after a failed read, want 1", n)
+		}
 	})
+}
+
+// TestShardOnTwoPages: a shard that closes while the pages are read may be on
+// both; it is one.
+func TestShardOnTwoPages(t *testing.T) {
+	t.Parallel()
+	_, feed := open(&fakeShard{id: "a"}, &fakeShard{id: "b"}, &fakeShard{id: "a"})
+	if got, err := feed.Shards(t.Context()); err != nil || len(got) != 2 {
+		t.Errorf("got %v, %v; want a and b", got, err)
+	}
 }
 
 func TestLimitOfOneCall(t *testing.T) {
