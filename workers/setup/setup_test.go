@@ -1,0 +1,222 @@
+package setup_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sluice/pipeline"
+	"sluice/workers/setup"
+)
+
+type config struct {
+	URL      string        `env:"THING_URL,required,notEmpty"`
+	Other    string        `env:"OTHER_URL,required,notEmpty"`
+	Parallel int           `env:"PARALLEL" envDefault:"4"`
+	Wait     time.Duration `env:"WAIT" envDefault:"2s"`
+	Types    []string      `env:"TYPES"`
+	Secret   string        `env:"SECRET"`
+}
+
+func (c config) Validate() error {
+	var problems []error
+	if c.Parallel < 1 {
+		problems = append(problems, fmt.Errorf("PARALLEL: %d is below 1", c.Parallel))
+	}
+	if c.Wait <= 0 {
+		problems = append(problems, fmt.Errorf("WAIT: %v is not above zero", c.Wait))
+	}
+	if c.Secret == "short" {
+		problems = append(problems, errors.New("SECRET: is too short"))
+	}
+	return errors.Join(problems...)
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	c, err := setup.Read[config](map[string]string{"THING_URL": "a", "OTHER_URL": "b", "WAIT": "5s", "TYPES": "x,y", "PARALLEL": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config{URL: "a", Other: "b", Parallel: 4, Wait: 5 * time.Second, Types: []string{"x", "y"}}
+	if fmt.Sprint(c) != fmt.Sprint(want) {
+		t.Errorf("got %+v, want %+v", c, want)
+	}
+}
+
+func TestReadReportsAllProblems(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	rows := []struct {
+		name    string
+		environ map[string]string
+		want    []string
+	}{
+		{"missing", nil, []string{"THING_URL", "OTHER_URL"}},
+		{"empty", map[string]string{"THING_URL": "", "OTHER_URL": "b"}, []string{"THING_URL"}},
+		{"not to be read", map[string]string{"THING_URL": "a", "OTHER_URL": "b", "PARALLEL": "many", "WAIT": "5"}, []string{"PARALLEL: ", `"many"`, "WAIT: ", `"5"`}},
+		{"not to be", map[string]string{"THING_URL": "a", "OTHER_URL": "b", "PARALLEL": "-1", "WAIT": "-1s", "SECRET": "short"}, []string{"PARALLEL: -1 is below 1", "WAIT: -1s is not above zero", "SECRET: is too short"}},
+		{"all of it", map[string]string{"OTHER_URL": "", "PARALLEL": "many", "WAIT": "-1s", "SECRET": secret}, []string{"THING_URL", "OTHER_URL", "PARALLEL: ", "WAIT: -1s"}},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := setup.Read[config](r.environ)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			text := err.Error()
+			for _, want := range r.want {
+				if strings.Count(text, want) != 1 {
+					t.Errorf("%q is not once in %q", want, text)
+				}
+			}
+			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "configuration: ") {
+				t.Errorf("%q is no line about the configuration", text)
+			}
+			if strings.Contains(text, secret) {
+				t.Errorf("%q tells the secret", text)
+			}
+		})
+	}
+}
+
+// TestReadOfWhatCannotBeValidated: a type needs no Validate, and a pointer's is
+// found too.
+func TestReadOfWhatCannotBeValidated(t *testing.T) {
+	t.Parallel()
+	type bare struct {
+		N int `env:"N"`
+	}
+	if c, err := setup.Read[bare](map[string]string{"N": "3"}); err != nil || c.N != 3 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if _, err := setup.Read[byPointer](nil); err == nil || !strings.Contains(err.Error(), "N: is missing") {
+		t.Errorf("got %v", err)
+	}
+}
+
+type byPointer struct {
+	N int `env:"N"`
+}
+
+func (*byPointer) Validate() error { return errors.New("N: is missing") }
+
+func TestEnviron(t *testing.T) {
+	t.Setenv("SLUICE_TEST", "a=b")
+	if got := setup.Environ()["SLUICE_TEST"]; got != "a=b" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAWS(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	c, err := setup.AWS(t.Context())
+	if err != nil || c.Region != "eu-central-1" || c.BaseEndpoint == nil || *c.BaseEndpoint != "http://127.0.0.1:1" {
+		t.Errorf("got %q %v, %v", c.Region, c.BaseEndpoint, err)
+	}
+	t.Setenv("AWS_PROFILE", "nobody")
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	if _, err := setup.AWS(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS configuration: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+const logLines = "SLUICE_TEST_LOG_LINES"
+
+// TestMain writes lines of a log where it is run for them: the logger reads its
+// settings when the process starts.
+func TestMain(m *testing.M) {
+	if os.Getenv(logLines) != "" {
+		writeLines()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func writeLines() {
+	ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: "request-1"})
+	ctx = pipeline.WithRecord(ctx, pipeline.Record{ID: "record-1", Source: "queue", Attempt: 2})
+	log := setup.Logger("uploads")
+	log.InfoContext(ctx, "flat", "n", 1)
+	log.WithGroup("g").With("a", "b").InfoContext(ctx, "grouped", "n", 1)
+	log.WithGroup("g").WithGroup("h").InfoContext(ctx, "deep", slog.Group("i", "n", 1))
+	log.Info("no context")
+}
+
+// lines runs this test's binary for its lines of log.
+func lines(t *testing.T, environ ...string) (stdout, stderr []byte) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), append(environ, logLines+"=1")...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, errs.Bytes())
+	}
+	return stdout, errs.Bytes()
+}
+
+func TestLoggerInLambda(t *testing.T) {
+	t.Parallel()
+	stdout, stderr := lines(t, "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "AWS_LAMBDA_LOG_FORMAT=JSON")
+	if len(stderr) != 0 {
+		t.Errorf("standard error: %s", stderr)
+	}
+	want := []string{
+		`{"attempt":2,"id":"record-1","level":"INFO","message":"flat","n":1,"requestId":"request-1","source":"queue","worker":"uploads"}`,
+		`{"attempt":2,"g":{"a":"b","n":1},"id":"record-1","level":"INFO","message":"grouped","requestId":"request-1","source":"queue","worker":"uploads"}`,
+		`{"attempt":2,"g":{"h":{"i":{"n":1}}},"id":"record-1","level":"INFO","message":"deep","requestId":"request-1","source":"queue","worker":"uploads"}`,
+		`{"level":"INFO","message":"no context","worker":"uploads"}`,
+	}
+	var got []string
+	for s := bufio.NewScanner(bytes.NewReader(stdout)); s.Scan(); {
+		var line map[string]any
+		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
+			t.Fatalf("%v: %s", err, s.Bytes())
+		}
+		if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(line["timestamp"])); err != nil {
+			t.Error(err)
+		}
+		delete(line, "timestamp")
+		b, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(b))
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLoggerOnATerminal(t *testing.T) {
+	t.Parallel()
+	stdout, stderr := lines(t, "AWS_LAMBDA_RUNTIME_API=")
+	if len(stdout) != 0 {
+		t.Errorf("standard output: %s", stdout)
+	}
+	for _, want := range []string{
+		"msg=flat worker=uploads id=record-1 source=queue attempt=2 n=1\n",
+		"msg=grouped worker=uploads id=record-1 source=queue attempt=2 g.a=b g.n=1\n",
+		"msg=\"no context\" worker=uploads\n",
+	} {
+		if !bytes.Contains(stderr, []byte(want)) {
+			t.Errorf("%q is not in %s", want, stderr)
+		}
+	}
+}
