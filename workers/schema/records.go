@@ -70,11 +70,13 @@ func KeyText(k pipeline.Key) string {
 }
 
 // ParseKeyText reads what KeyText writes. An image's key may hold slashes and
-// "order#", so only a user's is split.
+// "order#", so only a user's is split, and only behind the name of the address,
+// which may hold them too; its domain may not.
 func ParseKeyText(s string) pipeline.Key {
-	if strings.HasPrefix(s, userPrefix) {
-		if i := strings.LastIndex(s, "/"+orderPrefix); i >= 0 {
-			return pipeline.Key{PK: s[:i], SK: s[i+1:]}
+	if email, ok := strings.CutPrefix(s, userPrefix); ok {
+		domain := len(s) - len(email) + max(0, strings.IndexByte(email, '@'))
+		if i := strings.Index(s[domain:], "/"+orderPrefix); i >= 0 {
+			return pipeline.Key{PK: s[:domain+i], SK: s[domain+i+1:]}
 		}
 	}
 	return pipeline.Key{PK: s, SK: onlySK}
