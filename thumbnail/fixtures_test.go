@@ -181,8 +181,8 @@ func deepF() *image.NRGBA64 {
 	return img
 }
 
-// animation is the letter in the first frame and plain colours in the others.
-func animation() []byte {
+// animatedF is the letter in the first frame and plain colours in the others.
+func animatedF() []byte {
 	first := image.NewPaletted(image.Rect(0, 0, testWidth, testHeight), palette.WebSafe)
 	draw.Draw(first, first.Rect, letterF(paper), image.Point{}, draw.Src)
 	anim := &gif.GIF{Image: []*image.Paletted{first}, Delay: []int{50}}
@@ -216,7 +216,7 @@ func madeFixtures() map[string][]byte {
 	files := map[string][]byte{
 		"transparent.png":       mustPNG(letterF(color.NRGBA{})),
 		"sixteen-bit.png":       mustPNG(deepF()),
-		"animated.gif":          animation(),
+		"animated.gif":          animatedF(),
 		"turned.png":            withPNGChunk(mustPNG(stored(upright, 6)), "eXIf", tiffOrientation(6, binary.LittleEndian), false),
 		"xmp-before-exif.jpg":   withSegment(withExif(mustJPEG(opaqueRGBA(stored(upright, 6))), 6), 0xe1, xmpSegment),
 		"bad/bomb-header.png":   bombHeader(),

@@ -124,7 +124,7 @@ func (f *pngForm) alpha() bool { return f.colour == pngGreyAlpha || f.colour == 
 func (f *pngForm) rowBytes(w int64) int64 { return (w*int64(f.samples()*f.depth) + 7) / 8 }
 
 // memory is what decodePNG allocates: two stored rows, one row handed on, the inflater's window and buffers, and what is kept; interlaced
-// ones keep sums of four bytes for a sample, see pngSums.
+// ones keep sums of four bytes for a sample, see cells.
 func (f *pngForm) memory(reduction int) int64 {
 	w, h, k := int64(f.w), int64(f.h), int64(reduction)
 	rows := 2*f.rowBytes(w) + w*int64(f.channels()) + 256<<10

@@ -46,6 +46,32 @@ func (p *pngRows) plain(reduction int) (*raster, error) {
 	return red.raster(p.form.alpha()), nil
 }
 
+// adam7 are the seven passes of an interlaced picture: where each begins, and how far its pixels lie apart.
+var adam7 = [7]struct{ x, y, dx, dy int }{
+	{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
+}
+
+// interlaced reads the passes.
+func (p *pngRows) interlaced(reduction int) (*raster, error) {
+	f := p.form
+	s := newCells(f.w, f.h, f.channels(), reduction)
+	for _, pass := range adam7 {
+		w, h := (f.w-pass.x+pass.dx-1)/pass.dx, (f.h-pass.y+pass.dy-1)/pass.dy
+		if w <= 0 || h <= 0 {
+			continue
+		}
+		p.begin(w)
+		for y := range h {
+			row, err := p.next(w)
+			if err != nil {
+				return nil, err
+			}
+			s.add(row, pass.x, pass.y+y*pass.dy, pass.dx)
+		}
+	}
+	return s.raster(f.alpha()), nil
+}
+
 // begin starts a picture or a pass of w pixels a row: the row before the first counts as zeros.
 func (p *pngRows) begin(w int) {
 	n := int(p.form.rowBytes(int64(w))) + 1

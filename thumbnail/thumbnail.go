@@ -35,6 +35,9 @@ type Options struct {
 	MaxPixels   int64  // width x height of the source; zero means 268,402,689
 	MaxBytes    int64  // encoded bytes read from the source; zero means 64 MiB
 	MemoryBytes int64  // what one decoding may need, see Picture.Cost; zero means 512 MiB
+	// MaxFrames is the most frames that an animated thumbnail may have. A GIF of two frames or more, and no more than these,
+	// becomes an animated GIF; one of more frames is a still of its first, as all are where this is zero or 1.
+	MaxFrames int
 }
 
 // Validate reports every problem at once.
@@ -55,6 +58,9 @@ func (o Options) Validate() error {
 	}
 	if o.Quality < 0 || o.Quality > 100 {
 		problems = append(problems, fmt.Errorf("quality %d: want 1 to 100", o.Quality))
+	}
+	if o.MaxFrames < 0 {
+		problems = append(problems, fmt.Errorf("MaxFrames %d is negative", o.MaxFrames))
 	}
 	for _, limit := range []struct {
 		name  string
@@ -87,8 +93,8 @@ type Result struct {
 type Thumbnail struct {
 	Size          Size   // the size asked for
 	Width, Height int    // in pixels, upright; never more than the source's
-	ContentType   string // "image/jpeg" or "image/png"
-	Ext           string // "jpg" or "png"
+	ContentType   string // "image/jpeg" or "image/png"; "image/gif" when animated
+	Ext           string // "jpg", "png" or "gif"
 	Data          []byte // owned by the caller
 }
 
@@ -127,6 +133,11 @@ type header struct {
 	memory func(ratio float64) int64
 	// decode gives the picture, reduced as far as the ratio allows.
 	decode func(ratio float64) (*raster, error)
+	// animate, where it is not nil, is called instead of decode. It shows frame after frame, with delays in hundredths of a second, and
+	// ends with what show returns if that is not nil.
+	animate func(ratio float64, show func(img *raster, delay int) error) error
+	// loop is how often an animation runs, as image/gif counts; it is known when the first frame is.
+	loop func() int
 }
 
 // noteExif takes the first orientation that is found.
@@ -267,6 +278,9 @@ func limitedMul(a, b int64) int64 {
 // Thumbnails decodes the picture and makes all sizes. A Picture is read once, by Thumbnails or by Images. Errors are
 // those of Make.
 func (p *Picture) Thumbnails(ctx context.Context) (*Result, error) {
+	if p.header.animate != nil {
+		return p.animation(ctx)
+	}
 	res := &Result{Format: p.format}
 	err := p.read(ctx, false, func(pictures []*small) (err error) {
 		res.Bytes, res.Width, res.Height = p.src.n, p.Width(), p.Height()
@@ -294,8 +308,71 @@ func (p *Picture) Images(ctx context.Context) (images []image.Image, err error) 
 	return images, nil
 }
 
+// errEnough ends an animation that has too many frames.
+var errEnough = errors.New("more frames than wanted")
+
+// animation makes animated thumbnails, or stills of the first frame when there is one only, or more than wanted.
+func (p *Picture) animation(ctx context.Context) (*Result, error) {
+	var first []*small
+	moving := make([]animation, len(p.o.Sizes))
+	frames := 0
+	err := p.begin(ctx, func() error {
+		err := p.header.animate(p.ratio, func(img *raster, delay int) error {
+			if frames++; frames > p.o.MaxFrames {
+				return errEnough
+			}
+			pictures, err := p.makeAll(ctx, img, true)
+			if err != nil {
+				return err
+			}
+			if first == nil {
+				first = pictures
+			}
+			for i, s := range pictures {
+				moving[i].add(s, delay)
+			}
+			return nil
+		})
+		if err == nil || errors.Is(err, errEnough) || ctx.Err() != nil {
+			return err
+		}
+		return p.src.fail(p.format, err)
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	res := &Result{Format: p.format, Bytes: p.src.n, Width: p.Width(), Height: p.Height()}
+	if frames == 1 || frames > p.o.MaxFrames {
+		res.Thumbnails, err = p.encode(ctx, first)
+		return res, err
+	}
+	for i := range moving {
+		t, err := moving[i].encode(p.header.loop())
+		if err != nil {
+			return nil, fmt.Errorf("encode thumbnail %s: %w", p.o.Sizes[i], err)
+		}
+		res.Thumbnails = append(res.Thumbnails, t)
+	}
+	return res, nil
+}
+
 // read decodes the picture, makes all sizes, with chroma at full size or as the encoder likes it, and hands them on.
-func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error) (err error) {
+func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error) error {
+	return p.begin(ctx, func() error {
+		img, err := p.header.decode(p.ratio)
+		if err != nil {
+			return p.src.fail(p.format, err)
+		}
+		pictures, err := p.makeAll(ctx, img, whole)
+		if err != nil {
+			return err
+		}
+		return use(pictures)
+	})
+}
+
+// begin does the work once, with the context for the reader, and makes a panic an error.
+func (p *Picture) begin(ctx context.Context, work func() error) (err error) {
 	if p.used {
 		return ErrUsed
 	}
@@ -303,14 +380,14 @@ func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error
 	p.src.ctx = ctx
 	defer func() { p.src.ctx = nil }()
 	defer recoverAsCorrupt(p.format, &err)
-
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	img, err := p.header.decode(p.ratio)
-	if err != nil {
-		return p.src.fail(p.format, err)
-	}
+	return work()
+}
+
+// makeAll makes all sizes of a decoded picture.
+func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*small, error) {
 	h := p.header
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
@@ -319,11 +396,11 @@ func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		pictures[i] = c.make(size)
 	}
-	return use(pictures)
+	return pictures, nil
 }
 
 // encode chooses one format for all thumbnails of a picture: PNG when any has a pixel that is not opaque, else
