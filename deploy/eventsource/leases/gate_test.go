@@ -91,6 +91,13 @@ func (g *gate) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) 
 	return stored, err
 }
 
+// written is how many writes passed.
+func (g *gate) written() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.puts
+}
+
 func (g *gate) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 	if err := g.pass(ctx); err != nil {
 		return err
