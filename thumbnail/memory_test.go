@@ -117,6 +117,9 @@ func TestAFlatHugeJPEGFitsASmallFunction(t *testing.T) {
 
 // The hot loop allocates nothing: what a thumbnail allocates does not depend on the picture's size.
 func TestAllocationsOfAThumbnail(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates by itself")
+	}
 	data := fixture(t, "orientation-1-upright.jpg")
 	o := Options{Sizes: []Size{{200, 200, false}}}
 	got := testing.AllocsPerRun(20, func() {
