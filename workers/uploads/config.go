@@ -96,7 +96,11 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Build(c, Clients{S3: s3.NewFromConfig(cfg), SQS: sqs.NewFromConfig(cfg)}, pipeline.Options{Logger: setup.Logger("uploads")})
+	objects := s3.NewFromConfig(cfg, func(o *s3.Options) {
+		// An object without a checksum is no news, and the SDK's line no JSON.
+		o.DisableLogOutputChecksumValidationSkipped = true
+	})
+	return Build(c, Clients{S3: objects, SQS: sqs.NewFromConfig(cfg)}, pipeline.Options{Logger: setup.Logger("uploads")})
 }
 
 // Clients are the worker's ways out.

@@ -20,6 +20,8 @@ import (
 const (
 	// maxInboxBytes bounds a file of messages, which is read whole.
 	maxInboxBytes = 8 << 20
+	// maxInboxMessages bounds what a run can send before its deadline.
+	maxInboxMessages = 10_000
 	// maxInboxProblems is how many bad messages of a file are told apart.
 	maxInboxProblems = 20
 )
@@ -27,12 +29,13 @@ const (
 // inbox puts the messages of an uploaded file on the queue: those of a .json
 // file, one message or a list of them, or the lines of an .ndjson file. Either
 // all of them are sent or none: a file with a bad message is permanent, and its
-// error tells of each by its place. Removing a file takes nothing back.
+// error tells of each by its place. Removing a file takes nothing back. What was
+// overwritten before it was read is not sent: its successor has its own notice.
 func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
 	if n.Type == lambdaevent.Removed {
 		return nil
 	}
-	split, ok := map[string]func([]byte) ([]json.RawMessage, error){".json": splitJSON, ".ndjson": splitLines}[strings.ToLower(path.Ext(n.Key))]
+	split, ok := map[string]func([]byte) ([]inboxPart, error){".json": splitJSON, ".ndjson": splitLines}[strings.ToLower(path.Ext(n.Key))]
 	if !ok {
 		return pipeline.Permanentf("a file under %s is .json or .ndjson", w.config.InboxPrefix)
 	}
@@ -47,9 +50,9 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
 	messages := make([]pipeline.Message, 0, len(parts))
 	var problems []error
 	for i, part := range parts {
-		m, err := w.inboxMessage(ctx, n, i, part)
+		m, err := w.inboxMessage(ctx, n, i, part.text)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("message %d: %w", i+1, err))
+			problems = append(problems, fmt.Errorf("%s: %w", part.place, err))
 		}
 		messages = append(messages, m)
 	}
@@ -69,7 +72,9 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
 	return nil
 }
 
-// inboxFile reads the file as it is now; nil if it is gone.
+// inboxFile reads the file that the notice tells of; nil if it is gone, or
+// another one stands in its place. Read for both of their notices, that one's
+// messages would be sent under two ids.
 func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Notice) ([]byte, error) {
 	in := &s3.GetObjectInput{Bucket: &n.Bucket, Key: &n.Key}
 	if n.VersionID != "" {
@@ -84,6 +89,10 @@ func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Notice) ([]byte,
 		return nil, readError(n.Bucket, n.Key, err)
 	}
 	defer object.Body.Close()
+	if now := newState(object.ETag, nil).etag; n.ETag != "" && now != n.ETag {
+		w.log.InfoContext(ctx, "file was overwritten", "bucket", n.Bucket, "key", n.Key, "etag", n.ETag, "now", now)
+		return nil, nil
+	}
 	data, err := io.ReadAll(io.LimitReader(object.Body, maxInboxBytes+1))
 	if err != nil {
 		return nil, readError(n.Bucket, n.Key, err)
@@ -123,22 +132,62 @@ func (w *Worker) inboxMessage(ctx context.Context, n lambdaevent.S3Notice, i int
 	return m, nil
 }
 
-func splitJSON(data []byte) ([]json.RawMessage, error) {
-	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) > 0 && trimmed[0] == '[' {
-		var list []json.RawMessage
-		err := pipeline.DecodeJSON(trimmed, &list)
-		return list, err
-	}
-	return []json.RawMessage{trimmed}, nil
+// inboxPart is one message of a file.
+type inboxPart struct {
+	place string // for people: "message 2", "line 7"
+	text  json.RawMessage
 }
 
-func splitLines(data []byte) ([]json.RawMessage, error) {
-	var lines []json.RawMessage
-	for line := range bytes.Lines(data) {
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			lines = append(lines, line)
-		}
+func errTooManyMessages() error {
+	return fmt.Errorf("the file holds more than %d messages", maxInboxMessages)
+}
+
+func splitJSON(data []byte) ([]inboxPart, error) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '[' {
+		return []inboxPart{{"message 1", data}}, nil
 	}
-	return lines, nil
+	d := json.NewDecoder(bytes.NewReader(data))
+	fail := func(err error) ([]inboxPart, error) {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, &pipeline.BodyError{Offset: d.InputOffset(), Err: fmt.Errorf("not JSON: %w", err)}
+	}
+	if _, err := d.Token(); err != nil {
+		return fail(err)
+	}
+	var parts []inboxPart
+	for d.More() {
+		if len(parts) == maxInboxMessages {
+			return nil, errTooManyMessages()
+		}
+		p := inboxPart{place: fmt.Sprintf("message %d", len(parts)+1)}
+		if err := d.Decode(&p.text); err != nil {
+			return fail(err)
+		}
+		parts = append(parts, p)
+	}
+	if _, err := d.Token(); err != nil {
+		return fail(err)
+	}
+	if rest := bytes.TrimSpace(data[d.InputOffset():]); len(rest) > 0 {
+		return fail(errors.New("something follows the list"))
+	}
+	return parts, nil
+}
+
+func splitLines(data []byte) ([]inboxPart, error) {
+	var parts []inboxPart
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if len(parts) == maxInboxMessages {
+			return nil, errTooManyMessages()
+		}
+		parts = append(parts, inboxPart{fmt.Sprintf("line %d", number), line})
+	}
+	return parts, nil
 }

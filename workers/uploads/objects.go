@@ -39,22 +39,22 @@ func (e *AccessDeniedError) Unwrap() error { return e.Err }
 
 // readError says what came of reading an object, where it is not simply gone.
 func readError(bucket, key string, err error) error {
-	if status(err) == http.StatusForbidden {
+	if status(err) == http.StatusForbidden && deniesAccess[errorCode(err)] {
 		return &AccessDeniedError{bucket, key, err}
 	}
 	return fmt.Errorf("read %q: %w", bucket+"/"+key, err)
 }
 
+// deniesAccess are the codes of a 403 that is about permissions: GET's and
+// HEAD's, whose answer has no body. Others tell of an archived object, a wrong
+// signature, a wrong clock.
+var deniesAccess = map[string]bool{"AccessDenied": true, "Forbidden": true, "UnknownError": true, "": true}
+
 // isNotFound reports whether the object is gone. A bucket that is gone is
-// another matter: somebody's mistake, worth trying again.
+// another matter: somebody's mistake, worth trying again. HEAD's answer has no
+// body and cannot tell the two apart, GET's and DELETE's can.
 func isNotFound(err error) bool {
-	if err == nil || status(err) != http.StatusNotFound {
-		return false
-	}
-	// Not by the type NoSuchBucket: of the operations used here the SDK does not
-	// give it. The answer to HEAD has no body, and so no code: ask by GET as well.
-	api, ok := errors.AsType[smithy.APIError](err)
-	return !ok || api.ErrorCode() != "NoSuchBucket"
+	return err != nil && status(err) == http.StatusNotFound && errorCode(err) != "NoSuchBucket"
 }
 
 // status is the HTTP status of S3's answer, or 0 where there was none.
@@ -63,4 +63,12 @@ func status(err error) int {
 		return re.HTTPStatusCode()
 	}
 	return 0
+}
+
+// errorCode is the code in S3's answer. The SDK has no types for most of them.
+func errorCode(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
 }

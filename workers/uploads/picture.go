@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,13 +24,14 @@ const lookAgain = 5
 const sourceETag = "source-etag"
 
 // state is what was seen of an object. The zero state is an object that is gone.
-type state struct{ etag, versionID string }
-
-func newState(etag, versionID *string) state {
-	return state{strings.Trim(aws.ToString(etag), `"`), aws.ToString(versionID)}
+type state struct {
+	exists          bool
+	etag, versionID string
 }
 
-func (s state) exists() bool { return s != state{} }
+func newState(etag, versionID *string) state {
+	return state{true, strings.Trim(aws.ToString(etag), `"`), aws.ToString(versionID)}
+}
 
 // outcome is what the thumbnails were brought to.
 type outcome struct {
@@ -44,12 +44,12 @@ type outcome struct {
 // said, and looks again until it has not changed meanwhile. So the last writer
 // always saw what it wrote, and thumbnails converge however notices come.
 func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
-	if n.Type == lambdaevent.Removed {
+	if n.Type == lambdaevent.Removed && firstDelivery(ctx) {
 		seen, err := w.look(ctx, n.Bucket, n.Key)
 		if err != nil {
 			return err
 		}
-		if seen.exists() {
+		if seen.exists {
 			w.log.InfoContext(ctx, "object was created again", "bucket", n.Bucket, "key", n.Key)
 			return nil
 		}
@@ -71,15 +71,23 @@ func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
 	return fmt.Errorf("the object changed %d times while its thumbnails were made", lookAgain)
 }
 
+// firstDelivery reports whether nobody has worked on the record before. What an
+// earlier delivery wrote, and did not live to look at again, must be brought
+// right, so it may not be left to the notices of others.
+func firstDelivery(ctx context.Context) bool {
+	r, ok := pipeline.RecordFrom(ctx)
+	return ok && r.Attempt == 1
+}
+
 // tell announces the outcome if it is the notice's own: a notice of a creation
 // whose object is gone leaves it to the removal's notice to say so, and the
 // other way round.
 func (w *Worker) tell(ctx context.Context, n lambdaevent.S3Notice, done outcome) error {
 	src := source(n, done.etag)
 	switch removed := n.Type == lambdaevent.Removed; {
-	case removed && !done.exists():
+	case removed && !done.exists:
 		return w.announce(ctx, n, schema.TypeImageRemoved, schema.ImageRemoved{Source: src})
-	case removed || !done.exists():
+	case removed || !done.exists:
 		return nil
 	case done.picture == nil:
 		return w.announce(ctx, n, schema.TypeImageRejected, schema.ImageRejected{Source: src, Reason: done.reason})
@@ -101,7 +109,10 @@ func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error)
 	defer object.Body.Close()
 	seen := newState(object.ETag, object.VersionId)
 
-	made, err := w.thumbnails(ctx, object)
+	var made *thumbnail.Result
+	if err = w.checkKeys(bucket, key); err == nil {
+		made, err = w.thumbnails(ctx, object)
+	}
 	if isRejection(err) {
 		reason := rejection(err)
 		w.log.InfoContext(ctx, "picture rejected", "bucket", bucket, "key", key, "reason", reason)
@@ -119,6 +130,26 @@ func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error)
 		p.Thumbnails = append(p.Thumbnails, put)
 	}
 	return outcome{state: seen, picture: p}, nil
+}
+
+// checkKeys refuses a picture if one of its thumbnails could not be written.
+func (w *Worker) checkKeys(bucket, key string) error {
+	for _, size := range w.options.Sizes {
+		if out := w.template.key(size.Name(), bucket, key); len(out) > maxKeyBytes {
+			return &keyTooLongError{size.String(), len(out)}
+		}
+	}
+	return nil
+}
+
+// keyTooLongError says that a thumbnail's key would be longer than S3 takes.
+type keyTooLongError struct {
+	size  string
+	bytes int
+}
+
+func (e *keyTooLongError) Error() string {
+	return fmt.Sprintf("the key of the %s thumbnail would have %d bytes, the limit is %d: the name is too long for THUMBNAIL_KEY", e.size, e.bytes, maxKeyBytes)
 }
 
 // thumbnails decodes the object as it streams in. The memory of all pictures in
@@ -140,13 +171,10 @@ func (w *Worker) putThumbnail(ctx context.Context, bucket, key string, of state,
 		Size: t.Size.String(), Bucket: w.config.ThumbnailBucket, Key: w.template.key(t.Size.Name(), bucket, key),
 		Width: t.Width, Height: t.Height, Bytes: len(t.Data), ContentType: t.ContentType,
 	}
-	if len(out.Key) > maxKeyBytes {
-		return out, pipeline.Permanentf("the thumbnail's key would have %d bytes, the limit is %d", len(out.Key), maxKeyBytes)
-	}
 	_, err := w.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &out.Bucket, Key: &out.Key, Body: bytes.NewReader(t.Data), ContentLength: aws.Int64(int64(len(t.Data))),
 		ContentType: &t.ContentType, CacheControl: &w.config.CacheControl,
-		Metadata: map[string]string{sourceETag: of.etag, "source-key": url.QueryEscape(bucket + "/" + key)},
+		Metadata: map[string]string{sourceETag: of.etag},
 	})
 	if err != nil {
 		return out, fmt.Errorf("write thumbnail %q: %w", out.Bucket+"/"+out.Key, err)
@@ -158,6 +186,9 @@ func (w *Worker) removeThumbnails(ctx context.Context, bucket, key string) error
 	var problems []error
 	for _, size := range w.options.Sizes {
 		out := w.template.key(size.Name(), bucket, key)
+		if len(out) > maxKeyBytes {
+			continue // it was never written
+		}
 		_, err := w.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.config.ThumbnailBucket, Key: &out})
 		if err != nil && !isNotFound(err) {
 			problems = append(problems, fmt.Errorf("remove thumbnail %q: %w", w.config.ThumbnailBucket+"/"+out, err))
@@ -184,7 +215,8 @@ func isRejection(err error) bool {
 	_, unsupported := errors.AsType[*thumbnail.UnsupportedError](err)
 	_, tooLarge := errors.AsType[*thumbnail.TooLargeError](err)
 	_, corrupt := errors.AsType[*thumbnail.CorruptError](err)
-	return unsupported || tooLarge || corrupt
+	_, keyTooLong := errors.AsType[*keyTooLongError](err)
+	return unsupported || tooLarge || corrupt || keyTooLong
 }
 
 // rejection is the reason of a rejection. A limit is named by the worker's own

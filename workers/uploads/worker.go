@@ -59,6 +59,10 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		},
 		memory: semaphore.NewWeighted(c.memoryBytes()),
 	}
+	w.config.InboxTypes = make([]string, len(c.InboxTypes))
+	for i, typ := range c.InboxTypes {
+		w.config.InboxTypes[i] = strings.TrimSpace(typ) // as blanks between sizes
+	}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}

@@ -1,0 +1,109 @@
+package uploads
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/workers/setup"
+)
+
+// least is the smallest environment.
+func least() map[string]string {
+	return map[string]string{"THUMBNAIL_BUCKET": "thumbs", "JOBS_QUEUE_URL": "http://sqs.test/1/jobs", "DEAD_LETTER_QUEUE_URL": "http://sqs.test/1/dead"}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := setup.Read[Config](least())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Sizes != "200x200" || c.KeyTemplate != "thumbnails/{size}/{key}" || c.Quality != 80 || c.CacheControl != "public, max-age=3600" ||
+		c.MaxPixels != 0 || c.MaxBytes != 0 || c.InboxPrefix != "inbox/" || len(c.InboxTypes) != 0 || c.MaxAttempts != 4 ||
+		c.Parallel != 4 || c.Reserve != 2*time.Second || c.MemoryMB != 1024 {
+		t.Errorf("got %+v", c)
+	}
+	if got, want := c.memoryBytes(), int64(720<<20); got != want {
+		t.Errorf("memory %d, want %d", got, want)
+	}
+	c.MemoryMB = 128 // Lambda's least
+	if got := c.memoryBytes(); got != 48<<20 {
+		t.Errorf("memory %d, want 48 MiB", got)
+	}
+}
+
+func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
+	t.Parallel()
+	bad := map[string]string{
+		"THUMBNAIL_BUCKET": "", "THUMBNAIL_SIZES": "0x0", "THUMBNAIL_KEY": "{name}", "THUMBNAIL_QUALITY": "101", "MAX_PIXELS": "-1",
+		"MAX_BYTES": "many", "INBOX_PREFIX": "/inbox", "MAX_ATTEMPTS": "0", "PARALLEL": "1001", "RESERVE": "-1s", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "127",
+	}
+	_, err := setup.Read[Config](bad)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range append(slices.Sorted(maps.Keys(bad)), "JOBS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL") {
+		if n := strings.Count(err.Error(), name); n != 1 {
+			t.Errorf("%s is named %d times in %q", name, n, err)
+		}
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	t.Parallel()
+	rows := []struct{ name, value, want string }{
+		{"THUMBNAIL_SIZES", "200", "THUMBNAIL_SIZES"},
+		{"THUMBNAIL_SIZES", "8x8,8x8", "THUMBNAIL_SIZES"},
+		{"THUMBNAIL_SIZES", "8x8, 16x16:fill", ""},
+		{"THUMBNAIL_KEY", "{size}/{key}", ""},
+		{"THUMBNAIL_QUALITY", "0", "THUMBNAIL_QUALITY: 0 is not between 1 and 100"},
+		{"THUMBNAIL_QUALITY", "1", ""},
+		{"THUMBNAIL_QUALITY", "100", ""},
+		{"MAX_BYTES", "0", ""},
+		{"PARALLEL", "0", "PARALLEL: 0 is not between 1 and 1000"},
+		{"PARALLEL", "1000", ""},
+		{"MAX_ATTEMPTS", "1", ""},
+		{"RESERVE", "0s", "RESERVE"},
+		{"RESERVE", "100ms", ""},
+		{"RESERVE", "2", "RESERVE"},
+		{"INBOX_PREFIX", "inbox", "INBOX_PREFIX"},
+		{"INBOX_PREFIX", "a/b/", ""},
+		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128", ""},
+		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240", ""},
+	}
+	for _, r := range rows {
+		environ := least()
+		environ[r.name] = r.value
+		_, err := setup.Read[Config](environ)
+		if r.want == "" && err != nil || r.want != "" && (err == nil || !strings.Contains(err.Error(), r.want)) {
+			t.Errorf("%s=%q: got %v, want %q", r.name, r.value, err, r.want)
+		}
+	}
+}
+
+func TestBuildRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	c := settings()
+	c.Sizes, c.Parallel = "x", 0
+	if _, err := Build(c, Clients{}, pipeline.Options{}); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "PARALLEL") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNewMakesNoCalls builds the worker as Lambda does, where nothing answers.
+func TestNewMakesNoCalls(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "key")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	if _, err := New(t.Context(), least()); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_BUCKET") {
+		t.Errorf("got %v", err)
+	}
+}

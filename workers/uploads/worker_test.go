@@ -1,0 +1,292 @@
+package uploads
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/pipeline"
+	"sluice/pipeline/sqsqueue"
+	"sluice/workers/schema"
+)
+
+func TestNoticesOfNoConcern(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name   string
+		notice func(b *bench) map[string]any
+	}{
+		{"folder", func(b *bench) map[string]any { return b.created("a/") }},
+		{"folder removed", func(b *bench) map[string]any { return b.removed("a/") }},
+		{"tags", func(b *bench) map[string]any { return b.notice("ObjectTagging:Put", "uploads", "a.png") }},
+		{"a thumbnail in its bucket", func(b *bench) map[string]any {
+			return b.notice("ObjectCreated:Put", "thumbs", "thumbnails/8x8/a.png")
+		}},
+		{"a thumbnail that went", func(b *bench) map[string]any {
+			return b.notice("ObjectRemoved:Delete", "thumbs", "thumbnails/8x8/a.png")
+		}},
+		{"a letter", func(b *bench) map[string]any {
+			return b.notice("ObjectCreated:Put", "failures", "letters/uploads/1")
+		}},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.done(r.notice(b))
+			if len(b.s3.calls) != 0 || len(b.sqs.messages) != 0 {
+				t.Errorf("S3 was asked %q, told %q", b.s3.calls, b.told())
+			}
+		})
+	}
+}
+
+func TestBucketSharedWithUploads(t *testing.T) {
+	t.Parallel()
+	t.Run("with a prefix", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *Config) { c.ThumbnailBucket, c.LetterBucket = "uploads", "uploads" })
+		b.s3.put("uploads/a.png", red)
+		b.s3.put("uploads/thumbnails.png", red) // begins like it
+		b.done(b.created("a.png"))
+		b.done(b.created("thumbnails.png"))
+		b.done(b.created("thumbnails/8x8/a.png"))
+		b.done(b.created("letters/uploads/1"))
+		b.wantTold("image-processed uploads/a.png", "image-processed uploads/thumbnails.png")
+	})
+	t.Run("without", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *Config) { c.ThumbnailBucket, c.KeyTemplate = "uploads", "{size}/{key}" })
+		b.s3.put("uploads/a.png", red)
+		b.deadLettered(`THUMBNAIL_KEY "{size}/{key}" needs a prefix`, b.created("a.png"))
+		if len(b.s3.calls) != 0 {
+			t.Errorf("S3 was asked %q", b.s3.calls)
+		}
+	})
+	t.Run("without, in a bucket of its own", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *Config) { c.KeyTemplate = "{size}/{bucket}/{key}" })
+		b.s3.put("uploads/a.png", red)
+		b.done(b.created("a.png"))
+		if got, want := b.s3.names("thumbs"), []string{"4x4-fill/uploads/a.png", "8x8/uploads/a.png"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestLettersOfAnotherBucketArePictures(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.s3.put("uploads/letters/a.png", red)
+	b.done(b.created("letters/a.png"))
+	b.wantTold("image-processed uploads/letters/a.png")
+}
+
+// TestMessageIsSentBeforeTheAcknowledgement: what cannot be announced comes again.
+func TestMessageIsSentBeforeTheAcknowledgement(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"created", "rejected", "removed"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			notice := b.removed("a.png")
+			switch what {
+			case "created":
+				b.s3.put("uploads/a.png", red)
+				notice = b.created("a.png")
+			case "rejected":
+				b.s3.put("uploads/a.png", []byte("Dear colleague,"))
+				notice = b.created("a.png")
+			}
+			b.sqs.err = errors.New("queue is away")
+			b.fails("queue is away", notice)
+			b.sqs.err = nil
+			b.done(notice)
+			if len(b.sqs.messages) != 1 {
+				t.Errorf("told %q", b.told())
+			}
+		})
+	}
+}
+
+// TestNoticesOfOneMessage stand or fall together.
+func TestNoticesOfOneMessage(t *testing.T) {
+	t.Parallel()
+	const denied = "GET uploads/denied.png"
+	setUp := func(t *testing.T) *bench {
+		b := newBench(t)
+		b.s3.put("uploads/a.png", red)
+		b.s3.put("uploads/denied.png", red)
+		b.s3.before = func(call string) error {
+			if call == denied {
+				return refused(http.StatusForbidden, "AccessDenied")
+			}
+			return nil
+		}
+		return b
+	}
+	t.Run("one may be retried", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		b.fails("s3:GetObject", b.created("denied.png"), b.created("a.png"))
+		b.wantConverged("a.png") // the others are done
+	})
+	t.Run("one is permanent", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		b.deadLettered(`ObjectCreated:Put "uploads/inbox/a.txt"`, b.created("inbox/a.txt"), b.created("a.png"))
+		b.wantConverged("a.png")
+	})
+	t.Run("one of each", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		inbox, refused := b.created("inbox/a.txt"), b.created("denied.png")
+		err := b.fails("1 of 2 notices may be retried", inbox, refused)
+		if !strings.Contains(err.Error(), "a.txt") || !strings.Contains(err.Error(), "denied.png") {
+			t.Errorf("%v does not name both", err)
+		}
+		b.s3.before = nil
+		b.deadLettered("a.txt", inbox, refused) // only that is left
+	})
+	t.Run("at the last attempt", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		if ids := b.failures(sqsEvent(4, s3Event(b.created("denied.png")))); len(ids) != 0 || len(b.sqs.letters) != 1 {
+			t.Fatalf("given back %v, %d letters; want a letter", ids, len(b.sqs.letters))
+		}
+		l := b.sqs.letters[0]
+		if reason := b.sqs.reasons()[0]; !strings.Contains(reason, "s3:GetObject") || !strings.Contains(reason, "s3:ListBucket") {
+			t.Errorf("reason %q does not tell both", reason)
+		}
+		if attribute(l.MessageAttributes, sqsqueue.AttrWorker) != "uploads" || attribute(l.MessageAttributes, sqsqueue.AttrAttempts) != "4" || *l.QueueUrl != b.config.DeadLetterQueueURL {
+			t.Errorf("letter %+v", l)
+		}
+	})
+}
+
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	plain, permanent := errors.New("plain"), pipeline.Permanentf("permanent")
+	rows := []struct {
+		problems  []error
+		permanent bool
+		texts     []string
+	}{
+		{nil, false, nil},
+		{[]error{plain}, false, []string{"plain"}},
+		{[]error{plain, plain}, false, []string{"plain"}},
+		{[]error{permanent}, true, []string{"permanent"}},
+		{[]error{permanent, fmt.Errorf("wrapped: %w", permanent)}, true, []string{"permanent", "wrapped"}},
+		{[]error{permanent, plain}, false, []string{"permanent", "plain", "1 of 2"}},
+		{[]error{plain, permanent, plain}, false, []string{"permanent", "plain", "2 of 3"}},
+	}
+	for _, r := range rows {
+		err := together(r.problems)
+		if (err == nil) != (r.problems == nil) || pipeline.IsPermanent(err) != r.permanent {
+			t.Errorf("%v: got %v, permanent %v", r.problems, err, pipeline.IsPermanent(err))
+		}
+		for _, text := range r.texts {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%v: %q does not say %q", r.problems, err, text)
+			}
+		}
+	}
+}
+
+func TestBatchFailsInPart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.SourceQueueURL = "http://sqs.test/1/uploads" })
+	b.s3.put("uploads/a.png", red)
+	b.s3.before = func(call string) error {
+		if call == "GET uploads/slow.png" {
+			return refused(http.StatusServiceUnavailable, "SlowDown")
+		}
+		return nil
+	}
+	ids := b.failures(sqsEvent(1, s3Event(b.created("a.png")), s3Event(b.created("slow.png")), "no JSON", `{"Service":"Amazon S3","Event":"s3:TestEvent"}`))
+	if !slices.Equal(ids, []string{"2"}) || len(b.sqs.letters) != 1 {
+		t.Errorf("given back %v, letters %q", ids, b.sqs.reasons())
+	}
+	if len(b.sqs.delayed) != 1 || *b.sqs.delayed[0].QueueUrl != "http://sqs.test/1/uploads" || *b.sqs.delayed[0].ReceiptHandle != "r2" || b.sqs.delayed[0].VisibilityTimeout != 1 {
+		t.Errorf("delayed %+v, want the second message, by a second", b.sqs.delayed)
+	}
+}
+
+// TestInvokedDirectly: each source hands over its notices, and without a partial
+// answer a failure is the function's.
+func TestInvokedDirectly(t *testing.T) {
+	t.Parallel()
+	sources := []struct {
+		name  string
+		event func(b *bench) string
+	}{
+		{"S3", func(b *bench) string { return s3Event(b.created("a.png")) }},
+		{"SNS", func(b *bench) string {
+			return asJSON(map[string]any{"Records": []any{map[string]any{
+				"EventSource": "aws:sns", "EventVersion": "1.0",
+				"Sns": map[string]any{"MessageId": "1", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": s3Event(b.created("a.png"))},
+			}}})
+		}},
+		{"EventBridge", func(b *bench) string {
+			return asJSON(map[string]any{
+				"version": "0", "id": "1", "source": "aws.s3", "detail-type": "Object Created", "time": "2026-01-02T03:04:05Z", "region": "us-east-1",
+				"resources": []string{"arn:aws:s3:::uploads"},
+				"detail":    map[string]any{"bucket": map[string]any{"name": "uploads"}, "object": map[string]any{"key": "a.png", "sequencer": "1"}},
+			})
+		}},
+	}
+	for _, source := range sources {
+		t.Run(source.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, func(c *Config) { c.SourceQueueURL = "http://sqs.test/1/uploads" })
+			b.s3.put("uploads/a.png", red)
+			event := []byte(source.event(b))
+			b.s3.before = func(string) error { return refused(http.StatusServiceUnavailable, "SlowDown") }
+			if answer, err := b.Invoke(t.Context(), event); err == nil || !strings.Contains(err.Error(), "SlowDown") {
+				t.Errorf("got %s, %v, want a function error", answer, err)
+			}
+			if len(b.sqs.delayed) != 0 {
+				t.Error("there is no message to be delayed")
+			}
+			b.s3.before = nil
+			if answer, err := b.Invoke(t.Context(), event); err != nil || string(answer) != "null" {
+				t.Errorf("got %s, %v", answer, err)
+			}
+			b.wantConverged("a.png")
+			b.wantTold("image-processed uploads/a.png")
+		})
+	}
+}
+
+func TestInvokedWithAnotherEvent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, event := range []string{"", "{}", `{"Records":[{"eventSource":"aws:dynamodb","eventID":"1"}]}`} {
+		if answer, err := b.Invoke(t.Context(), []byte(event)); err == nil {
+			t.Errorf("%q: got %s, want an error", event, answer)
+		}
+	}
+}
+
+func TestTraceTravelsAlong(t *testing.T) {
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	b := newBench(t)
+	b.s3.put("uploads/a.png", red)
+	b.s3.put("uploads/inbox/a.json", []byte(`{"type":"report-ready"}`))
+	r := pipeline.Record{ID: "1", Attrs: map[string]string{"traceparent": trace}, Body: []byte(s3Event(b.created("a.png"), b.created("inbox/a.json")))}
+	if err := b.handle(pipeline.WithRecord(t.Context(), r), r); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range b.sqs.messages {
+		if m.TraceParent != trace {
+			t.Errorf("message %q has trace %q", m.Type, m.TraceParent)
+		}
+	}
+	if b.wantTold("image-processed uploads/a.png", "report-ready "); b.sqs.messages[0].Type != schema.TypeImageProcessed {
+		t.Error("the picture comes first")
+	}
+}
