@@ -106,8 +106,9 @@ func openEngines(t *testing.T) *engines {
 		"RECORDS_TABLE": name + "-records", "STATE_TABLE": name + "-state",
 		"JOBS_QUEUE_URL": e.urls[queueJobs], "NOTIFICATIONS_QUEUE_URL": e.urls[queueNotifications], "DEAD_LETTER_QUEUE_URL": e.urls["dead"],
 		"OUTBOX_DIR": filepath.Join(e.dir, "outbox"), "LEASE": copyLease.String(), "TIMEOUT": copyTimeout.String(), "RESERVE": "1s",
-		"MAX_ATTEMPTS": "100", // a kill is no failure of the message
-		"PATH":         os.Getenv("PATH"), "HOME": e.dir,
+		"MAX_ATTEMPTS": "100",                   // a kill is no failure of the message
+		"PARALLEL":     "4", "CONCURRENCY": "2", // DynamoDB Local does one thing at a time
+		"PATH": os.Getenv("PATH"), "HOME": e.dir,
 	}
 	maps.Copy(e.environ, endpoints)
 	return e

@@ -62,6 +62,13 @@ func (g *gate) open() {
 	}
 }
 
+// do changes the gate's settings.
+func (g *gate) do(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
 func (g *gate) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 	if err := g.pass(ctx); err != nil {
 		return pipeline.Item{}, err

@@ -35,7 +35,7 @@ func TestAShardHasOneReader(t *testing.T) {
 		var looked sync.WaitGroup
 		looked.Add(2)
 		for _, c := range []*copyOf{a, b} {
-			c.gate.got = sync.OnceFunc(func() { looked.Done(); looked.Wait() })
+			c.gate.do(func() { c.gate.got = sync.OnceFunc(func() { looked.Done(); looked.Wait() }) })
 		}
 		results := make(chan error, 2)
 		for _, c := range []*copyOf{a, b} {
@@ -255,7 +255,7 @@ func TestLostAnswers(t *testing.T) {
 					t.Fatal(err)
 				}
 				save(t, a, "s", "1")
-				a.gate.lost = 1
+				a.gate.do(func() { a.gate.lost = 1 })
 				if err := tt.do(t.Context(), a); !errors.Is(err, errLost) {
 					t.Fatalf("got %v, want the table's error", err)
 				}
@@ -329,7 +329,7 @@ func TestQuietShardsAreKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
-		a := start(t, table, "a", Options{Lease: time.Hour})
+		a := start(t, table, "a", Options{Lease: 6 * time.Hour})
 		synctest.Wait()
 		for i := range 20 {
 			if _, err := a.Load(t.Context(), fmt.Sprint("s", i)); err != nil {
