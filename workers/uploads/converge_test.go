@@ -17,7 +17,7 @@ import (
 // the object as it is, and the newest notice's message says what it is.
 func TestThumbnailsConverge(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { converge(t, seed) }) {
 			return
 		}

@@ -103,6 +103,9 @@ func (m *memory) call(verb string, bucket, key *string) (name string, err error)
 	if before != nil {
 		err = before(verb + " " + name)
 	}
+	if err == nil && len(*key) > maxKeyBytes {
+		err = refused(http.StatusBadRequest, "KeyTooLongError")
+	}
 	return name, err
 }
 
