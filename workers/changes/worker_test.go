@@ -186,7 +186,7 @@ type sent struct {
 func (s *fakeSQS) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if aws.ToString(in.QueueUrl) == s.down {
+	if s.down != "" && aws.ToString(in.QueueUrl) == s.down {
 		return nil, errDown
 	}
 	attr := func(name string) string { return aws.ToString(in.MessageAttributes[name].StringValue) }
@@ -197,7 +197,7 @@ func (s *fakeSQS) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...
 func (s *fakeSQS) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if aws.ToString(in.QueueUrl) == s.down {
+	if s.down != "" && aws.ToString(in.QueueUrl) == s.down {
 		return nil, errDown
 	}
 	out := &sqs.SendMessageBatchOutput{}

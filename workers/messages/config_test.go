@@ -35,11 +35,10 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
-	outbox := filepath.Join(t.TempDir(), "outbox")
 	_, err := New(t.Context(), map[string]string{
 		"STATE_TABLE": "", "MAX_ATTEMPTS": "0", "PARALLEL": "1001", "RESERVE": "-1s", "NOTIFY_MAX_AGE": "-1h",
 		"ORDER_ENDPOINT": "ftp://orders", "SMTP_ADDR": "mail", "SMTP_FROM": "nobody", "SMTP_USER": "u", "SMTP_SECURITY": "maybe",
-		"WEBHOOK_URL": "http://hooks.example.com", "WEBHOOK_SECRET": "short", "CHAT_URL": "gopher://chat", "OUTBOX_DIR": outbox,
+		"WEBHOOK_URL": "http://hooks.example.com", "WEBHOOK_SECRET": "short", "CHAT_URL": "gopher://chat",
 		"SES_FROM": "nobody", "SNS_TOPIC_ARN": "arn",
 	})
 	if err == nil {
@@ -54,8 +53,36 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 			t.Errorf("the error does not tell %q: %v", want, err)
 		}
 	}
+}
+
+// TestConfigNamesTheChannel has one wrong setting a row, so that nothing else
+// can be what the error tells of.
+func TestConfigNamesTheChannel(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		settings map[string]string
+		want     string
+	}{
+		{map[string]string{"WEBHOOK_URL": "http://hooks.example.com", "WEBHOOK_SECRET": aSecret}, "WEBHOOK_URL"},
+		{map[string]string{"WEBHOOK_URL": "https://hooks.example.com"}, "WEBHOOK_SECRET"},
+		{map[string]string{"CHAT_URL": "http://chat.example.com"}, "CHAT_URL"},
+		{map[string]string{"SMTP_ADDR": "mail.example.com:25", "SMTP_FROM": "a@example.com", "SMTP_SECURITY": "none"}, "is not this machine"},
+		{map[string]string{"SMTP_ADDR": "mail.example.com:25"}, "SMTP_FROM"},
+	} {
+		if _, err := New(t.Context(), settings(c.settings)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: got %v, want an error that tells %q", c.settings, err, c.want)
+		}
+	}
+}
+
+func TestConfigMakesNoOutboxForAWorkerThatCannotStart(t *testing.T) {
+	t.Parallel()
+	outbox := filepath.Join(t.TempDir(), "outbox")
+	if _, err := New(t.Context(), settings(map[string]string{"OUTBOX_DIR": outbox, "PARALLEL": "0"})); err == nil {
+		t.Error("got no error")
+	}
 	if _, err := os.Stat(outbox); err == nil {
-		t.Error("a worker that cannot start made an outbox")
+		t.Error("the outbox was made")
 	}
 }
 
