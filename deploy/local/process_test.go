@@ -151,7 +151,7 @@ func TestWorkerSettingsAreCheckedAtTheStart(t *testing.T) {
 	o := homeOptions{Dir: t.TempDir(), Environ: map[string]string{"THUMBNAIL_SIZES": "huge", "MAX_ATTEMPTS": "many"}, Logger: nil}
 	o.Logger, o.within = testHome(t, nil).log, direct
 	_, err := openHome(t.Context(), o)
-	if err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "MaxAttempts") {
+	if err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "MAX_ATTEMPTS") {
 		t.Errorf("got %v, want every setting that is wrong", err)
 	}
 }
