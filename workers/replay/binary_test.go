@@ -1,8 +1,7 @@
 package main
 
 import (
-	"errors"
-	"strings"
+	"os"
 	"testing"
 	"time"
 
@@ -19,49 +18,55 @@ func TestReplayBinaries(t *testing.T) {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			binary := bootstrap(t, worker)
-			rigtest.Run(t, "../../testdata", worker, func(t *testing.T, r *rig.Rig, worker string) eventsource.Function {
-				p, err := runtimeapi.Start(t.Context(), binary, environ(r), &runtimeapi.Options{
-					FunctionName: worker, MemoryMB: 512, Timeout: time.Minute,
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { p.Close() })
-				return p.Invoke
+			rigtest.Run(t, "../../testdata", worker, func(t *testing.T, r *rig.Rig, _ string) eventsource.Function {
+				return launch(t, binary, environ(r), &runtimeapi.Options{Timeout: time.Minute}).Invoke
 			})
 		})
 	}
 }
 
-func environ(r *rig.Rig) []string {
+// environ is the rig's settings as a process takes them. What more is given
+// comes last, and so wins.
+func environ(r *rig.Rig, more ...string) []string {
 	var env []string
 	for name, value := range r.Settings() {
 		env = append(env, name+"="+value)
 	}
-	return env
+	return append(env, more...)
 }
 
-// TestBinariesTellAllThatIsMissing starts each binary without settings.
-func TestBinariesTellAllThatIsMissing(t *testing.T) {
-	for worker, missing := range map[string][]string{
-		"uploads":  {"THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "THUMBNAIL_SIZES"},
-		"changes":  {"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL"},
-		"messages": {"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS"},
-	} {
-		t.Run(worker, func(t *testing.T) {
-			t.Parallel()
-			_, err := runtimeapi.Start(t.Context(), bootstrap(t, worker), []string{
-				"AWS_REGION=us-east-1", "THUMBNAIL_SIZES=huge", "PARALLEL=0", "MAX_ATTEMPTS=0",
-			}, nil)
-			init, ok := errors.AsType[*runtimeapi.InitError](err)
-			if !ok {
-				t.Fatalf("got %v, want a *InitError", err)
-			}
-			for _, name := range missing {
-				if !strings.Contains(init.Output, name) {
-					t.Errorf("the log does not name %s: %s", name, init.Output)
-				}
-			}
-		})
+// launch starts a binary that the test's end takes down.
+func launch(t *testing.T, binary string, env []string, o *runtimeapi.Options) *runtimeapi.Process {
+	t.Helper()
+	p, err := runtimeapi.Start(t.Context(), binary, env, o)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// recordedEvent is one of testdata's events.
+func recordedEvent(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../../testdata/events/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// newRig makes a rig with the objects that event speaks of.
+func newRig(t *testing.T, event []byte) *rig.Rig {
+	t.Helper()
+	r, err := rig.New(t.Context(), "../../testdata", event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
 }
