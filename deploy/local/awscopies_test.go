@@ -38,8 +38,8 @@ import (
 // Settings of the copies: short, so that who dies is soon missed.
 const (
 	copyLease      = 15 * time.Second
-	copyTimeout    = 5 * time.Second
-	copyVisibility = 10 * time.Second
+	copyTimeout    = 10 * time.Second
+	copyVisibility = 20 * time.Second
 )
 
 // engines are DynamoDB Local and ElasticMQ with tables and queues of one test.
