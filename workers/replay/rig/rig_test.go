@@ -144,6 +144,16 @@ func TestWorkerOfEachRecordedEvent(t *testing.T) {
 	}
 }
 
+// TestWorkerOfNoticesInAnyQueue: what a message holds tells more than the name of
+// the queue.
+func TestWorkerOfNoticesInAnyQueue(t *testing.T) {
+	t.Parallel()
+	payload := strings.ReplaceAll(string(recorded(t, "uploads/put-in-queue.json")), ":uploads\"", ":pictures\"")
+	if got, err := WorkerOf("event.json", []byte(payload)); got != "uploads" || err != nil || !strings.Contains(payload, ":pictures") {
+		t.Errorf("got %q, %v, want uploads", got, err)
+	}
+}
+
 func TestWorkerOfWhatIsNobodys(t *testing.T) {
 	t.Parallel()
 	kinesis := `{"Records":[{"eventSource":"aws:kinesis","eventID":"shard:1","kinesis":{"sequenceNumber":"1","partitionKey":"k","data":""}}]}`
