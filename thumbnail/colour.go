@@ -11,6 +11,12 @@ func yccToRGB(y, cb, cr byte) (r, g, b byte) {
 	return clampByte((l + 91881*v) >> 16), clampByte((l - 22554*u - 46802*v) >> 16), clampByte((l + 116130*u) >> 16)
 }
 
+// fineToRGB is yccToRGB of samples with fineBits fractional bits.
+func fineToRGB(y, cb, cr int16) (r, g, b byte) {
+	l, u, v := int32(y)<<(16-fineBits)+1<<15, int32(cb)-128<<fineBits, int32(cr)-128<<fineBits
+	return clampByte((l + 91881*v>>fineBits) >> 16), clampByte((l - (22554*u+46802*v)>>fineBits) >> 16), clampByte((l + 116130*u>>fineBits) >> 16)
+}
+
 // rgbToYCC makes luma and chroma planes, chroma of every 2 x 2 pixels' mean.
 func rgbToYCC(s *small) *jpegPicture {
 	cw, ch := (s.w+1)/2, (s.h+1)/2

@@ -18,6 +18,8 @@ type composer struct {
 	orientation   orientation
 	convert       *colourTransform // nil when colours are sRGB already
 	whole         bool             // chroma at full size, for pictures that are not encoded
+	smart         bool             // filled boxes show what is interesting
+	interest      *interest        // found when first wanted
 	resampler     resampler
 }
 
@@ -47,6 +49,12 @@ func (c *composer) make(s Size) *small {
 	stored := c.orientation.stored(s)
 	tw, th := stored.Of(c.width, c.height)
 	x, y, cw, ch := stored.crop(c.width, c.height, tw, th)
+	if c.smart && s.Fill {
+		if c.interest == nil {
+			c.interest = newInterest(c)
+		}
+		x, y = c.interest.place(x, y, cw, ch, c.width, c.height)
+	}
 	part := region{x: x, y: y, w: cw, h: ch, tw: tw, th: th}
 
 	scale := c.raster.planes[0].extentW / float64(c.width)
@@ -55,7 +63,13 @@ func (c *composer) make(s Size) *small {
 	out.w, out.h = c.orientation.upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours.
 	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole
-	for i := range r.planes {
+	light := 0 // planes that hold luma and chroma to be converted
+	if !out.halved && (r.model == modelYCC || r.model == modelYCCK) {
+		light = 3
+		out.planes = c.colours(r, part)
+	}
+	for i := range r.planes[light:] {
+		i += light
 		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0, r.droop))
 	}
 	if r.alpha != nil {
@@ -75,16 +89,45 @@ type region struct {
 
 // plane resamples one plane, to half the size for chroma.
 func (c *composer) plane(p *plane, part region, halved bool, droop float64) []byte {
-	flipX, flipY, transpose := c.orientation.flips()
-	columns := sideSpan(part.x, part.w, part.tw, halved, p.extentW/float64(c.width), p.w, flipX)
-	rows := sideSpan(part.y, part.h, part.th, halved, p.extentH/float64(c.height), p.h, flipY)
-	columns.droop, rows.droop = droop, droop
+	columns, rows := c.spans(p, part, halved, droop)
 	out := make([]byte, columns.n*rows.n)
 	c.resampler.resample(out, columns.n, rows.n, p, newAxis(columns), newAxis(rows))
-	if transpose {
+	if _, _, transpose := c.orientation.flips(); transpose {
 		return transposed(out, columns.n, rows.n)
 	}
 	return out
+}
+
+// colours resamples luma and chroma and turns them into red, green and blue.
+func (c *composer) colours(r *raster, part region) [][]byte {
+	var fine [3][]int16
+	var columns, rows span
+	for i := range fine {
+		columns, rows = c.spans(&r.planes[i], part, false, r.droop)
+		fine[i] = make([]int16, columns.n*rows.n)
+		c.resampler.resampleFine(fine[i], columns.n, rows.n, &r.planes[i], newAxis(columns), newAxis(rows))
+	}
+	out := make([][]byte, 3)
+	for i := range out {
+		out[i] = make([]byte, columns.n*rows.n)
+	}
+	for i := range fine[0] {
+		out[0][i], out[1][i], out[2][i] = fineToRGB(fine[0][i], fine[1][i], fine[2][i])
+	}
+	if _, _, transpose := c.orientation.flips(); transpose {
+		for i := range out {
+			out[i] = transposed(out[i], columns.n, rows.n)
+		}
+	}
+	return out
+}
+
+func (c *composer) spans(p *plane, part region, halved bool, droop float64) (columns, rows span) {
+	flipX, flipY, _ := c.orientation.flips()
+	columns = sideSpan(part.x, part.w, part.tw, halved, p.extentW/float64(c.width), p.w, flipX)
+	rows = sideSpan(part.y, part.h, part.th, halved, p.extentH/float64(c.height), p.h, flipY)
+	columns.droop, rows.droop = droop, droop
+	return columns, rows
 }
 
 // sideSpan gives the span of one side: n pixels show the part of the picture from at on, extent long, in samples of
@@ -122,13 +165,8 @@ func (s *small) opaque() bool {
 	return true
 }
 
-// toDisplay turns any model into grey or RGB in sRGB.
+// toDisplay turns any model into grey or RGB in sRGB. Luma and chroma have been converted before.
 func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
-	if s.model == modelYCC || s.model == modelYCCK {
-		for i := range s.planes[0] {
-			s.planes[0][i], s.planes[1][i], s.planes[2][i] = yccToRGB(s.planes[0][i], s.planes[1][i], s.planes[2][i])
-		}
-	}
 	switch s.model {
 	case modelYCC:
 		s.model = modelRGB

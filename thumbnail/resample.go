@@ -27,6 +27,24 @@ type resampler struct {
 
 // resample fills dst, which has w x h samples without gaps, by the samples of src.
 func (r *resampler) resample(dst []byte, w, h int, src *plane, columns, rows *axis) {
+	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
+		sumRows(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
+	})
+}
+
+// fineBits are the fractional bits of samples that are about to be converted: bytes would be rounded twice, and luma and chroma of half a
+// grey level's error make colours of 54 dB at best.
+const fineBits = 6
+
+// resampleFine is resample with fineBits more bits. Samples are not clipped.
+func (r *resampler) resampleFine(dst []int16, w, h int, src *plane, columns, rows *axis) {
+	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
+		sumRowsFine(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
+	})
+}
+
+// pairs sums the columns of two output rows at a time and hands them on: y, and the next row or y again.
+func (r *resampler) pairs(h int, src *plane, columns, rows *axis, use func(y, next, from int, pair []int64)) {
 	src = wideEnough(src)
 	// Only the columns that are used are summed.
 	from, to := columns.from, columns.to
@@ -40,12 +58,12 @@ func (r *resampler) resample(dst []byte, w, h int, src *plane, columns, rows *ax
 	pair := r.pair[:to-from]
 	for y := 0; y < h; y += 2 {
 		sumColumns(pair, src, from, rows, y, false)
+		next := y
 		if y+1 < h {
-			sumColumns(pair, src, from, rows, y+1, true)
-			sumRows(dst[y*w:(y+1)*w], dst[(y+1)*w:(y+2)*w], pair, from, columns)
-		} else {
-			sumRows(dst[y*w:(y+1)*w], dst[y*w:(y+1)*w], pair, from, columns)
+			next++
+			sumColumns(pair, src, from, rows, next, true)
 		}
+		use(y, next, from, pair)
 	}
 }
 
@@ -143,6 +161,26 @@ func sumRows(lower, upper []byte, pair []int64, from int, columns *axis) {
 		high := int32((sum - int64(low)) >> 32)
 		upper[x] = clampByte((high + half) >> rowShift)
 		lower[x] = clampByte((low + half) >> rowShift)
+	}
+}
+
+// sumRowsFine is sumRows with more bits.
+func sumRowsFine(lower, upper []int16, pair []int64, from int, columns *axis) {
+	const shift = rowShift - fineBits
+	const half = 1 << (shift - 1)
+	for x := range columns.taps {
+		t := &columns.taps[x]
+		first := int(t.first) - from
+		weights := columns.weight[t.at : t.at+t.n]
+		samples := pair[first : first+len(weights)]
+		var sum int64
+		for i, w := range weights {
+			sum += samples[i] * int64(w)
+		}
+		low := int32(sum)
+		high := int32((sum - int64(low)) >> 32)
+		upper[x] = int16((high + half) >> shift)
+		lower[x] = int16((low + half) >> shift)
 	}
 }
 

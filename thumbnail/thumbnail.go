@@ -38,6 +38,8 @@ type Options struct {
 	// MaxFrames is the most frames that an animated thumbnail may have. A GIF of two frames or more, and no more than these,
 	// becomes an animated GIF; one of more frames is a still of its first, as all are where this is zero or 1.
 	MaxFrames int
+	// SmartCrop lets filled boxes show the part with most edges and skin, instead of the centre.
+	SmartCrop bool
 }
 
 // Validate reports every problem at once.
@@ -391,7 +393,7 @@ func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*smal
 	h := p.header
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
-		convert: newColourTransform(h.profile, img.model), whole: whole,
+		convert: newColourTransform(h.profile, img.model), whole: whole, smart: p.o.SmartCrop,
 	}
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {
