@@ -26,24 +26,30 @@ func newInterest(c *composer) *interest {
 	for y := range s.h {
 		for x := range s.w {
 			at := y*s.w + x
-			var e float64
+			seen := 1.0
+			if s.alpha != nil {
+				seen = float64(s.alpha[at]) / 255
+			}
+			// An edge belongs to both sides, so that a mirrored picture is cropped alike.
 			if x+1 < s.w {
-				e += absDifference(luma[at], luma[at+1])
+				i.add(x, y, seen*absDifference(luma[at], luma[at+1])/2)
+				i.add(x+1, y, seen*absDifference(luma[at], luma[at+1])/2)
 			}
 			if y+1 < s.h {
-				e += absDifference(luma[at], luma[at+s.w])
+				i.add(x, y, seen*absDifference(luma[at], luma[at+s.w])/2)
+				i.add(x, y+1, seen*absDifference(luma[at], luma[at+s.w])/2)
 			}
 			if s.model == modelRGB && isSkin(s.planes[0][at], s.planes[1][at], s.planes[2][at]) {
-				e += skinWeight
+				i.add(x, y, seen*skinWeight)
 			}
-			if s.alpha != nil {
-				e *= float64(s.alpha[at]) / 255
-			}
-			i.columns[x] += e
-			i.rows[y] += e
 		}
 	}
 	return i
+}
+
+func (i *interest) add(x, y int, e float64) {
+	i.columns[x] += e
+	i.rows[y] += e
 }
 
 func absDifference(a, b byte) float64 { return float64(max(a, b) - min(a, b)) }
