@@ -170,6 +170,9 @@ func TestPictureRemovedAndCreatedAgain(t *testing.T) {
 	if calls := b.s3.called("DELETE"); len(calls) != 0 {
 		t.Errorf("deleted: %q", calls)
 	}
+	if calls := b.s3.called("GET"); len(calls) != 1 {
+		t.Errorf("read %d times, want once: many a version goes where another stays", len(calls))
+	}
 	b.wantConverged("a.png")
 	b.wantTold("image-processed uploads/a.png")
 }
