@@ -35,10 +35,11 @@ func environ(r *rig.Rig, more ...string) []string {
 	return append(env, more...)
 }
 
-// launch starts a binary that the test's end takes down.
+// launch starts a binary that the test's end takes down. A race in it, where the
+// race detector looks, ends it, and so fails its invocations.
 func launch(t *testing.T, binary string, env []string, o *runtimeapi.Options) *runtimeapi.Process {
 	t.Helper()
-	p, err := runtimeapi.Start(t.Context(), binary, env, o)
+	p, err := runtimeapi.Start(t.Context(), binary, append(env, "GORACE=halt_on_error=1"), o)
 	if err != nil {
 		t.Fatal(err)
 	}

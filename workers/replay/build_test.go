@@ -39,7 +39,7 @@ func once(pkg, name string) func() (string, error) {
 }
 
 // compile builds a main as it is deployed, for this machine. Under the race
-// detector it is built with it, so that a race in a binary ends its process.
+// detector it is built with it.
 func compile(pkg, name string) (string, error) {
 	out := filepath.Join(bin, name, "bootstrap")
 	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg}
