@@ -60,14 +60,7 @@ func (d *Decoder) scan() (byte, error) {
 			c.low[k] = uint8(s.al)
 		}
 	}
-	m, err := d.mcuRuns(s)
-	if err != nil {
-		return 0, err
-	}
-	if m >= mRST0 && m <= mRST7 {
-		m = d.src.nextMarker(false)
-	}
-	return m, nil
+	return d.mcuRuns(s)
 }
 
 // scanHeader reads a scan header (T.81, B.2.3) and checks it against the frame

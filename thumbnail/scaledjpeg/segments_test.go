@@ -260,3 +260,55 @@ func TestLateHeight(t *testing.T) {
 		}
 	}
 }
+
+// A picture without tables does not get those of the picture before.
+func TestNoBorrowedTables(t *testing.T) {
+	t.Parallel()
+	good := newPicture(33, 20, samplingGray, 1).encode(writeOptions{})
+	for name, data := range map[string][]byte{
+		"quantisation table 0": cut(good, mDQT),
+		"DC table 0":           cut(good, mDHT),
+		"AC table 0":           patch(good, mSOS, 4, 0x01), // AC table 1 is not there either
+	} {
+		var d Decoder
+		for _, first := range [][]byte{good, newPicture(33, 20, sampling420, 1).encode(writeOptions{})} {
+			if _, err := d.ReadHeader(bytes.NewReader(first)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Decode(Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := d.ReadHeader(bytes.NewReader(data))
+		if err == nil {
+			_, err = d.Decode(Options{})
+		}
+		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "missing") {
+			t.Errorf("without %s: got %v", name, err)
+		}
+	}
+}
+
+// The late height is found behind restart markers: of a scan that is jumped
+// over, and one too many.
+func TestLateHeightBehindRestarts(t *testing.T) {
+	t.Parallel()
+	p := newPicture(90, 70, sampling420, 7)
+	p.restart = 4
+	acFirst := []scanSpec{{[]int{0}, 1, 63, 0, 0}, {[]int{0, 1, 2}, 0, 0, 0, 0}, {[]int{1}, 1, 63, 0, 0}, {[]int{2}, 1, 63, 0, 0}}
+	var d Decoder
+	checkScales(t, &d, p, p.encode(writeOptions{dnl: true, progressive: true, script: acFirst}))
+
+	for _, o := range []writeOptions{{dnl: true}, {dnl: true, script: scriptApart}} {
+		data := insert(p.encode(o), mDNL, 0xff, mRST0+5)
+		for _, scale := range []int{8, 1} {
+			m, err := Decode(bytes.NewReader(data), Options{Scale: scale})
+			if m == nil {
+				t.Fatal(err)
+			}
+			if m.Height != p.h {
+				t.Errorf("1/%d: height %d, want %d", scale, m.Height, p.h)
+			}
+		}
+	}
+}

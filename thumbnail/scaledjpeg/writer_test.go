@@ -15,7 +15,8 @@ type picture struct {
 	comps   []pictureComp
 	quant   [4][64]uint16 // zig-zag order
 	model   ColorModel
-	restart int // MCUs between restart markers
+	restart int     // MCUs between restart markers
+	loose   float64 // how much more than usual samples may be off
 }
 
 type pictureComp struct {
