@@ -86,6 +86,7 @@ var samplings = [][][2]int{
 	{{1, 1}, {1, 1}, {1, 1}, {1, 1}},
 	{{2, 2}, {1, 1}, {1, 1}, {2, 2}},
 	{{2, 2}, {2, 2}, {2, 2}, {2, 2}}, // 16 blocks in an MCU: more than T.81 allows
+	{{4, 4}, {4, 4}, {4, 4}, {4, 4}}, // 64
 }
 
 func TestSampling(t *testing.T) {
@@ -174,7 +175,13 @@ func TestChunks(t *testing.T) {
 // checked is that nobody loses his place.
 func TestLargeCoefficients(t *testing.T) {
 	t.Parallel()
-	p := newPicture(300, 200, sampling420, 5)
+	largeCoefficients(t, sampling420)
+	largeCoefficients(t, [][2]int{{4, 4}, {4, 4}, {4, 4}})
+}
+
+func largeCoefficients(t *testing.T, sampling [][2]int) {
+	t.Helper()
+	p := newPicture(300, 200, sampling, 5)
 	p.loose = 1 // far outside of what samples of 8 bits give
 	for i := range p.comps {
 		c := &p.comps[i]

@@ -20,7 +20,7 @@ var zigzag = [64]uint8{
 // fracBits is the fixed point of dequantised coefficients and samples.
 const fracBits = 14
 
-// half is 128, the level shift, and one half for rounding.
+// bias is 128, the level shift, and one half for rounding.
 const bias = 128<<fracBits + 1<<(fracBits-1)
 
 // sharpness is the exponent that the box filter's response is raised to: 1 is
@@ -110,6 +110,14 @@ func idct2(dst []byte, stride int, b *[64]int32) {
 // tan8 is tan(pi/8), 14 bits.
 const tan8 = 6786
 
+// The 4-point transform, with X of u = 0 to 3 and c(a) = cos(a pi/8), is
+//
+//	x0, x3 = X0 + c(2) X2 +- (c(1) X1 + c(3) X3)
+//	x1, x2 = X0 - c(2) X2 +- (c(3) X1 - c(1) X3)
+//
+// c(2) is in the weight of X2, c(1) in those of X1 and X3. What is left to
+// multiply with is c(3)/c(1) = tan(pi/8), twice.
+
 // idct4 writes 4x4 samples.
 func idct4(dst []byte, stride int, b *[64]int32) {
 	for u := range 4 {
@@ -136,6 +144,12 @@ func row4(dst []byte, x0, x1, x2, x3 int) {
 	}
 	binary.LittleEndian.PutUint32(dst, uint32(y0|y1<<8|y2<<16|y3<<24))
 }
+
+// The 8-point transform is that of Arai, Agui and Nakajima ("A fast DCT-SQ
+// scheme for images", 1988), run backwards: cos(u pi/16) is taken out of every
+// input, which the weights put back, and 5 multiplications are left of 11. With
+// C(a) = cos(a pi/16) they are by sqrt(2), twice, and, for the odd inputs, a
+// rotation by 2 C(2), 2 (C(2)-C(6)) and 2 (C(2)+C(6)).
 
 // Constants of the 8-point transform, 14 bits.
 const (
