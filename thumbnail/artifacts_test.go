@@ -14,6 +14,9 @@ import (
 //	go test ./thumbnail -run ContactSheet -artifacts -outputdir /tmp
 func TestContactSheet(t *testing.T) {
 	t.Parallel()
+	if underRace {
+		t.Skip("sheets are for the eye, and the race detector sees the same code in other tests")
+	}
 	for name, dir := range map[string]string{"images.png": imagesDir, "photos.png": photosDir} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.*"))
 		if err != nil {

@@ -1,51 +1,39 @@
 package thumbnail
 
 import (
-	"bufio"
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
 	"image"
 	"image/jpeg"
-	"io"
 	"runtime"
 	"runtime/metrics"
 	"testing"
 )
 
-// largePNG writes a PNG of w x h grey-blue rows, without holding it.
-func largePNG(w, h int, interlace byte) io.Reader {
-	r, out := io.Pipe()
-	go func() {
-		b := bufio.NewWriter(out)
-		ihdr := binary.BigEndian.AppendUint32(nil, uint32(w))
-		ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(h))
-		b.WriteString(pngSignature)
-		b.Write(pngChunk("IHDR", append(ihdr, 8, pngRGB, 0, 0, interlace)))
-		var data bytes.Buffer
-		z := zlib.NewWriter(&data)
-		passes := adam7[:]
-		if interlace == 0 {
-			passes = []struct{ x, y, dx, dy int }{{0, 0, 1, 1}}
-		}
-		for _, p := range passes {
-			row := make([]byte, 1+3*((w-p.x+p.dx-1)/p.dx))
-			for y := p.y; y < h; y += p.dy {
-				for i := range row[1:] {
-					row[1+i] = byte(y + i/3)
-				}
-				z.Write(row)
-				if data.Len() > 1<<16 {
-					b.Write(pngChunk("IDAT", data.Next(data.Len())))
-				}
+// largePNG gives a PNG of w x h grey-blue rows.
+func largePNG(w, h int, interlace byte) []byte {
+	ihdr := binary.BigEndian.AppendUint32(nil, uint32(w))
+	ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(h))
+	out := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, 8, pngRGB, 0, 0, interlace))...)
+	var data bytes.Buffer
+	z := zlib.NewWriter(&data)
+	passes := adam7[:]
+	if interlace == 0 {
+		passes = []struct{ x, y, dx, dy int }{{0, 0, 1, 1}}
+	}
+	for _, p := range passes {
+		row := make([]byte, 1+3*((w-p.x+p.dx-1)/p.dx))
+		for y := p.y; y < h; y += p.dy {
+			for i := range row[1:] {
+				row[1+i] = byte(y + i/3)
 			}
+			z.Write(row)
 		}
-		z.Close()
-		b.Write(pngChunk("IDAT", data.Bytes()))
-		b.Write(pngChunk("IEND", nil))
-		out.CloseWithError(b.Flush())
-	}()
-	return r
+	}
+	z.Close()
+	out = append(out, pngChunk("IDAT", data.Bytes())...)
+	return append(out, pngChunk("IEND", nil)...)
 }
 
 // allocated is how many bytes of heap f allocates, freed or not: an upper bound of what it holds at once.
@@ -61,23 +49,23 @@ func allocated(f func()) int64 {
 
 // Not parallel: it measures the process.
 func TestMemoryStaysBelowTheCost(t *testing.T) {
-	sizes := []Size{{200, 200, false}}
+	if underRace {
+		t.Skip("the race detector allocates by itself")
+	}
 	var jpg bytes.Buffer
-	if err := jpeg.Encode(&jpg, image.NewYCbCr(image.Rect(0, 0, 6000, 4000), image.YCbCrSubsampleRatio420), nil); err != nil {
+	if err := jpeg.Encode(&jpg, image.NewYCbCr(image.Rect(0, 0, 6000, 2000), image.YCbCrSubsampleRatio420), nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		name string
-		in   func() io.Reader
+		data []byte
 		most int64
-		// The writer of a PNG allocates too: only what comes from memory can be measured.
-		measured bool
 	}{
-		{"24 MP PNG", func() io.Reader { return largePNG(6000, 4000, 0) }, 4 << 20, false},
-		{"24 MP interlaced PNG", func() io.Reader { return largePNG(6000, 4000, 1) }, 10 << 20, false},
-		{"24 MP JPEG", func() io.Reader { return bytes.NewReader(jpg.Bytes()) }, 3 << 20, true},
+		{"12 MP PNG", largePNG(6000, 2000, 0), 4 << 20},
+		{"12 MP interlaced PNG", largePNG(6000, 2000, 1), 10 << 20},
+		{"12 MP JPEG", jpg.Bytes(), 3 << 20},
 	} {
-		p, err := Open(tt.in(), Options{Sizes: sizes})
+		p, err := Open(bytes.NewReader(tt.data), Options{Sizes: []Size{{200, 200, false}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +77,8 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if tt.measured && got > p.Cost() {
+		// What a call allocates in all is more than it holds at once.
+		if got > p.Cost() {
 			t.Errorf("%s: %d bytes were allocated, the cost is %d", tt.name, got, p.Cost())
 		}
 	}
