@@ -196,8 +196,12 @@ func (b *bench) compareAll(out io.Writer) []compared {
 			fmt.Fprintf(t, "%s\tleft out: %s\n", name, firstLine(err))
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%.1f (%.1f)\t%.1f (%.1f)\t%.1f (%.1f)\t%.3f\n",
-			c.name, plain.ours, c.ours, plain.sharp, c.sharp, plain.imaging, c.imaging, c.bytes)
+		sharp := "-\t%s\t-" // it rounded the size otherwise
+		if c.sharp > 0 {
+			sharp = fmt.Sprintf("%.1f (%.1f)\t%%s\t%.3f", plain.sharp, c.sharp, c.bytes)
+		}
+		imaging := fmt.Sprintf("%.1f (%.1f)", plain.imaging, c.imaging)
+		fmt.Fprintf(t, "%s\t%.1f (%.1f)\t%s\n", c.name, plain.ours, c.ours, fmt.Sprintf(sharp, imaging))
 		plain.bytes = c.bytes
 		all = append(all, plain)
 	}
