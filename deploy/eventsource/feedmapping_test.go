@@ -973,6 +973,21 @@ func TestFeedDrain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("obeys an answer that comes after the cut", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r := newRecorder(func(ctx context.Context, _ []string) (string, error) { <-ctx.Done(); return failures("c"), nil })
+			m, f, c := feedMapping(t, r)
+			m.DrainLimit = 2 * time.Second
+			f.add("s", "k", "k", "k")
+			run := startMapping(t, m.Run)
+			synctest.Wait()
+			run.stopClean()
+			if c.get("s") != "b" {
+				t.Errorf("checkpoint %q, want b: its work is done", c.get("s"))
+			}
+		})
+	})
 	t.Run("does not wait for a retry", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

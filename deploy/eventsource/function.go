@@ -71,7 +71,7 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string { return fmt.Sprintf("function timed out after %v", e.After) }
 
-// errDrained is the outcome of an invocation that the drain limit cut short.
+// errDrained is the outcome of an invocation that the drain limit cut short, and that did not answer.
 var errDrained = errors.New("invocation cut short: the drain limit is over")
 
 // invoker runs one function for a mapping. It is safe for concurrent use.
@@ -122,7 +122,8 @@ func (v *invoker) admit(ctx context.Context) bool {
 	}
 }
 
-// call invokes the function once and returns when it did, when its deadline passed, or when ctx ended.
+// call invokes the function once and returns when it did, when its deadline passed, or when ctx ended; then it waits
+// returnGrace longer. An answer that arrives before the deadline counts, also when ctx has ended meanwhile: its work is done.
 func (v *invoker) call(ctx context.Context, payload []byte) result {
 	requestID := newRequestID()
 	deadline := time.Now().Add(v.timeout)
@@ -147,18 +148,15 @@ func (v *invoker) call(ctx context.Context, payload []byte) result {
 
 	select {
 	case r := <-done:
-		if ctx.Err() == nil && time.Now().Before(deadline) {
-			return r
-		}
-		return v.late(requestID, deadline)
+		return v.judge(ctx, r, deadline)
 	case <-ctx.Done():
 	}
-	late := v.late(requestID, deadline)
+	late := v.judge(ctx, result{requestID: requestID, err: context.Canceled}, deadline)
 	grace := time.NewTimer(returnGrace)
 	defer grace.Stop()
 	select {
-	case <-done:
-		return late
+	case r := <-done:
+		return v.judge(ctx, r, deadline)
 	case <-grace.C:
 	}
 	late.running = true
@@ -166,12 +164,16 @@ func (v *invoker) call(ctx context.Context, payload []byte) result {
 	return late
 }
 
-// late is the outcome of an invocation that did not return in time: before its deadline, or before the drain limit.
-func (v *invoker) late(requestID string, deadline time.Time) result {
-	if time.Now().Before(deadline) {
-		return result{requestID: requestID, err: errDrained}
+// judge is what a result is worth when it arrives now: nothing after the deadline. A function that says no more than that
+// ctx cut it short has decided nothing about its records; any other error may stand for records that it put off.
+func (v *invoker) judge(ctx context.Context, r result, deadline time.Time) result {
+	switch {
+	case !time.Now().Before(deadline):
+		return result{requestID: r.requestID, err: &TimeoutError{After: v.timeout}}
+	case ctx.Err() != nil && r.err == context.Canceled:
+		r.err = errDrained
 	}
-	return result{requestID: requestID, err: &TimeoutError{After: v.timeout}}
+	return r
 }
 
 // abandon counts an invocation that goes on after its deadline, until it returns.

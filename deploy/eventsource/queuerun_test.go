@@ -562,6 +562,41 @@ func TestQueueDrain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("obeys an answer that comes after the cut", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeSQS(t, time.Minute)
+			q.send("1", "2")
+			r := newRecorder(func(ctx context.Context, _ []string) (string, error) { <-ctx.Done(); return failures("b"), nil })
+			m := queueMapping(q, r)
+			m.DrainLimit = 2 * time.Second
+			run := startMapping(t, m.Run)
+			synctest.Wait()
+			run.stopClean()
+			if q.ids() != "b" || q.changes != 0 || !q.find("b").visibleAt.After(time.Now()) {
+				t.Errorf("left %q, %d visibilities changed; want a deleted, and b left alone: it may be put off", q.ids(), q.changes)
+			}
+		})
+	})
+	t.Run("leaves the messages of a function that fails after the cut", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeSQS(t, time.Minute)
+			q.send("1", "2")
+			r := newRecorder(func(ctx context.Context, _ []string) (string, error) {
+				<-ctx.Done()
+				return "", errors.New("all failed")
+			})
+			m := queueMapping(q, r)
+			m.DrainLimit = 2 * time.Second
+			run := startMapping(t, m.Run)
+			synctest.Wait()
+			run.stopClean()
+			if q.ids() != "ab" || q.changes != 0 {
+				t.Errorf("left %q, %d visibilities changed; want both left alone: they may be put off", q.ids(), q.changes)
+			}
+		})
+	})
 	t.Run("says what is left when a function does not obey", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
