@@ -88,6 +88,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 			Environ: environ, Functions: flags.Args(), DrainLimit: c.options.DrainLimit, Logger: setup.Logger("local"),
 		})
 	}
+	tuneGC(environ)
 	level := slog.LevelError + 1
 	if flags.NArg() == 0 {
 		level = slog.LevelWarn

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,25 +19,31 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"golang.org/x/sync/semaphore"
+
 	"sluice/deploy/eventsource"
+	"sluice/deploy/local/queues"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/workers/setup"
 )
+
+// maxOutstanding is how many messages may be sent and not yet handled: the loop
+// is closed, so that a figure is not that of a growing backlog.
+const maxOutstanding = 2000
 
 // path is a queue of a home, a worker behind it that only counts, and the event
 // source mapping in between: what a message costs, apart from its job.
 type path struct {
 	home    *home
+	clients clients
+	network *http.Transport // of clients
 	url     string
-	done    atomic.Int64
-	target  atomic.Int64
-	reached chan struct{}
-	mu      sync.Mutex
-	sent    map[string]time.Time // by body; nil: nobody measures latencies
-	took    []time.Duration
+	ledger  *ledger
+	slots   *semaphore.Weighted
 }
 
-func newPath(tb testing.TB, batchSize int) *path {
+func newPath(tb testing.TB, batchSize int, l *ledger) *path {
 	tb.Helper()
 	o := homeOptions{
 		Dir: tb.TempDir(), Addr: "127.0.0.1:0", Environ: map[string]string{}, DrainLimit: time.Minute, Logger: slog.New(slog.DiscardHandler),
@@ -43,12 +52,13 @@ func newPath(tb testing.TB, batchSize int) *path {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &path{home: h, url: h.queues.URL("bench"), reached: make(chan struct{}, 1)}
+	p := &path{home: h, network: newTransport(), url: h.queues.URL("bench"), ledger: l, slots: semaphore.NewWeighted(maxOutstanding)}
+	p.clients = newClients(h.address, p.network)
 	if err := h.queues.Create(tb.Context(), "bench", map[string]string{"VisibilityTimeout": "360"}); err != nil {
 		tb.Fatal(err)
 	}
 	m := &eventsource.QueueMapping{
-		Client: h.clients.SQS, QueueURL: p.url, QueueARN: h.queues.ARN("bench"), Function: p.invoke, FunctionName: "bench",
+		Client: p.clients.SQS, QueueURL: p.url, QueueARN: h.queues.ARN("bench"), Function: p.invoke, FunctionName: "bench",
 		Timeout: time.Minute, BatchSize: batchSize, MaxConcurrency: 16, ReportBatchItemFailures: true, DrainLimit: time.Minute,
 	}
 	if batchSize > 10 {
@@ -64,6 +74,7 @@ func newPath(tb testing.TB, batchSize int) *path {
 	tb.Cleanup(func() {
 		stop()
 		running.Wait()
+		p.network.CloseIdleConnections()
 		if err := h.Close(); err != nil {
 			tb.Error(err)
 		}
@@ -77,100 +88,132 @@ func (p *path) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, err
 	}
 	res := pipeline.Run(ctx, batch.Records, func(_ context.Context, r pipeline.Record) error {
-		if p.sent != nil {
-			p.mu.Lock()
-			p.took = append(p.took, time.Since(p.sent[string(r.Body)]))
-			delete(p.sent, string(r.Body))
-			p.mu.Unlock()
-		}
+		p.ledger.saw(string(r.Body))
+		p.slots.Release(1)
 		return nil
 	}, pipeline.Options{Order: batch.Order, Parallel: 1})
-	if p.done.Add(int64(len(batch.Records))) >= p.target.Load() {
-		select {
-		case p.reached <- struct{}{}:
-		default:
-		}
-	}
 	return batch.Answer(res)
 }
 
 // push sends n messages of 200 bytes from so many clients at once, in batches of
-// ten, and waits until the worker has seen them all.
+// ten. It returns when the worker has seen each of them once and the queue is
+// empty, and fails the test when that takes too long.
 func (p *path) push(tb testing.TB, n, clients int) {
 	tb.Helper()
-	p.target.Store(p.done.Load() + int64(n))
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute+time.Duration(n)*2*time.Millisecond)
+	defer cancel()
+	first := p.ledger.expect(n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range clients {
 		wg.Go(func() {
 			for {
-				first := int(next.Add(10)) - 10
-				if first >= n {
+				from := int(next.Add(10)) - 10
+				if from >= n {
 					return
 				}
-				if err := p.sendBatch(tb.Context(), first, min(10, n-first)); err != nil {
-					tb.Error(err)
+				if err := p.sendBatch(ctx, first+from, min(10, n-from)); err != nil {
+					tb.Errorf("send: %v", err)
+					cancel()
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if tb.Failed() {
-		tb.FailNow()
+	select {
+	case <-p.ledger.complete():
+	case <-ctx.Done():
 	}
-	<-p.reached
+	stats, err := p.drained(ctx)
+	if err = errors.Join(err, p.ledger.err()); err != nil {
+		tb.Fatalf("%v; the queue: %+v", err, stats)
+	}
+}
+
+// drained waits until the queue holds nothing: what was handled is deleted too.
+func (p *path) drained(ctx context.Context) (queues.Stats, error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := p.home.queues.QueueStats("bench")
+		if err != nil || st.Ready+st.InFlight+st.Delayed == 0 {
+			return st, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return st, ctx.Err()
+		}
+	}
 }
 
 func (p *path) sendBatch(ctx context.Context, first, n int) error {
+	if err := p.slots.Acquire(ctx, int64(n)); err != nil {
+		return err
+	}
 	entries := make([]types.SendMessageBatchRequestEntry, n)
 	for i := range entries {
-		body := fmt.Sprintf("%-200d", first+i)
-		entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: &body}
-		if p.sent != nil {
-			p.mu.Lock()
-			p.sent[body] = time.Now()
-			p.mu.Unlock()
-		}
+		entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(p.ledger.body(first + i))}
 	}
-	out, err := p.home.clients.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &p.url, Entries: entries})
+	out, err := p.clients.SQS.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &p.url, Entries: entries})
 	if err == nil && len(out.Failed) > 0 {
 		err = fmt.Errorf("%d refused: %s", len(out.Failed), aws.ToString(out.Failed[0].Message))
 	}
 	return err
 }
 
-// BenchmarkMessages takes durable messages through the whole path: sent over the
-// SQS protocol, received by the mapping, handled, deleted; each step is on the
-// disk before it is answered. p50 and p99 are from before the send to the job,
-// so that with senders ahead of the worker they are the queue's backlog.
-func BenchmarkMessages(b *testing.B) {
+// TestPath is the benchmarks' path in small: every message is handled once and
+// none is left behind.
+func TestPath(t *testing.T) {
+	t.Parallel()
 	for _, batch := range []int{10, 100} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			p := newPath(b, batch)
-			p.sent = make(map[string]time.Time)
-			b.ResetTimer()
-			p.push(b, b.N, 8)
-			b.StopTimer()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
-			slices.Sort(p.took)
-			b.ReportMetric(float64(p.took[len(p.took)/2])/1e6, "p50-ms")
-			b.ReportMetric(float64(p.took[len(p.took)*99/100])/1e6, "p99-ms")
+		t.Run(fmt.Sprintf("batch=%d", batch), func(t *testing.T) {
+			t.Parallel()
+			p := newPath(t, batch, newLedger(0, false))
+			p.push(t, 505, 3)
+			p.push(t, 1, 1)
 		})
 	}
 }
 
-// BenchmarkLatency sends ten messages at a time and waits for them: what the path
-// takes when nothing is in the way.
+// BenchmarkMessages takes durable messages through the whole path: sent over the
+// SQS protocol, received by the mapping, handled, deleted; each step is on the
+// disk before it is answered. p50 and p99 are from before the send to the job,
+// with up to maxOutstanding messages on the way: BenchmarkLatency has the
+// latency when nothing is in the way. cpu-us/message is all of this process, the
+// sender included.
+func BenchmarkMessages(b *testing.B) {
+	tuneGC(setup.Environ())
+	for _, batch := range []int{10, 100} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			p := newPath(b, batch, newLedger(b.N, true))
+			b.ResetTimer()
+			cpu := cpuTime()
+			p.push(b, b.N, 8)
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/message")
+			p.ledger.report(b)
+		})
+	}
+}
+
+// BenchmarkLatency sends ten messages at a time and waits until they are deleted:
+// p50 and p99 are from the send to the job when nothing is in the way.
 func BenchmarkLatency(b *testing.B) {
-	p := newPath(b, 10)
-	p.sent = make(map[string]time.Time)
+	tuneGC(setup.Environ())
+	p := newPath(b, 10, newLedger(0, true))
 	for b.Loop() {
 		p.push(b, 10, 1)
 	}
-	slices.Sort(p.took)
-	b.ReportMetric(float64(p.took[len(p.took)/2])/1e6, "p50-ms")
-	b.ReportMetric(float64(p.took[len(p.took)*99/100])/1e6, "p99-ms")
+	p.ledger.report(b)
+}
+
+func (l *ledger) report(b *testing.B) {
+	slices.Sort(l.took)
+	b.ReportMetric(float64(l.took[len(l.took)/2])/1e6, "p50-ms")
+	b.ReportMetric(float64(l.took[len(l.took)*99/100])/1e6, "p99-ms")
 }
 
 // full asks for the large tests, which .ci/run makes.
@@ -183,17 +226,36 @@ type usageNow struct {
 	files      int
 }
 
-func measure(t *testing.T) usageNow {
+// measure waits until the connections of the work before are gone, and looks.
+func (p *path) measure(t *testing.T) usageNow {
 	t.Helper()
+	const steady = 20 // readings that are alike
+	var last usageNow
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(time.Minute)
+	for same := 0; same < steady; {
+		p.network.CloseIdleConnections()
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skipf("open files cannot be counted here: %v", err)
+		}
+		now := usageNow{goroutines: runtime.NumGoroutine(), files: len(files)}
+		if same++; now != last {
+			same, last = 0, now
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("goroutines and files do not come to rest: %+v", now)
+		}
+	}
 	runtime.GC()
-	runtime.GC()
+	runtime.GC() // what a pool held is gone after the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skipf("open files cannot be counted here: %v", err)
-	}
-	return usageNow{m.HeapAlloc, runtime.NumGoroutine(), len(files)}
+	last.heap = m.HeapAlloc
+	return last
 }
 
 // TestMemoryIsFlat looks at a tenth and at the end.
@@ -201,13 +263,19 @@ func TestMemoryIsFlat(t *testing.T) {
 	if !full() {
 		t.Skip("a million messages: SLUICE_TEST_FULL=1 asks for them")
 	}
-	const messages = 1_000_000
-	p := newPath(t, 10)
+	messages := 1_000_000
+	if v := os.Getenv("SLUICE_TEST_MESSAGES"); v != "" {
+		var err error
+		if messages, err = strconv.Atoi(v); err != nil {
+			t.Fatalf("SLUICE_TEST_MESSAGES: %v", err)
+		}
+	}
+	p := newPath(t, 10, newLedger(messages, false))
 	p.push(t, messages/10, 8)
-	early := measure(t)
+	early := p.measure(t)
 	p.push(t, messages-messages/10, 8)
-	late := measure(t)
-	t.Logf("at 10%%: %+v, at 100%%: %+v", early, late)
+	late := p.measure(t)
+	t.Logf("of %d messages, at 10%%: %+v, at 100%%: %+v", messages, early, late)
 	if float64(late.heap) > 1.05*float64(early.heap) {
 		t.Errorf("heap: %d bytes at a tenth, %d at the end, want at most 5%% more", early.heap, late.heap)
 	}
