@@ -179,6 +179,7 @@ type fakeCheckpoints struct {
 	failLoad func(shard string) error
 	failSave func(shard, after string) error
 	careless bool // saves under a context that ended
+	deaf     bool // saves are not answered
 
 	mu    sync.Mutex
 	at    map[string]string
@@ -199,6 +200,9 @@ func (c *fakeCheckpoints) Load(_ context.Context, shard string) (string, error) 
 }
 
 func (c *fakeCheckpoints) Save(ctx context.Context, shard, after string) error {
+	if c.deaf {
+		<-ctx.Done()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := ctx.Err(); err != nil && !c.careless {

@@ -33,6 +33,7 @@ type fakeSQS struct {
 	failReceive func() error
 	failDelete  func(m *fakeMessage) *types.BatchResultErrorEntry
 	failBatch   func() error // a whole DeleteMessageBatch
+	deaf        bool         // deletes and changes of visibility are not answered
 
 	mu       sync.Mutex
 	messages []*fakeMessage
@@ -225,7 +226,21 @@ func (q *fakeSQS) byHandle(handle *string) *fakeMessage {
 
 var errStaleHandle = types.BatchResultErrorEntry{Code: aws.String("ReceiptHandleIsInvalid"), SenderFault: true}
 
-func (q *fakeSQS) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+// answers waits for the end of ctx when the queue is deaf.
+func (q *fakeSQS) answers(ctx context.Context) error {
+	q.mu.Lock()
+	deaf := q.deaf
+	q.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (q *fakeSQS) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	if err := q.answers(ctx); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(in.Entries) < 1 || len(in.Entries) > 10 {
@@ -258,7 +273,10 @@ func (q *fakeSQS) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBat
 	return out, nil
 }
 
-func (q *fakeSQS) ChangeMessageVisibilityBatch(_ context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+func (q *fakeSQS) ChangeMessageVisibilityBatch(ctx context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	if err := q.answers(ctx); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.changes += len(in.Entries)

@@ -62,7 +62,8 @@ type FeedMapping struct {
 	OnFailure func(ctx context.Context, f Failure) error
 	// Filters are FilterCriteria patterns over a record. What matches none of them is passed over.
 	Filters []string
-	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout.
+	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout. Run takes up
+	// to 2 s more to save its checkpoints.
 	DrainLimit time.Duration
 	// MaxAbandoned is how many invocations may run on past their deadline before no more are started. Zero means 10.
 	MaxAbandoned int
@@ -128,7 +129,8 @@ func (m *FeedMapping) Validate() error {
 
 // Run checks the mapping, then reads the feed until ctx ends. Then it starts nothing more, waits up to DrainLimit for
 // running invocations, obeys their answers and saves the checkpoints.
-// It returns nil after a complete drain, a [*LeftError] when invocations still ran, or what Validate refuses.
+// It returns nil after a complete drain, a [*LeftError] when invocations still ran, an error for each checkpoint that could
+// not be saved, or what Validate refuses.
 func (m *FeedMapping) Run(ctx context.Context) error {
 	if err := m.Validate(); err != nil {
 		return err

@@ -19,11 +19,12 @@ type feedRun struct {
 	active   map[string]bool // shards that are read now
 	finished map[string]bool // shards that were read to their end
 	left     []string        // sequence numbers of records in invocations that still ran at the drain limit
+	unsaved  []error         // checkpoints that could not be stored at the end
 }
 
 func (r *feedRun) run(ctx context.Context) error {
-	work, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	ctx, work, stop := drainable(ctx, r.DrainLimit)
+	defer stop()
 	var shards sync.WaitGroup
 	failures := 0
 	for marked := r.StartingPosition == TrimHorizon; ctx.Err() == nil; {
@@ -51,13 +52,12 @@ func (r *feedRun) run(ctx context.Context) error {
 		}
 		t.Stop()
 	}
-	limit := time.AfterFunc(r.DrainLimit, cut)
-	defer limit.Stop()
 	shards.Wait()
+	problems := r.unsaved
 	if len(r.left) > 0 {
-		return &LeftError{Source: r.Feed.ARN(), After: r.DrainLimit, IDs: r.left}
+		problems = append(problems, &LeftError{Source: r.Feed.ARN(), After: r.DrainLimit, IDs: r.left})
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // markLatest writes the checkpoint Latest for every shard on the very first run, so that a shard that appears later, or one
@@ -178,4 +178,11 @@ func (r *feedRun) addLeft(records []FeedRecord) {
 	for _, rec := range records {
 		r.left = append(r.left, rec.Sequence)
 	}
+}
+
+func (r *feedRun) addUnsaved(shard, after string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unsaved = append(r.unsaved, fmt.Errorf("drain %q: checkpoint %q of shard %q is not saved, what is done up to it comes again: %w",
+		r.Feed.ARN(), after, shard, err))
 }

@@ -59,7 +59,8 @@ type QueueMapping struct {
 	ReportBatchItemFailures bool
 	// Filters are FilterCriteria patterns over the key "body". A message that matches none of them is DELETED.
 	Filters []string
-	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout.
+	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout. Run takes up
+	// to 2 s more to tell the queue what became of them.
 	DrainLimit time.Duration
 	// MaxAbandoned is how many invocations may run on past their deadline before polling stops. Zero means 10.
 	MaxAbandoned int

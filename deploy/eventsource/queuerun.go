@@ -23,12 +23,12 @@ type queueRun struct {
 
 	running sync.WaitGroup
 	mu      sync.Mutex
-	left    []string // ids of messages whose invocation still ran when the drain limit was over
+	left    []string // ids of messages that the drain left behind
 }
 
 func (r *queueRun) run(ctx context.Context) error {
-	work, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	ctx, work, stop := drainable(ctx, r.DrainLimit)
+	defer stop()
 	var pollers sync.WaitGroup
 	n := min(maxPollers, r.MaxConcurrency)
 	if r.Window > 0 {
@@ -38,9 +38,6 @@ func (r *queueRun) run(ctx context.Context) error {
 		pollers.Go(func() { r.poll(ctx, work) })
 	}
 	pollers.Wait()
-
-	limit := time.AfterFunc(r.DrainLimit, cut)
-	defer limit.Stop()
 	r.running.Wait()
 	if len(r.left) > 0 {
 		return &LeftError{Source: r.QueueARN, After: r.DrainLimit, IDs: r.left}
@@ -53,12 +50,14 @@ func (r *queueRun) run(ctx context.Context) error {
 type LeftError struct {
 	Source string        // ARN
 	After  time.Duration // the drain limit
-	IDs    []string      // message ids, or sequence numbers, of the records in invocations that still ran
+	// IDs are the message ids, or sequence numbers, of the records in invocations that still ran, and of the messages
+	// of which the queue could not be told what became.
+	IDs []string
 }
 
 func (e *LeftError) Error() string {
 	shown := e.IDs[:min(len(e.IDs), 10)]
-	return fmt.Sprintf("drain %q: %d records still in work after %v will come again: %q", e.Source, len(e.IDs), e.After, shown)
+	return fmt.Sprintf("drain %q: %d records not settled after %v will come again: %q", e.Source, len(e.IDs), e.After, shown)
 }
 
 // poll gathers batches and starts their invocations until ctx ends. A slot is taken before messages are, so that no message
@@ -74,7 +73,7 @@ func (r *queueRun) poll(ctx, work context.Context) {
 			<-r.slots
 			return
 		}
-		batch, err := r.gather(ctx)
+		batch, err := r.gather(ctx, work)
 		switch {
 		case ctx.Err() != nil:
 			r.giveBack(work, batch)
@@ -166,9 +165,13 @@ func (r *queueRun) drained(ctx context.Context, part []message, out result) {
 		r.giveBack(ctx, part)
 		return
 	}
+	r.addLeft(part)
+}
+
+func (r *queueRun) addLeft(messages []message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, m := range part {
+	for _, m := range messages {
 		r.left = append(r.left, m.id())
 	}
 }

@@ -13,8 +13,8 @@ import (
 // or the window is over. Messages that no filter lets pass are deleted on the way. With an error it still returns what it has.
 // The window ends up to a second late, because SQS waits in whole seconds and a receive that is cut short can lose messages
 // until their visibility ends.
-func (r *queueRun) gather(ctx context.Context) ([]message, error) {
-	batch, err := r.receive(ctx, r.BatchSize, longPoll)
+func (r *queueRun) gather(ctx, work context.Context) ([]message, error) {
+	batch, err := r.receive(ctx, work, r.BatchSize, longPoll)
 	if err != nil || len(batch) == 0 || r.Window == 0 {
 		return batch, err
 	}
@@ -24,7 +24,7 @@ func (r *queueRun) gather(ctx context.Context) ([]message, error) {
 		if wait <= 0 || ctx.Err() != nil {
 			break
 		}
-		more, err := r.receive(ctx, r.BatchSize-len(batch), wait)
+		more, err := r.receive(ctx, work, r.BatchSize-len(batch), wait)
 		if err != nil {
 			return batch, err
 		}
@@ -34,7 +34,7 @@ func (r *queueRun) gather(ctx context.Context) ([]message, error) {
 }
 
 // receive makes one ReceiveMessage call and returns what passes the filters.
-func (r *queueRun) receive(ctx context.Context, most int, wait time.Duration) ([]message, error) {
+func (r *queueRun) receive(ctx, work context.Context, most int, wait time.Duration) ([]message, error) {
 	out, err := r.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    r.url,
 		MaxNumberOfMessages:         int32(min(most, receiveMax)),
@@ -54,6 +54,6 @@ func (r *queueRun) receive(ctx context.Context, most int, wait time.Duration) ([
 			drop = append(drop, record)
 		}
 	}
-	r.delete(context.WithoutCancel(ctx), drop)
+	r.delete(work, drop)
 	return pass, nil
 }

@@ -47,38 +47,50 @@ func (r *queueRun) giveBack(ctx context.Context, messages []message) {
 }
 
 // settle tells SQS the fate of messages, also while the mapping drains. An entry that failed by the sender's fault, such as
-// an old receipt handle, is not tried again.
-func (r *queueRun) settle(ctx context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) {
-	ctx = context.WithoutCancel(ctx)
+// an old receipt handle, is not tried again. After the drain's cut each call is made once more, all within settleBound.
+func (r *queueRun) settle(work context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) {
 	for chunk := range slices.Chunk(messages, receiveMax) {
 		for try := 1; len(chunk) > 0; try++ {
-			one, cancel := context.WithTimeout(ctx, settleTimeout)
-			failed, err := call(one, chunk)
-			cancel()
-			var again, lost []message
-			if err != nil {
-				again = chunk
-			}
-			for _, f := range failed {
-				i, convErr := strconv.Atoi(aws.ToString(f.Id))
-				if convErr != nil || i < 0 || i >= len(chunk) {
-					continue
+			last := try == settleTries || work.Err() != nil
+			again, lost, err := r.tryToSettle(work, chunk, call)
+			if last {
+				lost = append(lost, again...)
+				if draining(work) {
+					r.addLeft(again)
 				}
-				if f.SenderFault {
-					lost = append(lost, chunk[i])
-				} else {
-					again = append(again, chunk[i])
-				}
-			}
-			if try == settleTries {
-				lost, again = append(lost, again...), nil
+				again = nil
 			}
 			for _, m := range lost {
-				r.Logger.ErrorContext(ctx, "message not settled, it will come again", "action", action, "messageId", m.id(), "error", err)
+				r.Logger.ErrorContext(work, "message not settled, it will come again", "action", action, "messageId", m.id(), "error", err)
 			}
 			if chunk = again; len(chunk) > 0 {
-				sleep(ctx, r.Backoff(try))
+				sleep(work, r.Backoff(try))
 			}
 		}
 	}
+}
+
+// tryToSettle makes one call and returns the messages that may be tried again, and those that SQS refused for good.
+func (r *queueRun) tryToSettle(work context.Context, chunk []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) (again, lost []message, err error) {
+	ctx, cancel := context.WithTimeout(settling(work), settleTimeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return chunk, nil, err
+	}
+	failed, err := call(ctx, chunk)
+	if err != nil {
+		return chunk, nil, err
+	}
+	for _, f := range failed {
+		i, err := strconv.Atoi(aws.ToString(f.Id))
+		if err != nil || i < 0 || i >= len(chunk) {
+			continue
+		}
+		if f.SenderFault {
+			lost = append(lost, chunk[i])
+		} else {
+			again = append(again, chunk[i])
+		}
+	}
+	return again, lost, nil
 }

@@ -61,7 +61,9 @@ func (sr *shardReader) run(ctx, work context.Context) bool {
 		l.close()
 	}
 	lanes.Wait()
-	sr.save(work) // in case the last one failed
+	if after, err := sr.store(work); err != nil && !errors.Is(err, ErrLeaseLost) { // in case the last one failed
+		sr.addUnsaved(sr.shard.ID, after, err)
+	}
 	if !ended || ctx.Err() != nil {
 		return false
 	}
@@ -184,25 +186,31 @@ func (sr *shardReader) done(ctx context.Context, records []tracked) bool {
 	return !moved || sr.save(ctx)
 }
 
-// save stores the position up to which all is done, also while the mapping drains. It returns false when the lease is lost.
+// save stores the position up to which all is done. It returns false when the lease is lost; after any other error the next
+// save tries again.
 func (sr *shardReader) save(ctx context.Context) bool {
+	_, err := sr.store(ctx)
+	return !errors.Is(err, ErrLeaseLost)
+}
+
+// store stores the position up to which all is done, also while the mapping drains, and returns it.
+func (sr *shardReader) store(ctx context.Context) (after string, err error) {
 	sr.saveMu.Lock()
 	defer sr.saveMu.Unlock()
 	sr.mu.Lock()
-	after := sr.progress.done
+	after = sr.progress.done
 	sr.mu.Unlock()
 	if after == "" || after == sr.saved {
-		return true
+		return after, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := context.WithTimeout(settling(ctx), settleTimeout)
 	defer cancel()
-	err := sr.Checkpoints.Save(ctx, sr.shard.ID, after)
-	if err != nil {
+	if err := sr.Checkpoints.Save(ctx, sr.shard.ID, after); err != nil {
 		sr.Logger.ErrorContext(ctx, "save checkpoint", "shard", sr.shard.ID, "after", after, "error", err)
-		return !errors.Is(err, ErrLeaseLost)
+		return after, err
 	}
 	sr.saved = after
-	return true
+	return after, nil
 }
 
 // tooOld says whether a record is over the MaxRecordAge.

@@ -1,0 +1,172 @@
+package eventsource
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestQueueDrainIsBoundedWhenTheQueueDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	const limit = 2 * time.Second
+	tests := []struct {
+		name   string
+		answer func(ctx context.Context, ids []string) (string, error)
+		window time.Duration
+	}{
+		{"deletes", nil, time.Second},
+		{"deletes that begin while it drains", func(context.Context, []string) (string, error) {
+			time.Sleep(time.Second)
+			return failures(), nil
+		}, time.Second},
+		{"deletes that begin after the cut", func(ctx context.Context, _ []string) (string, error) {
+			<-ctx.Done()
+			return failures(), nil
+		}, time.Second},
+		{"messages given back after the cut", func(ctx context.Context, _ []string) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}, time.Second},
+		{"messages that were gathered and not started", nil, 10 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newFakeSQS(t, time.Hour)
+				ids := q.send(slices.Repeat([]string{"x"}, 25)...) // three calls
+				q.deaf = true
+				m := queueMapping(q, newRecorder(tt.answer))
+				m.BatchSize, m.Window, m.DrainLimit = 100, tt.window, limit
+				run := startMapping(t, m.Run)
+				time.Sleep(1500 * time.Millisecond)
+				began := time.Now()
+				err := run.stop()
+				if took := time.Since(began); took > limit+settleBound {
+					t.Errorf("drained in %v, want at most %v", took, limit+settleBound)
+				}
+				left, ok := errors.AsType[*LeftError](err)
+				if !ok || !slices.Equal(left.IDs, ids) || left.After != limit {
+					t.Errorf("got %v, want a *LeftError with all 25", err)
+				}
+			})
+		})
+	}
+}
+
+func TestQueueDrainTriesOnceAfterTheCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeSQS(t, time.Hour)
+		q.send("1", "2")
+		q.failBatch = func() error { return errors.New("connection refused") }
+		r := newRecorder(func(ctx context.Context, _ []string) (string, error) { <-ctx.Done(); return failures("b"), nil })
+		m := queueMapping(q, r)
+		m.DrainLimit = 2 * time.Second
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		began := time.Now()
+		err := run.stop()
+		if took := time.Since(began); took != 2*time.Second || len(q.deletes) != 1 {
+			t.Errorf("%d deletes, drained in %v; want one try at the limit", len(q.deletes), took)
+		}
+		if left, ok := errors.AsType[*LeftError](err); !ok || !slices.Equal(left.IDs, []string{"a"}) {
+			t.Errorf("got %v, want a *LeftError with a: b was not done", err)
+		}
+	})
+}
+
+func TestQueueDrainGoesOnTryingUntilTheCut(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, filter string
+		works        int // the try that does; 0 is none
+		tries        int
+		left         string
+	}{
+		{"what a later try deletes is not left behind", "", 3, 3, ""},
+		{"nor what a filter drops", `{"body":["other"]}`, 3, 3, ""},
+		{"what all tries failed for is", "", 0, settleTries, "a"},
+		{"also when a filter drops it", `{"body":["other"]}`, 0, settleTries, "a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newFakeSQS(t, time.Hour)
+				q.send("1")
+				q.failBatch = func() error {
+					if len(q.deletes) != tt.works {
+						return errors.New("connection refused")
+					}
+					return nil
+				}
+				m := queueMapping(q, newRecorder(nil))
+				if tt.filter != "" {
+					m.Filters = []string{tt.filter}
+				}
+				run := startMapping(t, m.Run)
+				synctest.Wait()
+				err := run.stop() // a second of trying is well before the cut
+				ids := ""
+				if left, ok := errors.AsType[*LeftError](err); ok {
+					ids = strings.Join(left.IDs, "")
+				}
+				if len(q.deletes) != tt.tries || ids != tt.left || q.ids() != tt.left {
+					t.Errorf("%d deletes, %v, left %q; want %d and %q", len(q.deletes), err, q.ids(), tt.tries, tt.left)
+				}
+			})
+		})
+	}
+}
+
+func TestQueueDrainLimitStartsWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Of two pollers one hangs in the filter's delete, and one message is in work.
+		q := newFakeSQS(t, time.Hour)
+		q.deaf = true
+		q.send(`{"type":"other"}`)
+		r := newRecorder(func(ctx context.Context, _ []string) (string, error) { <-ctx.Done(); return "", errors.New("cut") })
+		m := queueMapping(q, r)
+		m.MaxConcurrency, m.DrainLimit, m.Filters = 2, 2*time.Second, []string{`{"body":{"type":["order"]}}`}
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		q.send(`{"type":"order"}`)
+		synctest.Wait()
+		began := time.Now()
+		err := run.stop()
+		if took := time.Since(began); took > 2*time.Second+settleBound {
+			t.Errorf("drained in %v, want the poller's delete within the same limit", took)
+		}
+		if left, ok := errors.AsType[*LeftError](err); !ok || !slices.Equal(left.IDs, []string{"a"}) {
+			t.Errorf("got %v, want a *LeftError with a", err)
+		}
+	})
+}
+
+func TestFeedDrainIsBoundedWhenCheckpointsDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, f, c := feedMapping(t, newRecorder(func(context.Context, []string) (string, error) {
+			time.Sleep(time.Second)
+			return failures(), nil
+		}))
+		c.deaf = true
+		m.DrainLimit = 2 * time.Second
+		f.add("s", "k", "k")
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		began := time.Now()
+		err := run.stop()
+		if took := time.Since(began); took > 2*time.Second+settleBound {
+			t.Errorf("drained in %v, want at most %v", took, 2*time.Second+settleBound)
+		}
+		if err == nil || !strings.Contains(err.Error(), `checkpoint "b" of shard "s" is not saved`) {
+			t.Errorf("got %v, want the checkpoint named", err)
+		}
+	})
+}
