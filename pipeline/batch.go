@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -40,7 +42,8 @@ type Options struct {
 	// must stand below the queue's maxReceiveCount: then the worker writes the
 	// reason, and the queue's own redrive is the net for crashes. Zero has no
 	// limit. Records whose Attempt is 0 are never counted out, nor those that wait
-	// for another owner (InProgressError).
+	// for another owner (InProgressError) or were asked to come later (RetryAfter):
+	// these only the queue itself bounds.
 	MaxAttempts int
 	// Reserve is the time kept for the answer before ctx's deadline: nothing
 	// starts within it, handlers' contexts end at half of it, and at a quarter
@@ -58,7 +61,7 @@ type Options struct {
 	Backoff func(attempt int) time.Duration
 	// ErrorIfAllFailed makes Result.Err report a batch of which every record
 	// failed and may be retried: a function error slows Lambda's polling, a
-	// list of failures does not.
+	// list of failures does not. What Delay was told holds all the same.
 	ErrorIfAllFailed bool
 	// Logger gets one line a failed record and one a batch. Nil: none.
 	Logger *slog.Logger
@@ -96,7 +99,19 @@ type Outcome struct {
 	Status Status
 	// Err is the reason of what is not Done.
 	Err error
+
+	verdict verdict
 }
+
+// verdict says of a failure what another delivery can be hoped to bring.
+type verdict uint8
+
+const (
+	settled   verdict = iota // no failure
+	again                    // may do better
+	hopeless                 // failed for good, and there are no letters
+	elsewhere                // another owner is at it
+)
 
 // Acknowledged reports whether the source may forget the record.
 func (o Outcome) Acknowledged() bool { return o.Status == Done || o.Status == DeadLettered }
@@ -287,7 +302,7 @@ func (b *batch) do(i int) bool {
 	if !b.mayStart(i) {
 		return false
 	}
-	b.settle(i, Failed, ErrLost)
+	b.settle(i, Failed, ErrLost, again)
 	r := &b.records[i]
 	b.scopes[i] = recordContext{b.work, r}
 	err := r.Err
@@ -296,11 +311,11 @@ func (b *batch) do(i int) bool {
 	} else {
 		err = b.call(&b.scopes[i], *r)
 	}
-	status := Done
+	status, v := Done, settled
 	if err != nil {
-		status, err = b.fail(i, err)
+		status, v, err = b.fail(i, err)
 	}
-	b.settle(i, status, err)
+	b.settle(i, status, err, v)
 	return status == Done || status == DeadLettered
 }
 
@@ -321,22 +336,24 @@ func (b *batch) call(ctx context.Context, r Record) (err error) {
 }
 
 // fail decides between a dead letter and another delivery.
-func (b *batch) fail(i int, err error) (Status, error) {
+func (b *batch) fail(i int, err error) (Status, verdict, error) {
 	r := b.records[i]
 	ctx := &recordContext{b.ctx, &b.records[i]}
+	v := again
 	permanent := IsPermanent(err)
-	// A run that was called off says nothing about its records.
-	calledOff := !permanent && errors.Is(b.ctx.Err(), context.Canceled)
-	// Nor does it speak against a record that another owner is at it.
-	_, elsewhere := errors.AsType[*InProgressError](err)
-	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !calledOff && !elsewhere
+	if permanent && b.DeadLetter == nil {
+		v = hopeless
+	} else if _, ok := errors.AsType[*InProgressError](err); ok {
+		v = elsewhere
+	}
+	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !b.excused(err)
 	if b.DeadLetter != nil && (permanent || counted) {
 		letterErr := b.callOut(func() error {
 			return b.DeadLetter(ctx, Letter{Record: r, Reason: err, Worker: b.Worker, At: b.Now()})
 		})
 		if letterErr == nil {
 			b.Logger.ErrorContext(ctx, "record dead-lettered", "error", err, panicStack(err))
-			return DeadLettered, err
+			return DeadLettered, settled, err
 		}
 		err = fmt.Errorf("write dead letter: %w, for: %w", letterErr, err)
 	}
@@ -345,22 +362,48 @@ func (b *batch) fail(i int, err error) (Status, error) {
 		lower(&b.lowest, int64(i))
 	}
 	b.delay(ctx, r, err)
-	return Failed, err
+	return Failed, v, err
+}
+
+// excused reports whether err says nothing against its record, so that the
+// attempt does not count.
+func (b *batch) excused(err error) bool {
+	_, asked := errors.AsType[*RetryAfterError](err)
+	_, elsewhere := errors.AsType[*InProgressError](err)
+	calledOff := errors.Is(b.ctx.Err(), context.Canceled)
+	return asked || elsewhere || calledOff
 }
 
 func (b *batch) delay(ctx context.Context, r Record, err error) {
-	var d time.Duration
-	if e, ok := errors.AsType[*RetryAfterError](err); ok {
-		d = e.After
-	} else if b.Backoff != nil {
-		d = b.Backoff(r.Attempt)
-	}
-	if b.Delay == nil || d <= 0 {
+	if b.Delay == nil {
 		return
 	}
-	if err := b.callOut(func() error { return b.Delay(ctx, r, d) }); err != nil {
-		b.Logger.WarnContext(ctx, "record not delayed", "error", err, "delay", d)
+	var d time.Duration
+	refused := b.callOut(func() error {
+		if d = b.wait(r, err); d <= 0 {
+			return nil
+		}
+		return b.Delay(ctx, r, d)
+	})
+	if refused != nil {
+		b.Logger.WarnContext(ctx, "record not delayed", "error", refused, "delay", d)
 	}
+}
+
+// wait is how long a record that failed with err stays away. What was asked to
+// come later comes up to a quarter later than that: those that were refused
+// together should not come back together.
+func (b *batch) wait(r Record, err error) time.Duration {
+	if e, ok := errors.AsType[*RetryAfterError](err); ok {
+		if e.After < 4 {
+			return e.After
+		}
+		return min(e.After, math.MaxInt64/2) + rand.N(min(e.After, math.MaxInt64/2)/4+1)
+	}
+	if b.Backoff == nil {
+		return 0
+	}
+	return b.Backoff(r.Attempt)
 }
 
 // callOut guards the run against a panic of its options.
@@ -374,10 +417,11 @@ func (b *batch) callOut(f func() error) (err error) {
 }
 
 // settle writes an outcome, unless the run has answered already.
-func (b *batch) settle(i int, s Status, err error) {
+func (b *batch) settle(i int, s Status, err error, v verdict) {
 	b.mu.Lock()
 	if !b.answered {
-		b.outcomes[i].Status, b.outcomes[i].Err = s, err
+		o := &b.outcomes[i]
+		o.Status, o.Err, o.verdict = s, err, v
 	}
 	b.mu.Unlock()
 }
@@ -390,7 +434,7 @@ func (b *batch) result() Result {
 	retry := 0
 	for i := range b.outcomes {
 		o := &b.outcomes[i]
-		if o.Status == Failed && !IsPermanent(o.Err) {
+		if o.verdict == again {
 			retry++
 		}
 		if o.Status == Failed && errors.Is(o.Err, ErrLost) {

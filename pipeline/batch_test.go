@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -286,6 +287,7 @@ func TestRunDeadLetters(t *testing.T) {
 		{"past the last attempt, but done", nil, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.Done, 0},
 		{"attempts not known", errAgain, pipeline.Record{}, &letterBox{}, 3, pipeline.Failed, 0},
 		{"no limit", errAgain, pipeline.Record{Attempt: 99}, &letterBox{}, 0, pipeline.Failed, 0},
+		{"asked to come later, at the last attempt", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Second)), pipeline.Record{Attempt: 9}, &letterBox{}, 3, pipeline.Failed, 0},
 		{"in progress elsewhere", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), pipeline.Record{Attempt: 9}, &letterBox{}, 3, pipeline.Failed, 0},
 		{"unreadable", nil, pipeline.Record{Attempt: 1, Err: errAgain}, &letterBox{}, 3, pipeline.DeadLettered, 1},
 	} {
@@ -336,14 +338,16 @@ func TestRunCalledOffMakesNoLetters(t *testing.T) {
 func TestRunDelay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		err  error
-		want time.Duration // 0: not delayed
+		name      string
+		err       error
+		want, max time.Duration // 0: not delayed
 	}{
-		{"a plain failure waits for the backoff", errAgain, 3 * time.Second},
-		{"RetryAfter says it itself", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Minute)), time.Minute},
-		{"permanent without letters", pipeline.Permanent(errAgain), 3 * time.Second},
-		{"done", nil, 0},
+		{"a plain failure waits for the backoff", errAgain, 3 * time.Second, 3 * time.Second},
+		{"RetryAfter says it itself, and up to a quarter more", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Minute)), time.Minute, 75 * time.Second},
+		{"RetryAfter without end", pipeline.RetryAfter(errAgain, math.MaxInt64), math.MaxInt64 / 2, math.MaxInt64},
+		{"RetryAfter at once", pipeline.RetryAfter(errAgain, 0), 0, 0},
+		{"permanent without letters", pipeline.Permanent(errAgain), 3 * time.Second, 3 * time.Second},
+		{"done", nil, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -357,8 +361,8 @@ func TestRunDelay(t *testing.T) {
 				},
 				Backoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Second },
 			})
-			if got != tt.want {
-				t.Errorf("delay: got %v, want %v", got, tt.want)
+			if got < tt.want || got > tt.max {
+				t.Errorf("delay: got %v, want %v to %v", got, tt.want, tt.max)
 			}
 			if (res.Outcomes[0].Status == pipeline.Failed) != (tt.err != nil) {
 				t.Errorf("status: got %v for error %v", res.Outcomes[0].Status, tt.err)
@@ -394,16 +398,59 @@ func TestRunErrorIfAllFailed(t *testing.T) {
 	}
 }
 
-func TestRunErrorIfAllFailedNotForPermanent(t *testing.T) {
+// TestRunRetryAfterIsScattered: those that were refused together do not come
+// back together.
+func TestRunRetryAfterIsScattered(t *testing.T) {
 	t.Parallel()
-	err := pipeline.Run(t.Context(), batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
-		if r.ID == "0" {
-			return pipeline.Permanent(errAgain)
+	seen := make(map[time.Duration]bool)
+	pipeline.Run(t.Context(), batchOf(make([]string, 100)...), func(context.Context, pipeline.Record) error {
+		return pipeline.RetryAfter(errAgain, time.Minute)
+	}, pipeline.Options{Parallel: 1, Delay: func(_ context.Context, _ pipeline.Record, d time.Duration) error {
+		if d < time.Minute || d > 75*time.Second {
+			t.Errorf("delay: got %v, want 1m to 1m15s", d)
 		}
-		return errAgain
-	}, pipeline.Options{ErrorIfAllFailed: true}).Err()
-	if err != nil {
-		t.Errorf("got %v, want none: slowing down does not help a permanent failure", err)
+		seen[d.Round(time.Second)] = true
+		return nil
+	}})
+	if len(seen) < 8 {
+		t.Errorf("100 records come back at %d different seconds, want about 16", len(seen))
+	}
+}
+
+// TestRunErrorIfAllFailedCounts tells which failures say that the worker should
+// be given less to do.
+func TestRunErrorIfAllFailedCounts(t *testing.T) {
+	t.Parallel()
+	box, full := &letterBox{}, &letterBox{err: errors.New("the letters' queue is away")}
+	for _, tt := range []struct {
+		name string
+		err  error // of record 0; record 1 is to be retried
+		box  *letterBox
+		want bool
+	}{
+		{"permanent, and nobody takes letters", pipeline.Permanent(errAgain), nil, false},
+		{"permanent, and its letter was refused", pipeline.Permanent(errAgain), full, true},
+		{"permanent, with a letter", pipeline.Permanent(errAgain), box, false},
+		{"to be retried", errAgain, box, true},
+		{"asked to come later", pipeline.RetryAfter(errAgain, time.Second), box, true},
+		{"in progress elsewhere", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), box, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := pipeline.Options{ErrorIfAllFailed: true}
+			if tt.box != nil {
+				o.DeadLetter = tt.box.take
+			}
+			err := pipeline.Run(t.Context(), batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
+				if r.ID == "0" {
+					return tt.err
+				}
+				return errAgain
+			}, o).Err()
+			if (err != nil) != tt.want {
+				t.Errorf("got %v, want an error: %v", err, tt.want)
+			}
+		})
 	}
 }
 

@@ -238,10 +238,10 @@ func TestNumbers(t *testing.T) {
 	}{
 		{"JobsQueue", []string{"VisibilityTimeout"}, 359, "VisibilityTimeout"},
 		{"JobsQueue", []string{"MessageRetentionPeriod"}, 4*day + 1, "MessageRetentionPeriod"},
-		{"JobsQueue", []string{"RedrivePolicy", "maxReceiveCount"}, 4, "maxReceiveCount"},
+		{"JobsQueue", []string{"RedrivePolicy", "maxReceiveCount"}, 15, "maxReceiveCount"},
 		{"JobsDeadQueue", []string{"MessageRetentionPeriod"}, 4 * day, "MessageRetentionPeriod"},
 		{"UploadsQueue", []string{"MaximumMessageSize"}, 32 << 10, "UploadsQueue"},
-		{"JobsFunction", []string{"Environment", "Variables", "MAX_ATTEMPTS"}, "10", "MAX_ATTEMPTS"},
+		{"JobsFunction", []string{"Environment", "Variables", "MAX_ATTEMPTS"}, "7", "MAX_ATTEMPTS"},
 		{"JobsFunction", []string{"Timeout"}, 61, "VisibilityTimeout"},
 		{"JobsFunction", []string{"Environment", "Variables", "RESERVE"}, "15s", "RESERVE"},
 		{"JobsMapping", []string{"BatchSize"}, 11, "BatchSize"},

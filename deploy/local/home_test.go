@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ import (
 	"sluice/pipeline"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
+	"sluice/workers/setup"
 )
 
 // direct carries requests to a handler without a network, so that a test's own
@@ -159,7 +161,7 @@ func TestBatchOfTen(t *testing.T) {
 		if out, _, _ := h.outcome.get("m-fails-once"); out.Error != "" || out.Attempt != 2 {
 			t.Errorf("message m-fails-once: got %+v, want it done at attempt 2", out)
 		}
-		const maxAttempts = 4 // the default
+		const maxAttempts = setup.MaxAttempts // the default
 		for id, want := range map[string]int{"explodes": maxAttempts, "fails-once": 2, "1": 1} {
 			if calls[id] != want {
 				t.Errorf("order %s: its step ran %d times, want %d", id, calls[id], want)
@@ -174,7 +176,7 @@ func TestBatchOfTen(t *testing.T) {
 			got[l.Cause] = l
 		}
 		for cause, want := range map[string]letter{
-			"m-explodes":  {Attempts: "4", Reason: "panic: boom"},
+			"m-explodes":  {Attempts: strconv.Itoa(maxAttempts), Reason: "panic: boom"},
 			"m-unknown":   {Attempts: "1", Reason: `unknown message type "make-coffee"`},
 			"m-malformed": {Attempts: "1", Reason: "a JSON string where an object is wanted"},
 		} {

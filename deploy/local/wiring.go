@@ -43,7 +43,7 @@ const (
 	timeoutNotifications = 60 * time.Second
 	timeoutChanges       = 60 * time.Second
 	visibilityFactor     = 6 // AWS's advice, over the function's timeout
-	maxReceiveCount      = 10
+	maxReceiveCount      = 16
 )
 
 var workerQueues = []struct {

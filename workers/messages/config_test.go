@@ -28,7 +28,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.MaxAttempts != 4 || c.Parallel != 10 || c.Reserve.Seconds() != 2 || c.NotifyMaxAge != 0 || c.SMTPSecurity != "starttls" {
+	if c.MaxAttempts != setup.MaxAttempts || c.Parallel != 10 || c.Reserve.Seconds() != 2 || c.NotifyMaxAge != 0 || c.SMTPSecurity != "starttls" {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
+	"sluice/workers/setup"
 )
 
 // Worker is the use case. Safe for concurrent use.
@@ -67,7 +68,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
 		if w.run.Backoff == nil {
-			w.run.Backoff = pipeline.Backoff(time.Second, 5*time.Minute)
+			w.run.Backoff = setup.Backoff
 		}
 	}
 	return w, nil
@@ -110,6 +111,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	options := w.run
 	options.Order = batch.Order
+	options.ErrorIfAllFailed = setup.SlowDown(batch)
 	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handler, options))
 }
 

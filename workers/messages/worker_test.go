@@ -374,6 +374,37 @@ func TestWorkerHoldsFailuresBack(t *testing.T) {
 	}
 }
 
+// TestWorkerWhoseBatchFailsWhole slows the polling down, and each message still
+// waits as long as it should. One message that fails alone does not.
+func TestWorkerWhoseBatchFailsWhole(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(_ *Config, clients *Clients) {
+		clients.Step = func(_ context.Context, o schema.Order) error {
+			if o.ID == "good" {
+				return nil
+			}
+			return errAgain
+		}
+	})
+	order := func(id string) message {
+		return message{ID: id, Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: id}}
+	}
+	for _, some := range [][]message{{order("alone")}, {order("bad"), order("good")}} {
+		if back := f.deliver(t, some...); !slices.Equal(back, []string{some[0].ID}) {
+			t.Errorf("comes back: got %q, want %s", back, some[0].ID)
+		}
+	}
+	_, err := f.invoke(t.Context(), order("1"), order("2"))
+	if failed, ok := errors.AsType[*pipeline.BatchFailedError](err); !ok || failed.Records != 2 || !errors.Is(err, errAgain) {
+		t.Errorf("got %v, want a *pipeline.BatchFailedError of two", err)
+	}
+	for _, id := range []string{"1", "2"} {
+		if d := f.queues.delay(id); d < 8*time.Second || d > 15*time.Second {
+			t.Errorf("message %s is held back for %v, want 8 to 15 s", id, d)
+		}
+	}
+}
+
 func TestWorkerRefusesAnotherKindOfEvent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)

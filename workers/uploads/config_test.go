@@ -23,7 +23,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Sizes != "200x200" || c.KeyTemplate != "thumbnails/{size}/{key}" || c.Quality != 80 || c.CacheControl != "public, max-age=3600" ||
-		c.MaxPixels != 0 || c.MaxBytes != 0 || c.InboxPrefix != "inbox/" || len(c.InboxTypes) != 0 || c.MaxAttempts != 4 ||
+		c.MaxPixels != 0 || c.MaxBytes != 0 || c.InboxPrefix != "inbox/" || len(c.InboxTypes) != 0 || c.MaxAttempts != setup.MaxAttempts ||
 		c.Parallel != 4 || c.Reserve != 2*time.Second || c.MemoryMB != 1024 {
 		t.Errorf("got %+v", c)
 	}

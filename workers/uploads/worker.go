@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -18,6 +17,7 @@ import (
 	"sluice/pipeline/sqsqueue"
 	"sluice/thumbnail"
 	"sluice/workers/schema"
+	"sluice/workers/setup"
 )
 
 // Worker is the use case. Safe for concurrent use.
@@ -76,7 +76,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
 		if w.run.Backoff == nil {
-			w.run.Backoff = pipeline.Backoff(time.Second, 5*time.Minute)
+			w.run.Backoff = setup.Backoff
 		}
 	}
 	return w, nil
@@ -91,7 +91,9 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	options := w.run
 	options.Order = batch.Order
-	if batch.Kind != lambdaevent.SQS {
+	if batch.Kind == lambdaevent.SQS {
+		options.ErrorIfAllFailed = setup.SlowDown(batch)
+	} else {
 		options.Delay = nil
 	}
 	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handle, options))

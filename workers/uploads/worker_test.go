@@ -1,6 +1,7 @@
 package uploads
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -210,8 +211,34 @@ func TestBatchFailsInPart(t *testing.T) {
 	if !slices.Equal(ids, []string{"2"}) || len(b.sqs.letters) != 1 {
 		t.Errorf("given back %v, letters %q", ids, b.sqs.reasons())
 	}
-	if len(b.sqs.delayed) != 1 || *b.sqs.delayed[0].QueueUrl != "http://sqs.test/1/uploads" || *b.sqs.delayed[0].ReceiptHandle != "r2" || b.sqs.delayed[0].VisibilityTimeout != 1 {
-		t.Errorf("delayed %+v, want the second message, by a second", b.sqs.delayed)
+	if len(b.sqs.delayed) != 1 || *b.sqs.delayed[0].QueueUrl != "http://sqs.test/1/uploads" || *b.sqs.delayed[0].ReceiptHandle != "r2" || b.sqs.delayed[0].VisibilityTimeout < 8 || b.sqs.delayed[0].VisibilityTimeout > 15 {
+		t.Errorf("delayed %+v, want the second message, by 8 to 15 seconds", b.sqs.delayed)
+	}
+}
+
+// TestBatchThatFailsWhole slows the polling down, and each message still waits
+// as long as it should. One message that fails alone does not.
+func TestBatchThatFailsWhole(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.SourceQueueURL = "http://sqs.test/1/uploads" })
+	b.s3.before = func(string) error { return refused(http.StatusServiceUnavailable, "SlowDown") }
+	slow := s3Event(b.created("slow.png"))
+	if ids := b.failures(sqsEvent(1, slow)); !slices.Equal(ids, []string{"1"}) {
+		t.Errorf("alone: given back %v, want 1", ids)
+	}
+	_, err := b.Invoke(t.Context(), sqsEvent(1, slow, slow))
+	if failed, ok := errors.AsType[*pipeline.BatchFailedError](err); !ok || failed.Records != 2 {
+		t.Errorf("two: got %v, want a *pipeline.BatchFailedError", err)
+	}
+	if len(b.sqs.delayed) != 3 {
+		t.Errorf("delayed %+v, want all of them", b.sqs.delayed)
+	}
+	var direct struct{ Records []any }
+	if err := json.Unmarshal([]byte(s3Event(b.created("slow.png"), b.created("slow.png"))), &direct); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Invoke(t.Context(), []byte(asJSON(direct))); err == nil || !strings.Contains(err.Error(), "2 of 2") {
+		t.Errorf("without a queue: got %v, want each record's error", err)
 	}
 }
 
