@@ -26,6 +26,7 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 	h.decode = func(ratio float64) (*raster, error) {
 		img, err := decoder.Decode(scaledjpeg.Options{
 			Scale: jpegScale(ratio, hdr.Width, hdr.Height), MaxPixels: o.MaxPixels, MaxBytes: o.MemoryBytes,
+			Strict: true, // a damaged picture is refused: what lies behind the damage is not worth its time
 		})
 		if err != nil {
 			return nil, jpegError(err)

@@ -26,6 +26,9 @@ type Options struct {
 	// against the exact planes; at 1/2, 42 dB in a third. At 1/8 the planes are
 	// exact anyway.
 	SkipRefinement bool
+	// Strict refuses a damaged picture at its first fault, and spends no time on
+	// what lies behind it: Decode returns the error alone.
+	Strict bool
 }
 
 // Defaults.
@@ -176,6 +179,9 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	if err := d.decodeScans(); err != nil {
 		return nil, err
 	}
+	if d.stopped() {
+		return nil, d.damage
+	}
 	if d.hdr.Height == 0 {
 		return nil, cmp.Or(d.damage, d.corrupt("no height"))
 	}
@@ -190,7 +196,7 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 func (d *Decoder) decodeScans() error {
 	for {
 		m, err := d.scan()
-		if err != nil {
+		if err != nil || d.stopped() {
 			return err
 		}
 		if d.hdr.Height == 0 && m != mDNL {
@@ -244,6 +250,9 @@ func (d *Decoder) damaged(err error) {
 		d.damage = err
 	}
 }
+
+// stopped reports whether a fault ends the decoding.
+func (d *Decoder) stopped() bool { return d.opts.Strict && d.damage != nil }
 
 func (d *Decoder) corrupt(format string, args ...any) error {
 	return &Error{Offset: d.src.offset(), Detail: fmt.Sprintf(format, args...), Err: ErrCorrupt}

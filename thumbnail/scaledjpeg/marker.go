@@ -20,11 +20,25 @@ const (
 	mAPP1 = 0xe1
 	mAPP2 = 0xe2
 	mAPPE = 0xee
+	mAPPF = 0xef
+	mCOM  = 0xfe
 	mTEM  = 0x01
 	mSOFJ = 0xf7 // JPEG-LS
 )
 
-// unsupportedFrames names the frames that are refused.
+// endsScan reports whether marker m may follow a scan's data. Any other, but a
+// restart marker, is damage inside of it.
+func endsScan(m byte) bool {
+	switch {
+	case m == mDHT || m == mDAC || m == mEOI || m == mSOS || m == mDQT || m == mDNL || m == mDRI:
+		return true
+	case m >= mAPP0 && m <= mAPPF || m == mCOM || m == markerEOF:
+		return true
+	}
+	return false
+}
+
+// unsupportedFrame names the frames that are refused.
 func unsupportedFrame(m byte) string {
 	switch m {
 	case 0xc3:

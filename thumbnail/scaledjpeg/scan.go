@@ -2,6 +2,7 @@ package scaledjpeg
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 )
 
@@ -42,11 +43,13 @@ func (d *Decoder) scan() (byte, error) {
 		if errIsRead(err) || d.scans == 1 {
 			return 0, err
 		}
-		d.damaged(err)
-		return d.src.nextMarker(false), nil
+		if d.damaged(err); d.stopped() {
+			return 0, err
+		}
+		return d.pass(), nil
 	}
 	if d.hdr.Progressive && !d.wanted(s) {
-		return d.src.nextMarker(false), nil
+		return d.pass(), nil
 	}
 	for i := range s.n {
 		c := s.comps[i]
@@ -61,6 +64,15 @@ func (d *Decoder) scan() (byte, error) {
 		}
 	}
 	return d.mcuRuns(s)
+}
+
+// pass jumps over a scan's data and returns the marker that ends it.
+func (d *Decoder) pass() byte {
+	for {
+		if m := d.src.nextMarker(false); endsScan(m) {
+			return m
+		}
+	}
 }
 
 // scanHeader reads a scan header (T.81, B.2.3) and checks it against the frame
@@ -160,6 +172,7 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 	next := byte(0) // number of the restart marker that is due
 	done := 0       // MCUs
 	left := interval
+	lost := 0 // intervals that the last restart marker says are missing
 	open := d.hdr.Height == 0
 	total := s.mcux * s.mcuy
 	for {
@@ -197,6 +210,9 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 				break
 			}
 			d.damaged(err)
+			if d.stopped() {
+				return 0, d.damage
+			}
 			if interval == 0 {
 				break // nothing to find one's place again by
 			}
@@ -206,17 +222,23 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 		if interval == 0 || left > 0 || done >= total && !open {
 			continue
 		}
-		lost, ok := d.restart(&next)
+		var ok bool
+		lost, ok = d.restart(&next, lost)
 		if rerr := d.src.failed(); rerr != nil && !ok {
 			return 0, rerr
 		}
 		if !ok {
+			if d.stopped() {
+				return 0, d.damage
+			}
 			if open && e.marker == mDNL {
 				break
 			}
-			if e.marker == markerEOF {
+			switch {
+			case d.damage != nil:
+			case e.marker == markerEOF:
 				d.damaged(d.src.short("scan"))
-			} else {
+			default:
 				d.damaged(d.corrupt("scan ends early"))
 			}
 			break
@@ -264,24 +286,35 @@ func (d *Decoder) resetPredictors(s *scan) {
 // restart passes the restart marker that is due. Where another one comes it
 // finds out which: one or two too high, and intervals are lost; one or two too
 // low, and an interval came twice or a marker was damaged, so the next is
-// taken; else the number is not trusted. It returns the number of lost
-// intervals, and false where the scan ends.
-func (d *Decoder) restart(next *byte) (lost int, ok bool) {
+// taken; else the number is not trusted. Two intervals that were given up the
+// last time may come after all: then three too low is low. What no scan ends with
+// is passed over. It returns the number of lost intervals, and false where the
+// scan ends.
+func (d *Decoder) restart(next *byte, before int) (lost int, ok bool) {
 	m := d.bits.finish(&d.src)
 	for {
 		if m < mRST0 || m > mRST7 {
-			d.bits.marker = m
-			return 0, false
+			if endsScan(m) {
+				d.bits.marker = m
+				return 0, false
+			}
+			if d.damage == nil {
+				d.damaged(d.corrupt("%s in a scan", markerName(m)))
+			}
+			m = d.src.nextMarker(true)
+			continue
 		}
 		off := (m - mRST0 - *next) & 7
-		if off != 0 {
+		if off != 0 && d.damage == nil {
 			d.damaged(d.corrupt("restart marker %d where %d is due", m-mRST0, *next))
 		}
-		switch off {
-		case 1, 2:
+		switch {
+		case d.stopped():
+			return 0, false
+		case off == 1 || off == 2:
 			*next = (m - mRST0 + 1) & 7
 			return int(off), true
-		case 6, 7:
+		case off >= 6 || off == 5 && before == 2:
 			m = d.src.nextMarker(true)
 		default:
 			*next = (*next + 1) & 7
@@ -290,13 +323,23 @@ func (d *Decoder) restart(next *byte) (lost int, ok bool) {
 	}
 }
 
+// errAgain stands for damage behind the first, which nobody will hear of: files
+// can be made of it, and to describe it would cost more than to decode it.
+var errAgain = errors.New("more damage")
+
 // badCode is the error for bits that are no code of their table.
 func (d *Decoder) badCode() error {
+	if d.damage != nil {
+		return errAgain
+	}
 	return &Error{Offset: d.bits.offset(), Detail: "no such Huffman code", Err: ErrCorrupt}
 }
 
 // overrun is the error for a segment that ended inside an MCU.
 func (d *Decoder) overrun() error {
+	if d.damage != nil {
+		return errAgain
+	}
 	if d.bits.marker == markerEOF {
 		return cmp.Or(d.src.failed(), error(&Error{Offset: d.src.offset(), Detail: "scan", Err: ErrTruncated}))
 	}

@@ -75,10 +75,146 @@ func TestResync(t *testing.T) {
 	}
 }
 
+// One byte of a scan's data becomes a marker: 0xff 0x00 becomes 0xff and any
+// other byte. With restart markers only its interval is lost, and where it looks
+// like a restart itself, three more; only a marker that may follow a scan ends it.
+func TestResyncSweep(t *testing.T) {
+	t.Parallel()
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
+		p := newPicture(160, 80, sampling444, 3)
+		p.restart = 10
+		data := p.encode(o)
+		clean, err := Decode(bytes.NewReader(data), Options{Scale: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d Decoder
+		seen := 0
+		for at := bytes.Index(data, []byte{0xff, mSOS}); at < len(data)-1; at++ {
+			if data[at] != 0xff || data[at+1] != 0 {
+				continue
+			}
+			seen++
+			for b := 1; b < 0xff; b++ {
+				if _, err := d.ReadHeader(bytes.NewReader(patched(data, at+1, byte(b)))); err != nil {
+					t.Fatal(err)
+				}
+				m, err := d.Decode(Options{Scale: 4})
+				if m == nil || !errors.Is(err, ErrCorrupt) && !endsScan(byte(b)) {
+					t.Fatalf("byte %d is 0xff %#x: got image %v, error %v; want one and ErrCorrupt", at, b, m != nil, err)
+				}
+				most := 1
+				if byte(b) >= mRST0 && byte(b) <= mRST7 {
+					most = 4
+				}
+				if n := wrongIntervals(m, clean); n > most && !endsScan(byte(b)) {
+					t.Errorf("progressive %v, byte %d is 0xff %#x: %d intervals are wrong, want at most %d", o.progressive, at, b, n, most)
+				}
+			}
+		}
+		if seen < 5 {
+			t.Fatalf("%d stuffed bytes are no sweep", seen)
+		}
+	}
+}
+
+// wrongIntervals counts the intervals of 10 MCUs of 8 x 8 pixels, of 160 pixels a
+// row, in which pictures at 1/4 differ.
+func wrongIntervals(a, b *Image) int {
+	bad := map[int]bool{}
+	for i, p := range b.Planes {
+		for y := range p.H {
+			for x := range p.W {
+				if a.Planes[i].Pix[y*p.Stride+x] != p.Pix[y*p.Stride+x] {
+					bad[y/2*2+x/20] = true
+				}
+			}
+		}
+	}
+	return len(bad)
+}
+
 func patched(data []byte, at int, b byte) []byte {
 	data = bytes.Clone(data)
 	data[at] = b
 	return data
+}
+
+// bombs are files of damage and nothing else, n markers each.
+func bombs(n int) map[string][]byte {
+	p := newPicture(64, 64, samplingGray, 1)
+	p.restart = 1
+	head := p.encode(writeOptions{})
+	head = patch(head, mSOF0, 3, 0x3f, 0xff, 0x3f, 0xff)
+	head = head[:bytes.Index(head, []byte{0xff, mSOS})+2+8]
+	progressive := patch(patch(head, mSOF0, -1, mSOF2), mSOS, 5, 0, 0, 0)
+	var cycle []byte
+	for i := range n {
+		cycle = append(cycle, 0xff, mRST0+byte(i&7))
+	}
+	return map[string][]byte{
+		"the same restart": join(head, bytes.Repeat([]byte{0xff, mRST7}, n)),
+		"empty intervals":  join(head, cycle),
+		"no markers":       join(head, bytes.Repeat([]byte{0xff, 2}, n)),
+		"progressive":      join(progressive, cycle),
+	}
+}
+
+// What is done about damage is done once: a file of it costs no more than its
+// bytes. With Strict it does not even cost those.
+func TestDamageIsCheap(t *testing.T) {
+	few, many := bombs(100), bombs(100_000)
+	for name := range few {
+		var d Decoder
+		decode := func(data []byte, o Options) (read int) {
+			r := bytes.NewReader(data)
+			if _, err := d.ReadHeader(r); err != nil {
+				t.Fatal(err)
+			}
+			o.Scale = 8
+			m, err := d.Decode(o)
+			if errors.Is(err, ErrCorrupt) == errors.Is(err, ErrTruncated) || (m == nil) != o.Strict {
+				t.Fatalf("%s: got image %v, error %v", name, m != nil, err)
+			}
+			return len(data) - r.Len()
+		}
+		decode(many[name], Options{})
+		want := testing.AllocsPerRun(2, func() { decode(few[name], Options{}) })
+		if got := testing.AllocsPerRun(2, func() { decode(many[name], Options{}) }); got > want {
+			t.Errorf("%s: %.0f allocations for 100,000 faults, %.0f for 100", name, got, want)
+		}
+		if read := decode(many[name], Options{Strict: true}); read > rawSize {
+			t.Errorf("%s, strict: %d bytes were read behind a fault in the first %d", name, read, rawSize)
+		}
+	}
+}
+
+// Strict takes what is whole, and of what is damaged gives the error alone.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	p := newPicture(70, 50, sampling420, 8)
+	p.restart = 2
+	for _, o := range []writeOptions{{}, {script: scriptApart}, {dnl: true}, {progressive: true, script: scriptUsual}} {
+		data := p.encode(o)
+		m, err := Decode(bytes.NewReader(data), Options{Scale: 2, Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkPlanes(t, p, m)
+		at := restarts(data)[0]
+		for name, bad := range map[string][]byte{
+			"cut":            data[:len(data)*3/4],
+			"restart":        patched(data, at+1, data[at+1]^5),
+			"no such marker": patched(data, at+1, 2),
+			"second DQT":     insert(data, mSOS, segment(mDQT, "\x05")...),
+		} {
+			_, want := Decode(bytes.NewReader(bad), Options{Scale: 2})
+			m, err := Decode(bytes.NewReader(bad), Options{Scale: 2, Strict: true})
+			if m != nil || err == nil || err.Error() != want.Error() {
+				t.Errorf("%v, %s: got image %v, error %v; want %v alone", o, name, m != nil, err, want)
+			}
+		}
+	}
 }
 
 // A file cut anywhere behind its first scan header gives what was there, and
