@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"sluice/deploy/eventsource"
+	"sluice/pipeline"
 	"sluice/workers/schema"
 )
 
@@ -185,6 +187,46 @@ func TestCloseDrainsAndSaysWhatIsLeft(t *testing.T) {
 		}
 		close(deaf)
 		synctest.Wait()
+	})
+}
+
+// TestRestartKeepsWhatWasPutOff restarts while a provider's Retry-After runs.
+func TestRestartKeepsWhatWasPutOff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		began, calls := time.Now(), []time.Duration(nil)
+		open := func() *home {
+			h, err := openHome(t.Context(), homeOptions{
+				Dir: dir, Environ: map[string]string{}, DrainLimit: 5 * time.Second, Logger: slog.New(slog.DiscardHandler), within: direct,
+				OrderStep: func(context.Context, schema.Order) error {
+					if calls = append(calls, time.Since(began)); len(calls) == 1 {
+						return pipeline.RetryAfter(errors.New("the warehouse is busy"), time.Hour)
+					}
+					return nil
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h
+		}
+		h := open()
+		sendAll(t, h, message(t, "m", schema.TypeOrderProcessing, schema.OrderProcessing{Email: "ann@example.com", ID: "1"}))
+		for range 3 {
+			time.Sleep(10 * time.Minute)
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+			h = open()
+		}
+		time.Sleep(2 * time.Hour)
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+		if len(calls) != 2 || calls[1] < time.Hour {
+			t.Errorf("the step ran at %v, want the second not before an hour", calls)
+		}
 	})
 }
 

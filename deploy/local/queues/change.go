@@ -67,7 +67,7 @@ func (q *queue) delete(receiptHandle string) error {
 }
 
 // changeVisibility sets when a received message becomes visible again, in seconds from now. The end is at most 12 hours after
-// the receive; a longer change is refused and not cut.
+// the receive; a longer change is refused and not cut. Release leaves such a message alone.
 func (q *queue) changeVisibility(receiptHandle string, seconds int64) error {
 	h, err := q.parseHandle(receiptHandle)
 	if err != nil {
@@ -95,7 +95,7 @@ func (q *queue) changeVisibility(receiptHandle string, seconds int64) error {
 		return err
 	}
 	st.availableAt = q.now + seconds*1000
-	if err := q.place(h.key, st.availableAt, kindInFlight, group); err != nil {
+	if err := q.place(h.key, st.availableAt, kindPutOff, group); err != nil {
 		return err
 	}
 	if err := q.states().Put(h.key[:], st.encode()); err != nil {

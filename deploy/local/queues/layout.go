@@ -34,7 +34,8 @@ var perMessage = [][]byte{keyMessages, keyStates, keyReady, keyWaiting, keyGroup
 const (
 	kindReady    = 0
 	kindDelayed  = 1
-	kindInFlight = 2
+	kindInFlight = 2 // received
+	kindPutOff   = 3 // received, and then told to come back later; counted as in flight
 )
 
 // key names a message within its queue: the time it was sent in milliseconds, then its sequence number.

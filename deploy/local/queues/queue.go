@@ -76,7 +76,7 @@ func (q *queue) place(k key, at int64, kind byte, group []byte) error {
 		return q.mark(k, kind, group)
 	case kindDelayed:
 		q.n.delayed++
-	case kindInFlight:
+	case kindInFlight, kindPutOff:
 		q.n.inFlight++
 	}
 	if err := q.waiting().Put(timeKey(at, k), []byte{kind}); err != nil {

@@ -8,8 +8,9 @@ import (
 const releaseBatch = 1000
 
 // Release makes every message of the queue that is in flight visible at once,
-// and returns how many there were. Their receipt handles stay good until the
-// next receive. It is for an owner who knows that nobody holds them any more:
+// and returns how many there were, but for those whose visibility was changed
+// since their receive: somebody decided when they come back. The receipt handles
+// of the others stay good until the next receive. It is for an owner who knows that nobody holds them any more:
 // the process that received them is gone. AWS has no such thing, there they wait
 // for their visibility to end.
 func (s *Service) Release(ctx context.Context, name string) (int, error) {
@@ -34,7 +35,7 @@ func (s *Service) Release(ctx context.Context, name string) (int, error) {
 	}
 }
 
-// inFlight returns up to limit messages whose visibility has not ended.
+// inFlight returns up to limit messages whose visibility has not ended, and was not changed.
 func (q *queue) inFlight(limit int) []key {
 	var held []key
 	c := q.b.Bucket(keyWaiting).Cursor()

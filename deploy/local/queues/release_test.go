@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestRelease gives back what a process that is gone had received, and leaves what is delayed.
@@ -63,6 +64,85 @@ func TestRelease(t *testing.T) {
 				if n, err := s.Release(t.Context(), "no"); err == nil {
 					t.Errorf("no queue: released %d", n)
 				}
+			})
+		})
+	}
+}
+
+// TestReleaseLeavesWhatWasPutOff restarts with a message that a worker told to come back in an hour: it does not come earlier,
+// and when it came, the next restart releases it as any other.
+func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"q", "q.fifo"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				s, db := reopen(t, dir, nil, nil)
+				attrs := map[string]string{attrVisibility: "360"}
+				if name == "q.fifo" {
+					attrs[attrFifo], attrs[attrContentDedup] = "true", "true"
+				}
+				if err := s.Create(t.Context(), name, attrs); err != nil {
+					t.Fatal(err)
+				}
+				for i, seconds := range []int64{3600, 0} { // put off, and given back
+					body, group := fmt.Sprint(i), fmt.Sprint("g", i)
+					in := outgoing{Body: &body}
+					if name == "q.fifo" {
+						in.GroupID = &group
+					}
+					p, err := prepare(&in)
+					if err == nil {
+						err = s.change(t.Context(), name, func(q *queue) error { _, err := q.send(p); return err })
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := s.take(t.Context(), name, receipt{max: 1})
+					if err != nil || len(got) != 1 || got[0].body != body {
+						t.Fatalf("received %v, %v", got, err)
+					}
+					handle := got[0].handle.String()
+					if err := s.change(t.Context(), name, func(q *queue) error { return q.changeVisibility(handle, seconds) }); err != nil {
+						t.Fatal(err)
+					}
+					if seconds == 0 { // in flight again when the process ends
+						if got, err = s.take(t.Context(), name, receipt{max: 1}); err != nil || len(got) != 1 {
+							t.Fatalf("received %v, %v", got, err)
+						}
+					}
+				}
+				began := time.Now()
+				for restart := range 3 {
+					s, db = reopen(t, dir, s, db)
+					want := 0
+					if restart == 0 {
+						want = 1
+					}
+					if n, err := s.Release(t.Context(), name); err != nil || n != want {
+						t.Errorf("restart %d released %d, %v, want %d", restart, n, err, want)
+					}
+					checkTrees(t, s, name)
+				}
+				if got, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 1 || got[0].body != "1" {
+					t.Errorf("received %v, %v, want what was given back alone", got, err)
+				}
+				time.Sleep(time.Hour - time.Millisecond - time.Since(began))
+				if got, err := s.take(t.Context(), name, receipt{max: 10, visibility: new(int64)}); err != nil || len(got) != 1 || got[0].body != "1" {
+					t.Errorf("received %v, %v before the hour was over", got, err)
+				}
+				time.Sleep(time.Millisecond)
+				if got, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 2 {
+					t.Errorf("received %v, %v after an hour, want both", got, err)
+				}
+				s, db = reopen(t, dir, s, db)
+				defer db.Close()
+				defer s.Close()
+				if n, err := s.Release(t.Context(), name); err != nil || n != 2 {
+					t.Errorf("released %d, %v, want both: the receive ended the putting off", n, err)
+				}
+				checkTrees(t, s, name)
 			})
 		})
 	}
