@@ -72,7 +72,8 @@ type webpReader struct {
 	left  int64 // of the file by its own account
 	flags byte
 	// frame is where an animation's first frame lies on the canvas, else empty.
-	frame image.Rectangle
+	frame  image.Rectangle
+	groups vp8lGroups // of the lossless picture, or of lossless transparency
 }
 
 func (w *webpReader) chunk() (kind string, n int64, err error) {
@@ -172,12 +173,13 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	} else if width == 0 {
 		return &CorruptError{Format: formatWebP, Reason: "WebP transparency comes before its size"}
 	}
+	w.lookAhead(kind, n, width, height)
 	h.memory = func(ratio float64) int64 {
 		reduction := int64(boxReduction(ratio, h.width, h.height))
 		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
 			return n + vp8Bytes(int64(width)) + reducedBytes(int64(width), int64(height), 2, reduction)
 		}
-		return webpBytes(kind, int64(width), int64(height), n) + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, reduction)
+		return webpBytes(kind, int64(width), int64(height), n) + w.groups.bytes() + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, reduction)
 	}
 	at := image.Pt(0, 0)
 	if !w.frame.Empty() {
@@ -227,14 +229,40 @@ func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
 	return int(binary.LittleEndian.Uint16(data[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(data[8:]) & 0x3fff), nil
 }
 
-// webpBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data, lossless ones
-// pixels and a transformed copy, transparency beside lossy data another lossless picture and the plane taken from it.
+// lookAhead counts the Huffman codes of a lossless picture. What it reads is put back.
+func (w *webpReader) lookAhead(kind string, n int64, width, height int) {
+	const lossless = 1 // how transparency is packed
+	skip := 5
+	switch kind {
+	case "ALPH":
+		skip = 1
+		if head, err := w.r.Peek(1); err != nil || head[0]&3 != lossless {
+			return
+		}
+	case "VP8L":
+	default:
+		return
+	}
+	head := make([]byte, skip)
+	got, err := io.ReadFull(w.r, head)
+	head = head[:got]
+	if err == nil {
+		var taken []byte
+		w.groups, taken = readVP8LGroups(&limitedBytes{w.r, n - int64(skip)}, width, height)
+		head = append(head, taken...)
+	}
+	w.r = bufio.NewReader(io.MultiReader(bytes.NewReader(head), w.r))
+}
+
+// webpBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data; lossless ones pixels, a
+// transformed copy, and transforms of tiles that are at least 4 x 4 pixels; transparency beside lossy data another lossless picture and the
+// plane taken from it. The Huffman codes of lossless ones come to it, see vp8lGroups.
 func webpBytes(kind string, w, h, n int64) int64 {
 	switch kind {
 	case "VP8L":
-		return 8 * w * h
+		return 9 * w * h
 	case "ALPH":
-		return 2*(w+15)*(h+15) + 9*w*h + n
+		return 2*(w+15)*(h+15) + 10*w*h + n
 	}
 	return 2*(w+15)*(h+15) + n
 }
