@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -42,12 +43,13 @@ type Options struct {
 	// must stand below the queue's maxReceiveCount: then the worker writes the
 	// reason, and the queue's own redrive is the net for crashes. Zero has no
 	// limit. Records whose Attempt is 0 are never counted out, nor those that wait
-	// for another owner (InProgressError) or were asked to come later (RetryAfter):
-	// these only the queue itself bounds.
+	// for another owner (InProgressError), were asked to come later (RetryAfter), or
+	// were cut off by the run's own deadline: these only the queue itself bounds.
 	MaxAttempts int
 	// Reserve is the time kept for the answer before ctx's deadline: nothing
 	// starts within it, handlers' contexts end at half of it, and at a quarter
 	// the run answers without those that have not come back. Zero is 2 seconds.
+	// Where it leaves no time for the work it is half of what there is, and logged.
 	Reserve time.Duration
 	// DeadLetter takes a record that must not come back. If it fails, the
 	// record is a failure and comes back. Nil: Permanent is a failure.
@@ -111,6 +113,7 @@ const (
 	again                    // may do better
 	hopeless                 // failed for good, and there are no letters
 	elsewhere                // another owner is at it
+	overdue                  // the run's own deadline cut it off
 )
 
 // Acknowledged reports whether the source may forget the record.
@@ -208,6 +211,10 @@ func newBatch(ctx context.Context, records []Record, h Handler, o Options) *batc
 	}
 	b.started = b.Now()
 	if deadline, ok := ctx.Deadline(); ok {
+		if left := deadline.Sub(b.started); b.Reserve >= left && left > 0 {
+			b.Logger.WarnContext(ctx, "reserve leaves no time for the work", "reserve", b.Reserve, "left", left, "taken", left/2)
+			b.Reserve = left / 2
+		}
 		b.stop = deadline.Add(-b.Reserve)
 		b.giveUp = deadline.Add(-b.Reserve / 4)
 	}
@@ -302,7 +309,7 @@ func (b *batch) do(i int) bool {
 	if !b.mayStart(i) {
 		return false
 	}
-	b.settle(i, Failed, ErrLost, again)
+	b.settle(i, Failed, ErrLost, overdue)
 	r := &b.records[i]
 	b.scopes[i] = recordContext{b.work, r}
 	err := r.Err
@@ -338,15 +345,16 @@ func (b *batch) call(ctx context.Context, r Record) (err error) {
 // fail decides between a dead letter and another delivery.
 func (b *batch) fail(i int, err error) (Status, verdict, error) {
 	r := b.records[i]
+	// Not the handlers' context: that one may be over, and a letter still goes out.
 	ctx := &recordContext{b.ctx, &b.records[i]}
-	v := again
-	permanent := IsPermanent(err)
-	if permanent && b.DeadLetter == nil {
-		v = hopeless
-	} else if _, ok := errors.AsType[*InProgressError](err); ok {
-		v = elsewhere
+	if b.isAnswered() {
+		// The source heard that it comes again, and is told nothing else.
+		b.Logger.WarnContext(ctx, "late failure dropped", "error", err, panicStack(err))
+		return Failed, overdue, err
 	}
-	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !b.excused(err)
+	v := b.judge(err)
+	counted := b.MaxAttempts > 0 && r.Attempt >= b.MaxAttempts && !b.excused(err, v)
+	permanent := IsPermanent(err)
 	if b.DeadLetter != nil && (permanent || counted) {
 		letterErr := b.callOut(func() error {
 			return b.DeadLetter(ctx, Letter{Record: r, Reason: err, Worker: b.Worker, At: b.Now()})
@@ -365,13 +373,29 @@ func (b *batch) fail(i int, err error) (Status, verdict, error) {
 	return Failed, v, err
 }
 
+// judge is the verdict on a record that failed with err.
+func (b *batch) judge(err error) verdict {
+	_, busy := errors.AsType[*InProgressError](err)
+	outOfTime := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case IsPermanent(err) && b.DeadLetter == nil:
+		return hopeless
+	case IsPermanent(err):
+		return again // if the letter cannot be written
+	case busy:
+		return elsewhere
+	case outOfTime && b.work.Err() != nil:
+		return overdue
+	}
+	return again
+}
+
 // excused reports whether err says nothing against its record, so that the
 // attempt does not count.
-func (b *batch) excused(err error) bool {
+func (b *batch) excused(err error, v verdict) bool {
 	_, asked := errors.AsType[*RetryAfterError](err)
-	_, elsewhere := errors.AsType[*InProgressError](err)
 	calledOff := errors.Is(b.ctx.Err(), context.Canceled)
-	return asked || elsewhere || calledOff
+	return asked || calledOff || v == elsewhere || v == overdue
 }
 
 func (b *batch) delay(ctx context.Context, r Record, err error) {
@@ -426,6 +450,12 @@ func (b *batch) settle(i int, s Status, err error, v verdict) {
 	b.mu.Unlock()
 }
 
+func (b *batch) isAnswered() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.answered
+}
+
 func (b *batch) result() Result {
 	b.mu.Lock()
 	b.answered = true
@@ -434,7 +464,7 @@ func (b *batch) result() Result {
 	retry := 0
 	for i := range b.outcomes {
 		o := &b.outcomes[i]
-		if o.verdict == again {
+		if o.verdict == again || o.verdict == overdue {
 			retry++
 		}
 		if o.Status == Failed && errors.Is(o.Err, ErrLost) {

@@ -249,16 +249,19 @@ func TestRunPanicKeepsValueAndStack(t *testing.T) {
 	}
 }
 
-// letterBox takes letters, or refuses them.
+// letterBox takes letters while their context is alive, or refuses them.
 type letterBox struct {
 	mu      sync.Mutex
 	letters []pipeline.Letter
 	err     error
 }
 
-func (b *letterBox) take(_ context.Context, l pipeline.Letter) error {
+func (b *letterBox) take(ctx context.Context, l pipeline.Letter) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if b.err == nil {
 		b.letters = append(b.letters, l)
 	}

@@ -1,0 +1,180 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// TestRunDeadlineIsNoAttempt: what the run itself cut off does not speak against
+// its record. What a handler found out by itself does, however late.
+func TestRunDeadlineIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  func(ctx context.Context) error // once the handlers' context is over
+		want pipeline.Status
+	}{
+		{"the context's end", func(ctx context.Context) error { return fmt.Errorf("read: %w", ctx.Err()) }, pipeline.Failed},
+		{"a connection's end", func(context.Context) error { return fmt.Errorf("read: %w", os.ErrDeadlineExceeded) }, pipeline.Failed},
+		{"an answer of the other side", func(context.Context) error { return errAgain }, pipeline.DeadLettered},
+		{"permanent", func(ctx context.Context) error { return pipeline.Permanent(ctx.Err()) }, pipeline.DeadLettered},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				box := &letterBox{}
+				var delayed []error // the delay's contexts
+				got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 9}}, func(ctx context.Context, _ pipeline.Record) error {
+					<-ctx.Done()
+					return tt.err(ctx)
+				}, pipeline.Options{
+					MaxAttempts: 3, DeadLetter: box.take,
+					Backoff: func(int) time.Duration { return time.Minute },
+					Delay: func(ctx context.Context, _ pipeline.Record, _ time.Duration) error {
+						delayed = append(delayed, ctx.Err())
+						return nil
+					},
+				})
+				letters, back := 1, 0
+				if tt.want == pipeline.Failed {
+					letters, back = 0, 1
+				}
+				if got.Outcomes[0].Status != tt.want || len(box.letters) != letters {
+					t.Errorf("got %v with %d letters, want %v with %d", got.Outcomes[0], len(box.letters), tt.want, letters)
+				}
+				if len(delayed) != back || back > 0 && delayed[0] != nil {
+					t.Errorf("delays: got %v, want %d under a context that is alive", delayed, back)
+				}
+			})
+		})
+	}
+}
+
+// TestRunOwnTimeoutIsAnAttempt: a limit that the handler set itself, while the
+// run still had time.
+func TestRunOwnTimeoutIsAnAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		box := &letterBox{}
+		got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 3}}, func(ctx context.Context, _ pipeline.Record) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			<-ctx.Done()
+			return ctx.Err()
+		}, pipeline.Options{MaxAttempts: 3, DeadLetter: box.take})
+		if got.Outcomes[0].Status != pipeline.DeadLettered || len(box.letters) != 1 {
+			t.Errorf("got %v with %d letters, want a letter", got.Outcomes[0], len(box.letters))
+		}
+	})
+}
+
+// TestRunReserveOfAllTheTime: a reserve that leaves nothing takes half, and says
+// so.
+func TestRunReserveOfAllTheTime(t *testing.T) {
+	t.Parallel()
+	for _, reserve := range []time.Duration{10 * time.Second, time.Hour} {
+		t.Run(reserve.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				var log strings.Builder
+				var ended time.Duration
+				begun := time.Now()
+				got := pipeline.Run(ctx, batchOf("", "", ""), func(ctx context.Context, r pipeline.Record) error {
+					if r.ID == "0" {
+						time.Sleep(4 * time.Second) // 5 s is where nothing starts
+						return nil
+					}
+					<-ctx.Done()
+					ended = time.Since(begun)
+					return ctx.Err()
+				}, pipeline.Options{Parallel: 1, Reserve: reserve, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want || ended != 7500*time.Millisecond {
+					t.Errorf("outcomes: got %s, handlers cut off after %v, want %s after 7.5s", s, ended, want)
+				}
+				if !strings.Contains(log.String(), "level=WARN msg=\"reserve leaves no time for the work\" reserve="+reserve.String()+" left=10s taken=5s") {
+					t.Errorf("log: got %s, want a warning with both times", log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestRunLateFailureWritesNothing: the source heard that the record comes again.
+// A letter beside that would make two of it.
+func TestRunLateFailureWritesNothing(t *testing.T) {
+	t.Parallel()
+	for _, late := range []error{pipeline.Permanent(errAgain), errAgain} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			box, release, delays := &letterBox{}, make(chan struct{}), 0
+			got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 3}}, func(context.Context, pipeline.Record) error {
+				<-release // deaf to its context
+				return late
+			}, pipeline.Options{
+				MaxAttempts: 3, DeadLetter: box.take, Backoff: func(int) time.Duration { return time.Minute },
+				Delay: func(context.Context, pipeline.Record, time.Duration) error { delays++; return nil },
+			})
+			close(release)
+			synctest.Wait()
+			if !errors.Is(got.Outcomes[0].Err, pipeline.ErrLost) || len(box.letters) != 0 || delays != 0 {
+				t.Errorf("got %v, %d letters, %d delays, want it lost and nothing written", got.Outcomes[0], len(box.letters), delays)
+			}
+		})
+	}
+}
+
+// TestRunOutlivesItsOptions: a panic in what the run was given fails the record,
+// not the process.
+func TestRunOutlivesItsOptions(t *testing.T) {
+	t.Parallel()
+	letter := func(context.Context, pipeline.Letter) error { panic("letter") }
+	delay := func(context.Context, pipeline.Record, time.Duration) error { panic("delay") }
+	backoff := func(int) time.Duration { return time.Second }
+	for name, o := range map[string]pipeline.Options{
+		"DeadLetter": {MaxAttempts: 1, DeadLetter: letter},
+		"Delay":      {Delay: delay, Backoff: backoff},
+		"Backoff":    {Delay: delay, Backoff: func(int) time.Duration { panic("backoff") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := pipeline.Run(t.Context(), batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
+				if r.ID == "0" {
+					return errAgain
+				}
+				return nil
+			}, o)
+			if s, want := statuses(got), "0 failed, 1 done"; s != want || !errors.Is(got.Outcomes[0].Err, errAgain) {
+				t.Errorf("got %s, %v, want %s and the handler's error", s, got.Outcomes[0].Err, want)
+			}
+		})
+	}
+}
+
+// TestRunCalledOffStartsNothing: records behind the one in hand are given back.
+func TestRunCalledOffStartsNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	got := pipeline.Run(ctx, batchOf("", "", ""), func(context.Context, pipeline.Record) error {
+		cancel()
+		return nil
+	}, pipeline.Options{Parallel: 1})
+	if s, want := statuses(got), "0 done, 1 given back, 2 given back"; s != want {
+		t.Errorf("got %s, want %s", s, want)
+	}
+}
