@@ -75,10 +75,11 @@ type Options struct {
 type Status int
 
 const (
-	GivenBack    Status = iota // not started: it comes back
+	GivenBack    Status = iota // not started, for there was no time: it comes back
 	Failed                     // it comes back
 	Done                       // acknowledged
 	DeadLettered               // acknowledged: it stands in the dead letters
+	HeldBack                   // not started, for one that it must not overtake failed: it comes back
 )
 
 func (s Status) String() string {
@@ -91,6 +92,8 @@ func (s Status) String() string {
 		return "done"
 	case DeadLettered:
 		return "dead-lettered"
+	case HeldBack:
+		return "held back"
 	}
 	return fmt.Sprintf("Status(%d)", int(s))
 }
@@ -460,6 +463,7 @@ func (b *batch) result() Result {
 	b.mu.Lock()
 	b.answered = true
 	b.mu.Unlock()
+	b.tellHeldBack()
 	res := Result{Outcomes: b.outcomes}
 	retry := 0
 	for i := range b.outcomes {
@@ -480,9 +484,35 @@ func (b *batch) result() Result {
 	}
 	b.Logger.Log(b.ctx, level, "batch",
 		"records", len(b.outcomes), "done", res.Count(Done), "failed", res.Count(Failed),
-		"dead_lettered", res.Count(DeadLettered), "given_back", res.Count(GivenBack),
+		"dead_lettered", res.Count(DeadLettered), "given_back", res.Count(GivenBack), "held_back", res.Count(HeldBack),
 		"ms", b.Now().Sub(b.started).Milliseconds())
 	return res
+}
+
+// tellHeldBack tells the records that stand behind a failure from those that
+// there was no time for. Behind one that the deadline cut off it was time that
+// lacked.
+func (b *batch) tellHeldBack() {
+	behind := func(first verdict, i int) verdict {
+		o := &b.outcomes[i]
+		if o.Status == GivenBack && first != settled && first != overdue {
+			o.Status, o.Err = HeldBack, ErrBehindFailure
+		}
+		return cmp.Or(first, o.verdict)
+	}
+	if b.Order == Stream { // its lanes hold each other up
+		first := settled
+		for i := range b.outcomes {
+			first = behind(first, i)
+		}
+		return
+	}
+	for _, lane := range b.lanes {
+		first := settled
+		for _, i := range lane {
+			first = behind(first, i)
+		}
+	}
 }
 
 func lower(v *atomic.Int64, to int64) {

@@ -84,7 +84,7 @@ func TestRunOrder(t *testing.T) {
 		{
 			name: "a failure stops its group and no other", order: pipeline.Grouped, parallel: 1,
 			groups: []string{"a", "b", "a", "b", "a"}, fail: []string{"2"},
-			want: "0 done, 1 done, 2 failed, 3 done, 4 given back", saw: "0 2 1 3",
+			want: "0 done, 1 done, 2 failed, 3 done, 4 held back", saw: "0 2 1 3",
 		},
 		{
 			name: "records without a group do not wait for each other", order: pipeline.Grouped, parallel: 1,
@@ -94,12 +94,12 @@ func TestRunOrder(t *testing.T) {
 		{
 			name: "a failure stops the stream", order: pipeline.Stream,
 			groups: []string{"a", "b", "c"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 given back", saw: "0 1",
+			want: "0 done, 1 failed, 2 held back", saw: "0 1",
 		},
 		{
 			name: "a stream by key keeps the order of a key", order: pipeline.Stream, parallel: 4,
 			groups: []string{"a", "a", "a"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 given back", saw: "0 1",
+			want: "0 done, 1 failed, 2 held back", saw: "0 1",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestRunStreamByKeyBeginsNothingBehindAFailure(t *testing.T) {
 			}
 			return nil
 		}, pipeline.Options{Order: pipeline.Stream, Parallel: 2})
-		want := "0 done, 1 failed, 2 given back, 3 given back, 4 given back"
+		want := "0 done, 1 failed, 2 held back, 3 held back, 4 held back"
 		if s := statuses(got); s != want {
 			t.Errorf("outcomes: got %s, want %s", s, want)
 		}

@@ -178,3 +178,69 @@ func TestRunCalledOffStartsNothing(t *testing.T) {
 		t.Errorf("got %s, want %s", s, want)
 	}
 }
+
+// TestRunTellsNoTimeFromBehindAFailure: an alarm rings where time lacks, and a
+// failure that holds others up is no lack of time.
+func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
+	t.Parallel()
+	slow := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	deaf := func(context.Context) error { time.Sleep(time.Minute); return nil }
+	fails := func(context.Context) error { return errAgain }
+	works := func(context.Context) error { return nil }
+	for _, tt := range []struct {
+		name   string
+		order  pipeline.Order
+		groups []string
+		do     []func(context.Context) error
+		want   string
+		given  int
+	}{
+		{
+			name: "a stream, behind a failure", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			do: []func(context.Context) error{works, fails, works}, want: "0 done, 1 failed, 2 held back",
+		},
+		{
+			name: "a stream, behind one that was cut off", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			do: []func(context.Context) error{works, slow, works}, want: "0 done, 1 failed, 2 given back", given: 1,
+		},
+		{
+			name: "a stream, behind one that was lost", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			do: []func(context.Context) error{works, deaf, works}, want: "0 done, 1 failed, 2 given back", given: 1,
+		},
+		{
+			name: "groups, each for itself", order: pipeline.Grouped, groups: []string{"a", "a", "b", "b", "c"},
+			do: []func(context.Context) error{fails, works, slow, works, works}, want: "0 failed, 1 held back, 2 failed, 3 given back, 4 given back", given: 2,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				var log strings.Builder
+				got := pipeline.Run(ctx, batchOf(tt.groups...), func(ctx context.Context, r pipeline.Record) error {
+					return tt.do[r.ID[0]-'0'](ctx)
+				}, pipeline.Options{Order: tt.order, Parallel: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				time.Sleep(time.Minute) // the deaf come back
+				if s := statuses(got); s != tt.want {
+					t.Errorf("got %s, want %s", s, tt.want)
+				}
+				held := got.Count(pipeline.HeldBack)
+				if line := fmt.Sprintf("given_back=%d held_back=%d", tt.given, held); !strings.Contains(log.String(), line) {
+					t.Errorf("log: got %s, want %s", log.String(), line)
+				}
+				if warns := strings.Contains(log.String(), "level=WARN msg=batch"); warns != (tt.given > 0) {
+					t.Errorf("log: got %s, want a warning only where time lacks", log.String())
+				}
+				for _, o := range got.Outcomes {
+					if o.Acknowledged() || o.Status == pipeline.Failed {
+						continue
+					}
+					if errors.Is(o.Err, pipeline.ErrBehindFailure) != (o.Status == pipeline.HeldBack) {
+						t.Errorf("record %s, %v: got reason %v", o.Record.ID, o.Status, o.Err)
+					}
+				}
+			})
+		})
+	}
+}

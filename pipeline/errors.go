@@ -68,5 +68,9 @@ func (e *PanicError) Unwrap() error {
 // or ended its goroutine. Its late result is dropped.
 var ErrLost = errors.New("the handler did not come back before the deadline")
 
-// ErrNotStarted is the reason of a record that was given back untouched.
+// ErrNotStarted is the reason of a record that there was no time for.
 var ErrNotStarted = errors.New("not started")
+
+// ErrBehindFailure is the reason of a record that was not started because one
+// failed that it must not overtake.
+var ErrBehindFailure = errors.New("not started: a record before it failed")
