@@ -45,6 +45,10 @@ type homeOptions struct {
 	// listens: tests have their own time, which a network would stop.
 	within func(http.Handler) http.RoundTripper
 
+	// timeout of the workers of queues, for tests: who meets another at the same
+	// notification comes again when that one's time is over. 0 is as in AWS.
+	timeout time.Duration
+
 	// Tests die here: after the n-th sync of the file, and when a worker has
 	// answered but its source has not heard of it.
 	synced   func(txid int)

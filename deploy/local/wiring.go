@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -184,7 +185,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 	} {
 		mapping := &eventsource.QueueMapping{
 			Client: h.clients.SQS, QueueURL: h.queues.URL(m.queue), QueueARN: h.queues.ARN(m.queue),
-			Function: h.watched(m.queue, m.call), FunctionName: m.queue, Timeout: m.timeout, MaxConcurrency: 2,
+			Function: h.watched(m.queue, m.call), FunctionName: m.queue, Timeout: cmp.Or(h.options.timeout, m.timeout), MaxConcurrency: 2,
 			ReportBatchItemFailures: true, DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", m.queue),
 		}
 		h.runWorker(run, "queue "+m.queue, mapping.Run)

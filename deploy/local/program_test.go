@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// program is this program in a process of its own.
+type program struct {
+	*exec.Cmd
+	stdout, stderr lockedBuffer
+	lines          chan string // of stdout and stderr; closed at the end
+}
+
+// startProgram starts the program. It is killed with the test, if it still runs.
+func startProgram(t *testing.T, args ...string) *program {
+	t.Helper()
+	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), lines: make(chan string, 10_000)}
+	p.Env = append(os.Environ(), childMain+"=1")
+	out, in := io.Pipe()
+	p.Stdout, p.Stderr = io.MultiWriter(&p.stdout, in), io.MultiWriter(&p.stderr, in)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			p.lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = p.Process.Kill()
+		_ = p.wait()
+		_ = in.Close()
+	})
+	return p
+}
+
+// wait waits for the end, once or more often.
+func (p *program) wait() error {
+	if p.ProcessState != nil {
+		return nil
+	}
+	return p.Wait()
+}
+
+// await reads what the program says up to a line that holds text.
+func (p *program) await(t *testing.T, text string) string {
+	t.Helper()
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				t.Fatalf("the program ended before it said %q", text)
+			}
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// serving starts a home and returns how to reach it.
+func serving(t *testing.T, args ...string) (*program, *remote) {
+	t.Helper()
+	p := startProgram(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	p.await(t, "Sluice is at home on ")
+	dir := args[1+slices.Index(args, "-data")]
+	a, running, err := findHome(dir)
+	if err != nil || !running {
+		t.Fatalf("the home of %s: got %v, %v\n%s", dir, running, err, p.stderr.String())
+	}
+	return p, newRemote(a, nil)
+}
+
+// kill ends the program as nothing can be prepared for.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	exit, ok := errors.AsType[*exec.ExitError](p.wait())
+	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("killed: got %v", exit)
+	}
+}
