@@ -1,10 +1,14 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -71,7 +75,8 @@ func (a address) remove(dir string) { _ = os.Remove(filepath.Join(dir, addressFi
 
 // findHome returns the address of the running home that owns dir; false where
 // none answers. An address that was left behind by a process that died is not
-// taken for one.
+// taken for one, whatever listens there now: only the home can prove itself, and
+// until it has, it is told nothing that would let another in.
 func findHome(dir string) (address, bool, error) {
 	var a address
 	err := readJSON(filepath.Join(dir, addressFile), &a)
@@ -81,18 +86,32 @@ func findHome(dir string) (address, bool, error) {
 	if err != nil {
 		return a, false, nil // half written by a process that died: the file's lock decides who owns it
 	}
-	req, err := http.NewRequest(http.MethodGet, a.URL+controlPrefix+"idle", nil)
-	if err != nil {
-		return a, false, nil
+	return a, a.proven(), nil
+}
+
+// proven reports whether who answers at the address knows its token.
+func (a address) proven() bool {
+	nonce := rand.Text()
+	transport := newTransport()
+	defer transport.CloseIdleConnections()
+	client := &http.Client{
+		Timeout: 3 * time.Second, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	req.Header.Set("Authorization", "Bearer "+a.Token)
-	res, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
+	res, err := client.Get(a.URL + controlPrefix + "hello?nonce=" + nonce)
 	if err != nil {
-		return a, false, nil
+		return false
 	}
 	defer res.Body.Close()
-	// Another program may listen there by now: it does not know the token.
-	return a, res.StatusCode == http.StatusOK, nil
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	return err == nil && res.StatusCode == http.StatusOK && a.Token != "" && hmac.Equal(answer, []byte(a.prove(nonce)))
+}
+
+// prove is the answer to a nonce that only who knows the token can give.
+func (a address) prove(nonce string) string {
+	h := hmac.New(sha256.New, []byte(a.Token))
+	h.Write([]byte(nonce))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func readJSON(path string, v any) error {

@@ -19,8 +19,9 @@ import (
 )
 
 // The home's own commands, for the other processes that share its folder. All
-// are JSON, and want the token of the address file.
+// but hello are JSON, and want the token of the address file.
 //
+//	GET  hello?nonce=TEXT        a proof that this is the home, see address.prove
 //	GET  idle                    what is still on its way
 //	GET  changes?after=SEQUENCE  what changed since, with the notifications that follow
 //	GET  outcome?id=ID           what came of a message; waits a little
@@ -41,6 +42,9 @@ func (h *home) control() http.Handler {
 			answerJSON(w, v, err)
 		})
 	}
+	mux.HandleFunc("GET "+controlPrefix+"hello", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, h.address.prove(r.FormValue("nonce")))
+	})
 	handle("GET idle", func(r *http.Request) (any, error) { return h.idle(r.Context()) })
 	handle("GET changes", func(r *http.Request) (any, error) { return h.changes(r.Context(), r.FormValue("after")) })
 	handle("GET outcome", func(r *http.Request) (any, error) { return h.waitOutcome(r.Context(), r.FormValue("id")) })

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,15 +60,41 @@ func TestOneProcessOwnsTheFolder(t *testing.T) {
 	}
 }
 
+// TestStaleAddressIsNoticed: a port that a home had is another program's now.
+// Nothing is taken for the home that does not prove it, and the token, with which
+// it could be the home, is shown to nobody.
 func TestStaleAddressIsNoticed(t *testing.T) {
 	t.Parallel()
-	stranger := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(stranger.Close) // after the parallel subtests
+	const token = "the-token-of-the-home"
+	stranger := func(answer http.HandlerFunc) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen, err := httputil.DumpRequest(r, true)
+			if err != nil || bytes.Contains(seen, []byte(token)) {
+				t.Errorf("a stranger was shown the token: %v\n%s", err, seen)
+			}
+			answer(w, r)
+		}))
+		t.Cleanup(s.Close) // after the parallel subtests
+		return `{"url":"` + s.URL + `","accessKey":"a","secretKey":"s","token":"` + token + `","pid":1}`
+	}
+	says := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+	}
+	// A home of somebody else's: it proves itself to those who know its token.
+	other := testHome(t, func(o *homeOptions) { o.Addr, o.within = "127.0.0.1:0", nil })
 	for name, content := range map[string]string{
-		"nobody listens":   `{"url":"http://127.0.0.1:1","token":"t","pid":1}`,
-		"somebody else":    `{"url":"` + stranger.URL + `","token":"t","pid":1}`,
-		"half written":     `{"url":"http`,
-		"of no use at all": `{"url":":"}`,
+		"nobody listens":    `{"url":"http://127.0.0.1:1","token":"t","pid":1}`,
+		"a web server":      stranger(says("<!doctype html><title>Welcome</title>")),
+		"a service":         stranger(says("{}")),
+		"it knows no page":  stranger(http.NotFound),
+		"it gives all back": stranger(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.FormValue("nonce")) }),
+		"it leads to another": stranger(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.address.URL+r.RequestURI, http.StatusFound)
+		}),
+		"it is another home": `{"url":"` + other.address.URL + `","token":"` + token + `","pid":1}`,
+		"no token":           `{"url":"` + other.address.URL + `","pid":1}`,
+		"half written":       `{"url":"http`,
+		"of no use at all":   `{"url":":"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +110,18 @@ func TestStaleAddressIsNoticed(t *testing.T) {
 				t.Errorf("address file after the end: got %v, want it gone", err)
 			}
 		})
+	}
+	// What a redirect leads to is not asked, even if it could prove itself.
+	a := other.address
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.address.URL+r.RequestURI, http.StatusFound)
+	}))
+	defer s.Close()
+	if a.URL = s.URL; a.proven() {
+		t.Error("a redirect to the home was taken for the home")
+	}
+	if !other.address.proven() {
+		t.Error("the home did not prove itself")
 	}
 }
 
