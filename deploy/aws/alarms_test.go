@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,76 +15,70 @@ import (
 	"sluice/workers/setup"
 )
 
-// An alarm that must be there.
-type wanted struct{ namespace, metric, dimension, value string }
+// An alarm is what must ring, and when: at a threshold of one period or above.
+type alarm struct {
+	logical, name        string
+	namespace, metric    string
+	dimension, value     string // "" for a metric without
+	statistic            string
+	periodSeconds, least int
+}
 
-// checkAlarms holds the alarms to what must be watched.
-func checkAlarms(s *stack) (problems []error) {
-	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	var want []wanted
+// alarms are all alarms of the stack.
+func (s *stack) alarms() []alarm {
+	var all []alarm
 	for _, f := range functions {
-		name := fmt.Sprint(s.ref(f.name + "Function"))
-		want = append(want,
-			wanted{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", s.property(f.name+"DeadQueue", "QueueName")},
-			wanted{"AWS/Lambda", "Errors", "FunctionName", name},
-			wanted{"AWS/Lambda", "Throttles", "FunctionName", name},
-			wanted{"Sluice/" + s.parameters["Name"], "given-back-" + strings.ToLower(f.name), "", ""},
+		lower, fn := strings.ToLower(f.name), fmt.Sprint(s.ref(f.name+"Function"))
+		all = append(all,
+			// One letter is one thing that nobody did.
+			alarm{f.name + "Dead", lower + "-dead", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", s.property(f.name+"DeadQueue", "QueueName"), "Maximum", 60, 1},
+			alarm{f.name + "Errors", lower + "-errors", "AWS/Lambda", "Errors", "FunctionName", fn, "Sum", 300, 1},
+			alarm{f.name + "Throttles", lower + "-throttles", "AWS/Lambda", "Throttles", "FunctionName", fn, "Sum", 300, 1},
+			alarm{f.name + "GivenBack", lower + "-given-back", "Sluice/" + s.parameters["Name"], "given-back-" + lower, "", "", "Sum", 300, 1},
 		)
 	}
-	for _, name := range sources {
-		want = append(want, wanted{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", s.property(name+"Queue", "QueueName")})
+	for name, seconds := range map[string]int{"Uploads": 900, "Jobs": 900, "Notifications": 7200} { // a mail server may ask for an hour
+		all = append(all, alarm{
+			name + "Oldest", strings.ToLower(name) + "-oldest", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", s.property(name+"Queue", "QueueName"),
+			"Maximum", 300, seconds,
+		})
 	}
-	mapping := fmt.Sprint(s.ref("ChangesMapping"))
-	want = append(want,
-		wanted{"AWS/Lambda", "IteratorAge", "FunctionName", fmt.Sprint(s.ref("ChangesFunction"))},
-		wanted{"AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", mapping},
-		wanted{"AWS/Lambda", "DroppedEventCount", "EventSourceMappingUUID", mapping},
+	fn, mapping := fmt.Sprint(s.ref("ChangesFunction")), fmt.Sprint(s.ref("ChangesMapping"))
+	return append(all,
+		// In milliseconds: long before the 12 hours after which changes are given up.
+		alarm{"ChangesAge", "changes-age", "AWS/Lambda", "IteratorAge", "FunctionName", fn, "Maximum", 300, 900_000},
+		alarm{"ChangesGivenUp", "changes-given-up", "AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "EventSourceMappingUUID", mapping, "Sum", 300, 1},
+		alarm{"ChangesLost", "changes-lost", "AWS/Lambda", "DroppedEventCount", "EventSourceMappingUUID", mapping, "Sum", 300, 1},
 	)
-	topic := s.ref("AlarmTopic")
-	var got []wanted
-	for _, name := range s.of("AWS::CloudWatch::Alarm") {
-		p := s.Resources[name].Properties
-		w := wanted{fmt.Sprint(p["Namespace"]), fmt.Sprint(p["MetricName"]), "", ""}
-		if d := get(p, "Dimensions", "0"); d != nil {
-			w.dimension, w.value = fmt.Sprint(get(d, "Name")), fmt.Sprint(get(d, "Value"))
+}
+
+// alarmShapes are the alarms, and the filters of logs that some of them read.
+func (s *stack) alarmShapes(all map[string]shape) {
+	for _, a := range s.alarms() {
+		p := props{
+			"AlarmName": s.parameters["Name"] + "-" + a.name, "AlarmDescription": rule{"a reader at night"},
+			"Namespace": a.namespace, "MetricName": a.metric, "Statistic": a.statistic,
+			"Period": a.periodSeconds, "EvaluationPeriods": 1, "Threshold": a.least,
+			"ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching", "AlarmActions": items{s.ref("AlarmTopic")},
 		}
-		got = append(got, w)
-		if !slices.Contains(want, w) {
-			wrong("%s watches %v, which is not on the list", name, w)
+		if a.dimension != "" {
+			p["Dimensions"] = items{props{"Name": a.dimension, "Value": a.value}}
 		}
-		if get(p, "AlarmActions", "0") != topic || p["TreatMissingData"] != "notBreaching" || fmt.Sprint(p["AlarmDescription"]) == "" {
-			wrong("%s: does not ring the topic, or does not say what it means", name)
-		}
-	}
-	for _, w := range want {
-		if !slices.Contains(got, w) {
-			wrong("no alarm watches %v", w)
-		}
-	}
-	if m := get(s.Resources["ChangesMapping"].Properties, "MetricsConfig", "Metrics", "0"); m != "EventCount" {
-		wrong("ChangesMapping counts no events, which its alarms watch")
+		all[a.logical+"Alarm"] = shape{typ: "AWS::CloudWatch::Alarm", properties: p}
 	}
 	for _, f := range functions {
-		p := s.Resources[f.name+"GivenBackFilter"].Properties
-		if p["LogGroupName"] != s.ref(f.name+"Log") || p["FilterPattern"] != givenBack {
-			wrong("%sGivenBackFilter reads %v by %v", f.name, p["LogGroupName"], p["FilterPattern"])
-		}
-		m := get(p, "MetricTransformations", "0")
-		if get(m, "MetricValue") != "$.given_back" || get(m, "MetricName") != "given-back-"+strings.ToLower(f.name) || get(m, "MetricNamespace") != "Sluice/"+s.parameters["Name"] {
-			wrong("%sGivenBackFilter counts %v", f.name, m)
-		}
+		all[f.name+"GivenBackFilter"] = shape{typ: "AWS::Logs::MetricFilter", properties: props{
+			"LogGroupName": s.ref(f.name + "Log"), "FilterPattern": givenBack,
+			"MetricTransformations": items{props{
+				"MetricNamespace": "Sluice/" + s.parameters["Name"], "MetricName": "given-back-" + strings.ToLower(f.name),
+				"MetricValue": "$.given_back", "Unit": "Count",
+			}},
+		}}
 	}
-	return problems
 }
 
 // givenBack is the pattern of a batch's log line that gave records back.
 const givenBack = `{ $.message = "batch" && $.given_back > 0 }`
-
-func TestAlarms(t *testing.T) {
-	t.Parallel()
-	report(t, checkAlarms(deploy(t, nil)))
-	report(t, checkAlarms(deploy(t, map[string]string{"Name": "other"})))
-}
 
 // TestGivenBackIsLogged runs a batch that has no time, as a process whose
 // environment is Lambda's, and looks for what the log's filter reads.

@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -144,27 +145,124 @@ func (s *stack) exceptions(function string) []permit {
 	return nil
 }
 
-// granted are all permits of a function's role.
-func (s *stack) granted(function string) (permits []permit, problems []error) {
-	role := s.Resources[function+"Role"].Properties
-	if role["ManagedPolicyArns"] != nil {
-		problems = append(problems, fmt.Errorf("%sRole has managed policies: what it may do is to stand in the template", function))
+// grants are the resources of each statement of a function's role, by Sid: no
+// statement is about more. Which actions are right is seen by what is called.
+func (s *stack) grants(function string) map[string][]string {
+	att := func(name, attr string) string { return fmt.Sprint(s.attribute(name, attr)) }
+	letters := strings.ToLower(function)
+	if function == "Jobs" || function == "Notifications" {
+		letters = "messages"
 	}
-	policies, _ := role["Policies"].([]any)
+	all := map[string][]string{
+		"Log":             {att(function+"Log", "Arn")},
+		"SendLetters":     {att(function+"DeadQueue", "Arn")},
+		"KeepLongLetters": {att("FailuresBucket", "Arn") + "/letters/" + letters + "/*"},
+	}
+	if function != "Changes" {
+		all["Poll"], all["Wait"] = []string{att(function+"Queue", "Arn")}, []string{att(function+"Queue", "Arn")}
+	}
+	switch function {
+	case "Uploads":
+		all["ReadUploads"] = []string{att("UploadsBucket", "Arn") + "/*"}
+		all["SeeWhatIsGone"] = []string{att("UploadsBucket", "Arn")}
+		all["WriteThumbnails"] = []string{att("ThumbnailsBucket", "Arn") + "/thumbnails/*"}
+		all["SendJobs"] = []string{att("JobsQueue", "Arn")}
+	case "Jobs":
+		all["ChangeRecords"] = []string{att("RecordsTable", "Arn")}
+		all["ClaimSteps"] = []string{att("StateTable", "Arn")}
+	case "Notifications":
+		all["ClaimSends"] = []string{att("StateTable", "Arn")}
+		if s.parameters["SesFrom"] != "" {
+			ses := "arn:aws:ses:" + region + ":" + account + ":"
+			all["SendMails"] = []string{ses + "identity/*", ses + "configuration-set/*"}
+		}
+		if topic := s.parameters["SnsTopicArn"]; topic != "" {
+			all["Publish"] = []string{topic}
+		}
+	case "Changes":
+		all["Poll"] = []string{att("RecordsTable", "StreamArn")}
+		all["SendJobsAndNotifications"] = []string{att("JobsQueue", "Arn"), att("NotificationsQueue", "Arn")}
+		all["KeepWhatFailed"] = []string{att("FailuresBucket", "Arn") + "/aws/lambda/*"}
+		all["FindTheFailuresBucket"] = []string{att("FailuresBucket", "Arn")}
+	}
+	return all
+}
+
+// conditionsOf are the conditions under which statements hold, by Sid. Any other
+// would open a right, or shut it for ever.
+func (s *stack) conditionsOf(sid string) map[string]any {
+	if sid == "SendMails" {
+		return map[string]any{"StringEquals": map[string]any{"ses:FromAddress": s.parameters["SesFrom"]}}
+	}
+	return nil
+}
+
+// statements are those of a function's role, and of the policies that are put on
+// it from outside.
+func (s *stack) statements(function string) (all []any, problems []error) {
+	role := function + "Role"
+	policies, _ := s.Resources[role].Properties["Policies"].([]any)
 	for _, p := range policies {
-		statements, _ := get(p, "PolicyDocument", "Statement").([]any)
-		for _, st := range statements {
-			if get(st, "Effect") != "Allow" {
-				problems = append(problems, fmt.Errorf("%sRole: statement %v is no Allow", function, get(st, "Sid")))
+		st, _ := get(p, "PolicyDocument", "Statement").([]any)
+		all = append(all, st...)
+	}
+	for name, r := range s.Resources {
+		roles, _ := r.Properties["Roles"].([]any)
+		for _, other := range roles {
+			if other == s.ref(role) {
+				problems = append(problems, fmt.Errorf("%s is put on %s: what it may do is to stand there", name, role))
+				st, _ := get(r.Properties, "PolicyDocument", "Statement").([]any)
+				all = append(all, st...)
 			}
-			for _, action := range list(get(st, "Action")) {
-				for _, resource := range list(get(st, "Resource")) {
-					if strings.Contains(action, "*") || resource == "*" {
-						problems = append(problems, fmt.Errorf("%sRole grants %s on %s: want both by name", function, action, resource))
-					}
-					permits = append(permits, permit{action: action, resource: resource, why: fmt.Sprint("statement ", get(st, "Sid"))})
+		}
+	}
+	if s.Resources[role].Properties["ManagedPolicyArns"] != nil || s.Resources[function+"Function"].Properties["Policies"] != nil {
+		problems = append(problems, fmt.Errorf("%s has managed policies: what it may do is to stand in the template", role))
+	}
+	return all, problems
+}
+
+// granted are all permits of a function's role. Each statement is about what is
+// written down for its Sid, under the condition that is written down.
+func (s *stack) granted(function string) (permits []permit, problems []error) {
+	wrong := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf(function+"Role: "+format, args...))
+	}
+	statements, outside := s.statements(function)
+	problems = append(problems, outside...)
+	written, seen := s.grants(function), map[string]bool{}
+	for _, st := range statements {
+		sid := fmt.Sprint(get(st, "Sid"))
+		if seen[sid] {
+			wrong("statement %s stands there twice", sid)
+		}
+		seen[sid] = true
+		if get(st, "Effect") != "Allow" {
+			wrong("statement %s is no Allow", sid)
+		}
+		for key := range object(st) {
+			if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, key) {
+				wrong("statement %s has %s, which no check knows", sid, key)
+			}
+		}
+		if got, want := object(get(st, "Condition")), s.conditionsOf(sid); !reflect.DeepEqual(got, want) {
+			wrong("statement %s holds under %v, want %v", sid, got, want)
+		}
+		if got := list(get(st, "Resource")); !slices.Equal(got, written[sid]) {
+			wrong("statement %s is on %v, want %v", sid, got, written[sid])
+		}
+		for _, action := range list(get(st, "Action")) {
+			for _, resource := range list(get(st, "Resource")) {
+				if strings.Contains(action, "*") || resource == "*" {
+					wrong("grants %s on %s: want both by name", action, resource)
 				}
+				permits = append(permits, permit{action: action, resource: resource, why: "statement " + sid})
 			}
+		}
+	}
+	for sid := range written {
+		if !seen[sid] {
+			wrong("there is no statement %s", sid)
 		}
 	}
 	return permits, problems

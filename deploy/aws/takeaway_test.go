@@ -3,10 +3,17 @@ package aws_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// someChannels are parameters under which one of two things that are alike is
+// there, so that one that is taken for the other is seen.
+var someChannels = map[string]string{"SesFrom": "news@example.com"}
 
 // checkAll is everything that the template is held to.
 func checkAll(template map[string]any, parameters map[string]string, calls map[string]map[call]bool) []error {
@@ -14,117 +21,226 @@ func checkAll(template map[string]any, parameters map[string]string, calls map[s
 	if err != nil {
 		return []error{err}
 	}
-	return slices.Concat(
-		checkVariables(s), checkFunctions(s), checkQueues(s), checkMappings(s), checkStores(s),
-		checkNotices(s), checkRoles(s, calls), checkAlarms(s), checkDashboard(s),
-	)
+	some, err := resolve(template, someChannels)
+	if err != nil {
+		return []error{err}
+	}
+	var problems []error
+	for _, check := range []func() []error{
+		func() []error { return checkShapes(s) },
+		func() []error { return checkWiring(s) },
+		func() []error { return checkVariables(s) },
+		func() []error { return checkFunctions(s) },
+		func() []error { return checkQueues(s) },
+		func() []error { return checkMappings(s) },
+		func() []error { return checkStores(s) },
+		func() []error { return checkNotices(s) },
+		func() []error { return checkRoles(s, calls) },
+		func() []error { return checkRoles(some, calls) },
+		func() []error { return checkDashboard(s) },
+		func() []error { return checkRules(template) },
+	} {
+		problems = append(problems, guarded(check)...)
+	}
+	return problems
 }
 
-// A theft is one thing taken out of the template, and what the failure that
-// follows must name.
+// guarded is a check for which what it speaks of may not be there at all.
+func guarded(check func() []error) (problems []error) {
+	defer func() {
+		if v := recover(); v != nil {
+			problems = append(problems, fmt.Errorf("template: %v", v))
+		}
+	}()
+	return check()
+}
+
+// A theft is one thing taken out of the template, or exchanged, and what the
+// failure that follows must name.
 type theft struct {
+	kind  string
 	name  string
 	take  func(template map[string]any)
 	names []string
 }
 
-// thefts are every IAM action, every variable and every response type of the
-// template, and every property that a rule is about.
+// thefts are found in the template itself, so what it gains is taken too: each
+// resource, each property down to the last word, each condition and each rule.
+// Functions of the template, like !Ref, are taken as a whole.
 func thefts(template map[string]any) []theft {
 	var all []theft
-	resources := object(template["Resources"])
-	for _, f := range functions {
-		for i, st := range statementsOf(template, f.name) {
-			sid := fmt.Sprint(st["Sid"])
-			for _, action := range list(st["Action"]) {
-				all = append(all, theft{
-					fmt.Sprintf("action %s of %sRole %s", action, f.name, sid),
-					func(template map[string]any) {
-						st := statementsOf(template, f.name)[i]
-						st["Action"] = slices.DeleteFunc(slices.Clone(st["Action"].([]any)), func(a any) bool { return a == action })
-					},
-					[]string{f.name + "Role", action},
-				})
+	for _, section := range []string{"Resources", "Conditions", "Rules"} {
+		for name, r := range object(template[section]) {
+			all = append(all, theft{section, name, func(template map[string]any) { delete(object(template[section]), name) }, []string{stem(name)}})
+			if section == "Conditions" {
+				continue // a function as a whole
 			}
-			if resources, ok := st["Resource"].([]any); ok {
-				for j := range resources {
-					all = append(all, theft{
-						fmt.Sprintf("resource %d of %sRole %s", j, f.name, sid),
-						func(template map[string]any) {
-							st := statementsOf(template, f.name)[i]
-							st["Resource"] = slices.Delete(slices.Clone(st["Resource"].([]any)), j, j+1)
-						},
-						[]string{f.name + "Role"},
-					})
-				}
-			}
+			all = append(all, theftsIn(r, section, name)...)
 		}
-		for name := range object(get(resources, f.name+"Function", "Properties", "Environment", "Variables")) {
-			all = append(all, theft{
-				fmt.Sprintf("variable %s of %sFunction", name, f.name),
-				func(template map[string]any) {
-					delete(object(get(template, "Resources", f.name+"Function", "Properties", "Environment", "Variables")), name)
-				},
-				[]string{f.name, name},
-			})
-		}
-		all = append(all, property(f.name+"Mapping", "FunctionResponseTypes", f.name+"Mapping", "ReportBatchItemFailures"))
-	}
-	for _, name := range sources {
-		all = append(all,
-			property(name+"Queue", "VisibilityTimeout", name+"Queue", "VisibilityTimeout"),
-			property(name+"Queue", "MessageRetentionPeriod", name+"Queue", "MessageRetentionPeriod"),
-			property(name+"Queue", "RedrivePolicy", name+"Queue", "maxReceiveCount"),
-			property(name+"Mapping", "ScalingConfig", name+"Mapping", "MaximumConcurrency"),
-			property(name+"DeadQueue", "MessageRetentionPeriod", name+"DeadQueue", "MessageRetentionPeriod"),
-		)
-	}
-	for _, name := range []string{"BisectBatchOnFunctionError", "MaximumRecordAgeInSeconds", "StartingPosition", "DestinationConfig"} {
-		all = append(all, property("ChangesMapping", name, "ChangesMapping"))
-	}
-	for _, name := range []string{"UploadsBucket", "ThumbnailsBucket", "FailuresBucket"} {
-		for _, p := range []string{"BucketEncryption", "PublicAccessBlockConfiguration", "LifecycleConfiguration"} {
-			all = append(all, property(name, p, name))
-		}
-	}
-	all = append(all,
-		property("UploadsBucket", "NotificationConfiguration", "UploadsBucket", "s3:ObjectCreated:*"),
-		property("RecordsTable", "StreamSpecification", "RecordsTable", "StreamViewType"),
-		property("RecordsTable", "PointInTimeRecoverySpecification", "RecordsTable", "point-in-time"),
-		property("StateTable", "TimeToLiveSpecification", "StateTable", "expires"),
-	)
-	for name, r := range resources {
-		switch object(r)["Type"] {
-		case "AWS::CloudWatch::Alarm":
-			metric := fmt.Sprint(get(r, "Properties", "MetricName"))
-			all = append(all, theft{name, func(template map[string]any) { delete(object(template["Resources"]), name) }, []string{"no alarm", metric}})
-		case "AWS::SQS::Queue":
-			all = append(all, property(name, "SqsManagedSseEnabled", name, "encrypted"))
-		}
-	}
-	for _, condition := range []string{"SourceArn", "SourceAccount"} {
-		all = append(all, theft{
-			condition + " of UploadsQueuePolicy",
-			func(template map[string]any) {
-				st := get(template, "Resources", "UploadsQueuePolicy", "Properties", "PolicyDocument", "Statement", "0", "Condition")
-				for _, test := range object(st) {
-					delete(object(test), "aws:"+condition)
-				}
-			},
-			[]string{"UploadsQueuePolicy", condition},
-		})
 	}
 	return all
 }
 
-func property(resource, name string, names ...string) theft {
-	return theft{
-		name + " of " + resource,
-		func(template map[string]any) {
-			delete(object(get(template, "Resources", resource, "Properties")), name)
-		},
-		names,
+// stem is what a function and all that belongs to it have in common; other
+// resources are named in full.
+func stem(resource string) string {
+	for _, f := range functions {
+		if resource == f.name+"Function" {
+			return f.name
+		}
 	}
+	return resource
+}
+
+// theftsIn are the keys and the elements below a place of the template.
+func theftsIn(v any, path ...string) (all []theft) {
+	take := func(kind string, names []string, key string) {
+		path := slices.Clone(path)
+		all = append(all, theft{kind, strings.Join(append(path[1:], key), "."), func(template map[string]any) {
+			if len(path) == 0 {
+				return
+			}
+			inner := get(template, path...)
+			if m, ok := inner.(map[string]any); ok {
+				delete(m, key)
+				return
+			}
+			i, _ := strconv.Atoi(key)
+			put(template, slices.Delete(slices.Clone(inner.([]any)), i, i+1), path...)
+		}, names})
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 1 && isFunction(v) {
+			if branches, ok := v["Fn::If"].([]any); ok {
+				return theftsIn(branches[1], append(path, "Fn::If", "1")...)
+			}
+			return nil
+		}
+		for key, inner := range v {
+			names := []string{stem(path[1])}
+			kind := "property"
+			switch {
+			case len(path) == 2 && key == "Type":
+				continue // nothing is left
+			case len(path) == 2 && key == "Properties":
+				all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+				continue
+			case len(path) > 1 && path[len(path)-1] == "Variables":
+				kind, names = "variable", append(names, key)
+			case len(path) == 3 && path[2] == "Properties":
+				names = append(names, key)
+			}
+			take(kind, names, key)
+			all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+		}
+	case []any:
+		for i, inner := range v {
+			key, names, kind := strconv.Itoa(i), []string{stem(path[1])}, "element"
+			switch last := path[len(path)-1]; {
+			case last == "Action":
+				kind, names = "action", append(names, fmt.Sprint(inner))
+			case last == "Statement":
+				kind = "statement"
+			case last == "FunctionResponseTypes":
+				kind = "response type"
+			}
+			take(kind, names, key)
+			all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+		}
+	}
+	return all
+}
+
+// isFunction reports whether a map of one key is a function of the template.
+func isFunction(m map[string]any) bool {
+	for key, arg := range m {
+		return key == "Ref" || key == "Condition" && isText(arg) || strings.HasPrefix(key, "Fn::")
+	}
+	return false
+}
+
+// put sets what stands at a place.
+func put(template map[string]any, v any, path ...string) {
+	last := len(path) - 1
+	switch outer := get(template, path[:last]...).(type) {
+	case map[string]any:
+		outer[path[last]] = v
+	case []any:
+		i, _ := strconv.Atoi(path[last])
+		outer[i] = v
+	}
+}
+
+// A reference is a place at which the template names something of itself.
+type reference struct {
+	path []string
+	to   map[string]any
+}
+
+// references are those below v.
+func references(v any, path ...string) (all []reference) {
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 1 && isFunction(v) {
+			if branches, ok := v["Fn::If"].([]any); ok && !isText(branches[1]) && !isFunction(object(branches[1])) {
+				return references(branches[1], append(path, "Fn::If", "1")...)
+			}
+			return []reference{{slices.Clone(path), v}}
+		}
+		for key, inner := range v {
+			all = append(all, references(inner, append(slices.Clone(path), key)...)...)
+		}
+	case []any:
+		for i, inner := range v {
+			all = append(all, references(inner, append(slices.Clone(path), strconv.Itoa(i))...)...)
+		}
+	}
+	return all
+}
+
+// exchanges are every two references of one resource, each in the other's place,
+// and every reference to a resource turned to the next one of the same type.
+func exchanges(s *stack) (all []theft) {
+	template := s.template
+	ofType := map[string][]string{}
+	for name, r := range object(template["Resources"]) {
+		typ := fmt.Sprint(object(r)["Type"])
+		ofType[typ] = append(ofType[typ], name)
+	}
+	for name, r := range object(template["Resources"]) {
+		in := references(r, "Resources", name)
+		for i, a := range in {
+			place := strings.Join(a.path[1:], ".")
+			for _, b := range in[i+1:] {
+				if s.value(a.to) == s.value(b.to) {
+					continue // a queue and its alarm have one name
+				}
+				all = append(all, theft{"swap", place + " and " + strings.Join(b.path[1:], "."), func(template map[string]any) {
+					put(template, clone(b.to), a.path...)
+					put(template, clone(a.to), b.path...)
+				}, []string{stem(name)}})
+			}
+			target, attribute := "", any(nil)
+			if ref, ok := a.to["Ref"].(string); ok {
+				target = ref
+			} else if att, ok := a.to["Fn::GetAtt"].([]any); ok {
+				target, attribute = att[0].(string), att[1]
+			}
+			siblings := ofType[fmt.Sprint(get(template, "Resources", target, "Type"))]
+			slices.Sort(siblings)
+			if len(siblings) < 2 {
+				continue
+			}
+			other := siblings[(slices.Index(siblings, target)+1)%len(siblings)]
+			turned := map[string]any{"Ref": other}
+			if attribute != nil {
+				turned = map[string]any{"Fn::GetAtt": []any{other, attribute}}
+			}
+			all = append(all, theft{"turn", place + " to " + other, func(template map[string]any) { put(template, turned, a.path...) }, []string{}})
+		}
+	}
+	return all
 }
 
 // statementsOf are the statements of a function's role, those behind a condition
@@ -163,37 +279,65 @@ func clone(v any) any {
 	return v
 }
 
-// TestTakeAway takes each thing out of the template by itself: each time some
-// check fails and names it.
+// TestTakeAway takes each thing out of the template by itself, and exchanges
+// each two: each time some check fails and names it.
 func TestTakeAway(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	if problems := checkAll(template, optional, calls); len(problems) > 0 {
 		t.Fatalf("the template is not right to begin with: %v", errors.Join(problems...))
 	}
-	all := thefts(template)
+	s, err := resolve(template, optional)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := append(thefts(template), exchanges(s)...)
 	kinds := map[string]int{}
 	for _, th := range all {
-		kind, _, _ := strings.Cut(th.name, " ")
-		kinds[kind]++
-		t.Run(th.name, func(t *testing.T) {
-			t.Parallel()
-			robbed := clone(template).(map[string]any)
-			th.take(robbed)
-			problems := checkAll(robbed, optional, calls)
-			if len(problems) == 0 {
-				t.Fatal("nobody missed it")
-			}
-			if !slices.ContainsFunc(problems, func(err error) bool {
-				return !slices.ContainsFunc(th.names, func(name string) bool { return !strings.Contains(err.Error(), name) })
-			}) {
-				t.Errorf("no failure names %v: %v", th.names, errors.Join(problems...))
+		kinds[th.kind]++
+	}
+	t.Log(kinds)
+	for kind, least := range map[string]int{
+		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions), "property": 500, "swap": 300, "turn": 100,
+	} {
+		if kinds[kind] < least {
+			t.Errorf("only %d of kind %q were found", kinds[kind], kind)
+		}
+	}
+	// One goroutine a processor; a test each would cost more than the checks.
+	work := make(chan theft)
+	var running sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		running.Go(func() {
+			for th := range work {
+				robbed := clone(template).(map[string]any)
+				th.take(robbed)
+				problems := checkAll(robbed, optional, calls)
+				if len(problems) == 0 {
+					t.Errorf("%s %s: nobody missed it", th.kind, th.name)
+					continue
+				}
+				if !named(problems, th.names...) {
+					t.Errorf("%s %s: no failure names %v: %v", th.kind, th.name, th.names, errors.Join(problems...))
+				}
 			}
 		})
 	}
-	if kinds["action"] < 40 || kinds["variable"] < 40 || kinds["FunctionResponseTypes"] != len(functions) {
-		t.Errorf("only %d actions, %d variables, %d response types were taken away", kinds["action"], kinds["variable"], kinds["FunctionResponseTypes"])
+	for i, th := range all {
+		if raceEnabled && i%10 != 0 {
+			continue // all of them run without the race detector
+		}
+		work <- th
 	}
+	close(work)
+	running.Wait()
+}
+
+// named reports whether a problem names all of names.
+func named(problems []error, names ...string) bool {
+	return slices.ContainsFunc(problems, func(err error) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return !strings.Contains(err.Error(), name) })
+	})
 }
 
 // TestTooMuch adds what nobody needs: each time the check names it.
@@ -265,10 +409,101 @@ func TestNumbers(t *testing.T) {
 
 func expectNamed(t *testing.T, problems []error, names ...string) {
 	t.Helper()
-	for _, p := range problems {
-		if !slices.ContainsFunc(names, func(name string) bool { return !strings.Contains(p.Error(), name) }) {
-			return
-		}
+	if !named(problems, names...) {
+		t.Errorf("no failure names %v: %v", names, errors.Join(problems...))
 	}
-	t.Errorf("no failure names %v: %v", names, errors.Join(problems...))
+}
+
+// TestMischief changes the template as one would who opens a door, loses
+// messages or silences an alarm: each time a check names it.
+func TestMischief(t *testing.T) {
+	t.Parallel()
+	template, calls := readTemplate(t), callsOf(t)
+	property := func(m map[string]any, resource string) map[string]any {
+		return object(get(m, "Resources", resource, "Properties"))
+	}
+	statement := func(m map[string]any, function, sid string) map[string]any {
+		for _, st := range statementsOf(m, function) {
+			if st["Sid"] == sid {
+				return st
+			}
+		}
+		panic("no statement " + sid)
+	}
+	allow := func(m map[string]any, resource, action string) {
+		document := object(property(m, resource)["PolicyDocument"])
+		document["Statement"] = append(document["Statement"].([]any), map[string]any{"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"})
+	}
+	for name, tt := range map[string]struct {
+		do    func(m map[string]any)
+		names []string
+	}{
+		"every bucket may be read":   {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["Resource"] = "arn:aws:s3:::*" }, []string{"UploadsRole", "ReadUploads"}},
+		"every queue may be sent to": {func(m map[string]any) { statement(m, "Changes", "SendLetters")["Resource"] = "arn:aws:sqs:*" }, []string{"ChangesRole", "SendLetters"}},
+		"every table may be changed": {func(m map[string]any) { statement(m, "Jobs", "ChangeRecords")["Resource"] = "arn:aws:dynamodb:*" }, []string{"JobsRole", "ChangeRecords"}},
+		"mail from any sender":       {func(m map[string]any) { delete(statement(m, "Notifications", "SendMails"), "Condition") }, []string{"NotificationsRole", "SendMails"}},
+		"a condition that never holds": {func(m map[string]any) {
+			statement(m, "Uploads", "ReadUploads")["Condition"] = map[string]any{"StringEquals": map[string]any{"aws:SourceVpc": "x"}}
+		}, []string{"UploadsRole", "ReadUploads"}},
+		"a right but for one": {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["NotAction"] = []any{"s3:PutObject"} }, []string{"UploadsRole", "NotAction"}},
+		"a policy put on a role": {func(m map[string]any) {
+			object(m["Resources"])["Extra"] = map[string]any{"Type": "AWS::IAM::Policy", "Properties": map[string]any{
+				"PolicyName": "x", "Roles": []any{map[string]any{"Ref": "UploadsRole"}},
+				"PolicyDocument": map[string]any{"Statement": []any{map[string]any{"Effect": "Allow", "Action": []any{"s3:*"}, "Resource": "*"}}},
+			}}
+		}, []string{"Extra is put on UploadsRole"}},
+		"policies of SAM": {func(m map[string]any) { property(m, "JobsFunction")["Policies"] = []any{"AdministratorAccess"} }, []string{"JobsRole", "managed policies"}},
+		"a role for anybody": {func(m map[string]any) {
+			put(m, "*", "Resources", "UploadsRole", "Properties", "AssumeRolePolicyDocument", "Statement", "0", "Principal")
+		}, []string{"UploadsRole", "AssumeRolePolicyDocument"}},
+		"queues for anybody":        {func(m map[string]any) { allow(m, "OtherQueuesPolicy", "sqs:*") }, []string{"OtherQueuesPolicy", "Statement"}},
+		"a bucket for anybody":      {func(m map[string]any) { allow(m, "UploadsBucketPolicy", "s3:*") }, []string{"UploadsBucketPolicy", "Statement"}},
+		"a threshold never reached": {func(m map[string]any) { property(m, "UploadsDeadAlarm")["Threshold"] = 1000000 }, []string{"UploadsDeadAlarm", "Threshold"}},
+		"an alarm turned round":     {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["ComparisonOperator"] = "LessThanThreshold" }, []string{"UploadsErrorsAlarm", "ComparisonOperator"}},
+		"a minimum":                 {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["Statistic"] = "Minimum" }, []string{"UploadsErrorsAlarm", "Statistic"}},
+		"an age beyond the stream":  {func(m map[string]any) { property(m, "ChangesAgeAlarm")["Threshold"] = 90000000 }, []string{"ChangesAgeAlarm", "Threshold"}},
+		"an alarm that is off":      {func(m map[string]any) { property(m, "ChangesAgeAlarm")["ActionsEnabled"] = false }, []string{"ChangesAgeAlarm", "ActionsEnabled"}},
+		"an empty description":      {func(m map[string]any) { property(m, "ChangesAgeAlarm")["AlarmDescription"] = "" }, []string{"ChangesAgeAlarm", "AlarmDescription"}},
+		"no retries":                {func(m map[string]any) { property(m, "ChangesMapping")["MaximumRetryAttempts"] = 0 }, []string{"ChangesMapping", "MaximumRetryAttempts"}},
+		"a mapping that is off":     {func(m map[string]any) { property(m, "JobsMapping")["Enabled"] = false }, []string{"JobsMapping", "Enabled"}},
+		"a filter that deletes": {func(m map[string]any) {
+			property(m, "JobsMapping")["FilterCriteria"] = map[string]any{"Filters": []any{map[string]any{"Pattern": "{}"}}}
+		}, []string{"JobsMapping", "FilterCriteria"}},
+		"a function that never runs": {func(m map[string]any) { property(m, "JobsFunction")["ReservedConcurrentExecutions"] = 0 }, []string{"JobsFunction", "ReservedConcurrentExecutions"}},
+		"logs without batches": {func(m map[string]any) {
+			object(property(m, "UploadsFunction")["LoggingConfig"])["ApplicationLogLevel"] = "ERROR"
+		}, []string{"UploadsFunction", "ApplicationLogLevel"}},
+		"jobs sent as notifications": {func(m map[string]any) {
+			put(m, map[string]any{"Ref": "NotificationsQueue"}, "Resources", "UploadsFunction", "Properties", "Environment", "Variables", "JOBS_QUEUE_URL")
+		}, []string{"Uploads", "JOBS_QUEUE_URL"}},
+		"a variable that nobody wires": {func(m map[string]any) {
+			put(m, "https://example.com", "Resources", "UploadsFunction", "Properties", "Environment", "Variables", "NEW_URL")
+		}, []string{"Uploads", "NEW_URL"}},
+		"a bucket that nobody checks": {func(m map[string]any) {
+			object(m["Resources"])["NewBucket"] = map[string]any{"Type": "AWS::S3::Bucket", "Properties": map[string]any{"BucketName": "new"}}
+		}, []string{"NewBucket"}},
+		"a condition that nobody checks": {func(m map[string]any) {
+			object(m["Conditions"])["Never"] = map[string]any{"Fn::Equals": []any{"a", "b"}}
+		}, []string{"Never"}},
+		"a filter that reads nothing": {func(m map[string]any) { property(m, "UploadsGivenBackFilter")["FilterPattern"] = "{ $.nothing = 1 }" }, []string{"UploadsGivenBackFilter", "FilterPattern"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := clone(template).(map[string]any)
+			tt.do(m)
+			expectNamed(t, checkAll(m, optional, calls), tt.names...)
+		})
+	}
+}
+
+// TestEveryResourceIsClosed adds a property to each resource: each time a check
+// says that it does not know it.
+func TestEveryResourceIsClosed(t *testing.T) {
+	t.Parallel()
+	template, calls := readTemplate(t), callsOf(t)
+	for name := range object(template["Resources"]) {
+		m := clone(template).(map[string]any)
+		object(get(m, "Resources", name, "Properties"))["Novelty"] = "x"
+		expectNamed(t, checkAll(m, optional, calls), name, "Novelty")
+	}
 }

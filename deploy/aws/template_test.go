@@ -44,6 +44,9 @@ var optional = map[string]string{
 	"WebhookUrl": "https://hooks.example.com/sluice", "WebhookSecret": "sluice/webhook", "ChatUrlSecret": "sluice/chat",
 	"SmtpPasswordSecret": "sluice/smtp", "NotifyTo": "operator@example.com", "OrderEndpoint": "https://orders.example.com/",
 	"AlarmEmail": "operator@example.com", "InboxTypes": "user-registration",
+	// No two numbers are the same, so that one that is taken for another is seen.
+	"Name": "other", "UploadsMemory": "1025", "MessagesMemory": "257", "ChangesMemory": "258",
+	"UploadsConcurrency": "21", "JobsConcurrency": "22", "NotificationsConcurrency": "6", "ChangesParallelization": "3", "LogRetentionDays": "14",
 }
 
 // readTemplate is the template with its functions, unresolved.
@@ -239,6 +242,8 @@ func (s *stack) ref(name string) any {
 		return s.property(name, "FunctionName")
 	case "AWS::Logs::LogGroup":
 		return s.property(name, "LogGroupName")
+	case "AWS::IAM::Role":
+		return name
 	case "AWS::SNS::Topic":
 		return "arn:aws:sns:" + region + ":" + account + ":" + s.property(name, "TopicName")
 	case "AWS::Lambda::EventSourceMapping":
