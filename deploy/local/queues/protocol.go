@@ -106,18 +106,13 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, newError("UnknownOperationException", "InvalidAction", "The action %s is not valid for this endpoint.", name))
 		return
 	}
-	in := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if in.Cap() <= 256<<10 { // a rare giant is not kept
-			in.Reset()
-			buffers.Put(in)
-		}
-	}()
-	if err := readBody(w, r, in); err != nil {
+	in, free, err := readBody(w, r)
+	defer free()
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	out, err := act(s, r.Context(), &request{base: "http://" + r.Host}, in.Bytes())
+	out, err := act(s, r.Context(), &request{base: "http://" + r.Host}, in)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -150,20 +145,34 @@ func actionName(r *http.Request) (string, error) {
 	return "", newError("UnknownOperationException", "InvalidAction", "The header X-Amz-Target names no action of SQS: %q.", target)
 }
 
-// readBody reads at most maxRequestBytes.
-func readBody(w http.ResponseWriter, r *http.Request, to *bytes.Buffer) error {
+// readBody reads at most maxRequestBytes. The body may be used until free is called.
+func readBody(w http.ResponseWriter, r *http.Request) (body []byte, free func(), err error) {
 	tooLong := &Error{"RequestTooLargeException", "RequestEntityTooLarge", http.StatusRequestEntityTooLarge, fmt.Sprintf("A request has at most %d bytes.", maxRequestBytes)}
+	nothing := func() {}
 	if r.ContentLength > maxRequestBytes {
-		return tooLong
+		return nil, nothing, tooLong
 	}
-	_, err := to.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if whole, ok := r.Body.(interface{ Bytes() []byte }); ok { // it was read to be hashed, see sigv4.Body
+		if len(whole.Bytes()) > maxRequestBytes {
+			return nil, nothing, tooLong
+		}
+		return whole.Bytes(), nothing, nil
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	free = func() {
+		if buf.Cap() <= 256<<10 { // a rare giant is not kept
+			buf.Reset()
+			buffers.Put(buf)
+		}
+	}
+	_, err = buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLong
+		return nil, free, tooLong
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return newError("SerializationException", "SerializationException", "The request ended early: %v", err)
+		return nil, free, newError("SerializationException", "SerializationException", "The request ended early: %v", err)
 	}
-	return nil
+	return buf.Bytes(), free, nil
 }
 
 // fail answers with an error in the form that both the JSON and the query protocol's names can be read from.

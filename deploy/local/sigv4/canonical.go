@@ -33,14 +33,29 @@ func (g *gate) canonicalPaths(r *http.Request) []string {
 	return slices.Compact(paths)
 }
 
-func canonicalRequest(r *http.Request, c *claim, path, payloadHash string) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + path + "\n" + canonicalQuery(c.query, c.presigned) + "\n")
-	for _, name := range c.headers {
-		b.WriteString(name + ":" + headerValue(r, name) + "\n")
+func canonicalRequest(r *http.Request, c *claim, path, payloadHash string) []byte {
+	b := make([]byte, 0, 1024)
+	line := func(parts ...string) {
+		for _, p := range parts {
+			b = append(b, p...)
+		}
+		b = append(b, '\n')
 	}
-	b.WriteString("\n" + strings.Join(c.headers, ";") + "\n" + payloadHash)
-	return b.String()
+	line(r.Method)
+	line(path)
+	line(canonicalQuery(c.query, c.presigned))
+	for _, name := range c.headers {
+		line(name, ":", headerValue(r, name))
+	}
+	line()
+	for i, name := range c.headers {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, name...)
+	}
+	b = append(b, '\n')
+	return append(b, payloadHash...)
 }
 
 // canonicalQuery sorts the escaped pairs. The signature itself is no part of a presigned URL's query.
@@ -75,24 +90,25 @@ func headerValue(r *http.Request, name string) string {
 			return strconv.FormatInt(r.ContentLength, 10)
 		}
 	}
+	values := r.Header.Values(name)
+	if len(values) == 1 && plain(values[0]) {
+		return values[0]
+	}
 	var vs []string
-	for _, v := range r.Header.Values(name) {
+	for _, v := range values {
 		vs = append(vs, strings.Join(strings.FieldsFunc(v, func(c rune) bool { return c == ' ' }), " "))
 	}
 	return strings.Join(vs, ",")
 }
 
-func stringToSign(c *claim, canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	return algorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(sum[:])
+// plain tells whether a header's value has no blanks to trim or join.
+func plain(v string) bool {
+	return !strings.HasPrefix(v, " ") && !strings.HasSuffix(v, " ") && !strings.Contains(v, "  ")
 }
 
-func signingKey(secret string, c *claim) []byte {
-	key := mac([]byte("AWS4"+secret), c.date)
-	for _, part := range []string{c.region, c.service, terminator} {
-		key = mac(key, part)
-	}
-	return key
+func stringToSign(c *claim, canonical []byte) string {
+	sum := sha256.Sum256(canonical)
+	return algorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(sum[:])
 }
 
 func mac(key []byte, s string) []byte {

@@ -39,9 +39,12 @@ func (c *claim) malformed(format string, args ...any) *Error {
 
 // readClaim finds the one signature of r.
 func readClaim(r *http.Request) (*claim, *Error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, &Error{Status: http.StatusBadRequest, Code: "InvalidURI", Message: "Couldn't parse the specified URI."}
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		var err error
+		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+			return nil, &Error{Status: http.StatusBadRequest, Code: "InvalidURI", Message: "Couldn't parse the specified URI."}
+		}
 	}
 	auth := r.Header.Values("Authorization")
 	inQuery := query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature") || query.Has("X-Amz-Credential")
@@ -70,7 +73,15 @@ func (c *claim) fromHeader(auth string, h http.Header) *Error {
 	var credential, headers string
 	for part := range strings.SplitSeq(rest, ",") {
 		k, v, ok := strings.Cut(strings.TrimSpace(part), "=")
-		field := map[string]*string{"Credential": &credential, "SignedHeaders": &headers, "Signature": &c.signature}[k]
+		var field *string
+		switch k {
+		case "Credential":
+			field = &credential
+		case "SignedHeaders":
+			field = &headers
+		case "Signature":
+			field = &c.signature
+		}
 		if !ok || field == nil || *field != "" || v == "" {
 			return c.malformed("unexpected %q", part)
 		}
@@ -147,8 +158,11 @@ func checkSigned(r *http.Request, c *claim) *Error {
 		return denied("The host header must be signed")
 	}
 	for name := range r.Header {
-		lower := strings.ToLower(name)
-		if strings.HasPrefix(lower, "x-amz-") && !slices.Contains(c.headers, lower) {
+		const prefix = "x-amz-"
+		if len(name) < len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
+			continue
+		}
+		if lower := strings.ToLower(name); !slices.Contains(c.headers, lower) {
 			return denied("There were headers present in the request which were not signed: " + lower)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 )
 
 // payloadHash is the hash that the signature must cover.
@@ -33,14 +34,47 @@ func (g *gate) hashBody(r *http.Request) (string, *Error) {
 	if r.ContentLength > g.opt.MaxBodyBytes {
 		return "", tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, g.opt.MaxBodyBytes))
-	if err != nil {
+	b := r.Body.(*Body)
+	if err := b.fill(g.opt.MaxBodyBytes); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return "", tooLarge
 		}
 		return "", &Error{Status: http.StatusBadRequest, Code: "IncompleteBody", Message: "The body could not be read whole."}
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	sum := sha256.Sum256(body)
+	sum := sha256.Sum256(b.Bytes())
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// Body is a request's body that was read to be hashed. As with any request, it is gone when the handler has returned.
+type Body struct {
+	from io.ReadCloser
+	buf  *bytes.Buffer
+	read bytes.Reader
+}
+
+func (b *Body) fill(limit int64) error {
+	_, err := b.buf.ReadFrom(http.MaxBytesReader(nil, b.from, limit))
+	b.read.Reset(b.buf.Bytes())
+	return err
+}
+
+// Bytes is the whole body, also after it was read. It saves who wants it whole a copy; it must not be changed, nor kept beyond the
+// request.
+func (b *Body) Bytes() []byte { return b.buf.Bytes() }
+
+func (b *Body) Read(p []byte) (int, error) { return b.read.Read(p) }
+
+// Close closes what the body came from.
+func (b *Body) Close() error { return b.from.Close() }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBytes is the largest buffer that is kept for the next request: a rare giant is not.
+const keptBytes = 256 << 10
+
+func giveBack(buf *bytes.Buffer) {
+	if buf.Cap() <= keptBytes {
+		buf.Reset()
+		buffers.Put(buf)
+	}
 }

@@ -8,6 +8,7 @@
 package sigv4
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
 	"time"
@@ -51,7 +52,8 @@ type Options struct {
 }
 
 // Require calls next for requests that creds have signed and answers all others with the service's own error. The handler is
-// safe for concurrent use. next finds what it needs to check a chunked body by [Chunks].
+// safe for concurrent use. next finds what it needs to check a chunked body by [Chunks], and for services other than S3 the whole
+// body as a [*Body].
 func Require(creds Credentials, o Options, next http.Handler) http.Handler {
 	o.Service = cmp.Or(o.Service, "s3")
 	o.MaxSkew = cmp.Or(o.MaxSkew, 15*time.Minute)
@@ -66,9 +68,15 @@ type gate struct {
 	creds Credentials
 	opt   Options
 	next  http.Handler
+	keys  keyCache
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.opt.Service != "s3" {
+		buf := buffers.Get().(*bytes.Buffer)
+		defer giveBack(buf)
+		r.Body = &Body{from: r.Body, buf: buf}
+	}
 	seed, err := g.check(r)
 	if err != nil {
 		err.write(w, r, g.opt.Service)
@@ -96,7 +104,7 @@ func (g *gate) check(r *http.Request) (seed, *Error) {
 	if err != nil {
 		return seed{}, err
 	}
-	key := signingKey(g.creds.SecretAccessKey, c)
+	key := g.keys.get(g.creds.SecretAccessKey, c)
 	for _, path := range g.canonicalPaths(r) {
 		got := sign(key, stringToSign(c, canonicalRequest(r, c, path, hash)))
 		if equal(got, c.signature) {
