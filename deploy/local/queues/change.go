@@ -123,6 +123,7 @@ func (q *queue) purge() error {
 			return err
 		}
 	}
+	q.open = handles{}
 	c.Purged = q.now
 	raw, err := c.encode()
 	if err != nil {

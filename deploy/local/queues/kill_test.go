@@ -90,7 +90,9 @@ func TestChildUnderLoad(t *testing.T) {
 				}
 				ask("SendMessage", in, nil)
 				say("sent", body)
-				var got receiveOutput
+				var got struct {
+					Messages []struct{ Body, ReceiptHandle string }
+				}
 				ask("ReceiveMessage", map[string]any{"QueueUrl": url, "MaxNumberOfMessages": 2}, &got)
 				for _, m := range got.Messages {
 					if n%3 == 0 { // some stay in flight

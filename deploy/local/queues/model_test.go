@@ -172,7 +172,7 @@ func (m *model) receive(t *testing.T, s *Service, name string, max int, visibili
 	t.Helper()
 	now := time.Now()
 	can := m.receivable(now)
-	got, err := s.take(t.Context(), name, receipt{max: max, visibility: &visibility})
+	got, _, err := s.take(t.Context(), name, receipt{max: max, visibility: &visibility})
 	if err != nil {
 		t.Fatal(err)
 	}

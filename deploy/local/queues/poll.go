@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lines are the receives that wait, by queue, the longest first. One is woken at a time: it looks, and when it leaves, with
-// messages or without, it wakes the next, so that no message is left lying and nobody runs for nothing.
+// lines are the receives that wait, by queue, the longest first. One is woken at a time: it looks, and when it leaves it wakes
+// the next if it left something, so that no message is left lying and nobody runs for nothing.
 type lines struct {
 	mu      sync.Mutex
 	byQueue map[string][]*waiter
@@ -29,12 +29,19 @@ func (l *lines) join(queue string) *waiter {
 	return w
 }
 
-// leave takes w out and passes on what it may have been told, or would have been.
-func (l *lines) leave(queue string, w *waiter) {
+// leave takes w out and wakes the next if there is more to find, or if w was told of something that it has not looked for.
+func (l *lines) leave(queue string, w *waiter, more bool) {
 	l.mu.Lock()
 	l.drop(queue, w)
 	l.mu.Unlock()
-	l.wake(queue)
+	select {
+	case <-w.woken:
+		more = true
+	default:
+	}
+	if more {
+		l.wake(queue)
+	}
 }
 
 func (l *lines) drop(queue string, w *waiter) {

@@ -35,7 +35,7 @@ type action func(s *Service, ctx context.Context, r *request, in []byte) (any, e
 func typed[I, O any](f func(*Service, context.Context, *request, *I) (*O, error)) action {
 	return func(s *Service, ctx context.Context, r *request, raw []byte) (any, error) {
 		in := new(I)
-		if err := decodeJSON(raw, in); err != nil {
+		if err := decodeInput(raw, in); err != nil {
 			return nil, err
 		}
 		out, err := f(s, ctx, r, in)
@@ -44,6 +44,17 @@ func typed[I, O any](f func(*Service, context.Context, *request, *I) (*O, error)
 		}
 		return out, nil
 	}
+}
+
+// decodeInput takes the quick way where there is one and the text is of the usual kind.
+func decodeInput[I any](raw []byte, in *I) error {
+	if q, ok := any(in).(quick); ok && utf8.Valid(raw) {
+		if readQuick(raw, q) {
+			return nil
+		}
+		*in = *new(I)
+	}
+	return decodeJSON(raw, in)
 }
 
 // decodeJSON is strict where encoding/json is not: it would replace text that is no Unicode without a word, and the digest in
@@ -93,6 +104,13 @@ func hasLoneSurrogate(raw []byte) bool {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
+func giveBack(buf *bytes.Buffer) {
+	if buf.Cap() <= 256<<10 { // a rare giant is not kept
+		buf.Reset()
+		buffers.Put(buf)
+	}
+}
+
 // ServeHTTP answers one action of the AWS JSON 1.0 protocol.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-amzn-RequestId", requestID())
@@ -117,8 +135,15 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	var body []byte
-	if out != nil {
+	text := buffers.Get().(*bytes.Buffer)
+	defer giveBack(text)
+	body := text.AvailableBuffer()
+	switch out := out.(type) {
+	case nil:
+	case appender:
+		body = out.appendJSON(body)
+		text.Write(body) // so that the buffer keeps what it grew to
+	default:
 		if body, err = json.Marshal(out); err != nil {
 			s.fail(w, r, err)
 			return
@@ -159,12 +184,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, free func(),
 		return whole.Bytes(), nothing, nil
 	}
 	buf := buffers.Get().(*bytes.Buffer)
-	free = func() {
-		if buf.Cap() <= 256<<10 { // a rare giant is not kept
-			buf.Reset()
-			buffers.Put(buf)
-		}
-	}
+	free = func() { giveBack(buf) }
 	_, err = buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, free, tooLong

@@ -16,10 +16,11 @@ type queue struct {
 	b    *bbolt.Bucket
 	conf *config
 	now  int64 // Unix milliseconds; one reading for all that a call does
+	open handles
 
 	n       counts
 	changed bool // n must be written
-	wake    bool // somebody who waits may find something, or must look when to come back
+	wake    bool // somebody who waits may find something, or must come back earlier than it thinks
 }
 
 // open finds a queue; the error is QueueDoesNotExist if there is none.
@@ -53,19 +54,32 @@ func (q *queue) save() error {
 	return nil
 }
 
-func (q *queue) messages() *bbolt.Bucket { return q.b.Bucket(keyMessages) }
-func (q *queue) states() *bbolt.Bucket   { return q.b.Bucket(keyStates) }
-func (q *queue) ready() *bbolt.Bucket    { return q.b.Bucket(keyReady) }
-func (q *queue) waiting() *bbolt.Bucket  { return q.b.Bucket(keyWaiting) }
-func (q *queue) groups() *bbolt.Bucket   { return q.b.Bucket(keyGroups) }
-func (q *queue) heads() *bbolt.Bucket    { return q.b.Bucket(keyHeads) }
-func (q *queue) listed() *bbolt.Bucket   { return q.b.Bucket(keyListed) }
+// handles are a queue's buckets as far as they were asked for. bbolt looks a bucket up by its name each time.
+type handles struct{ messages, states, ready, waiting, groups, heads, listed *bbolt.Bucket }
+
+func (q *queue) bucket(kept **bbolt.Bucket, name []byte) *bbolt.Bucket {
+	if *kept == nil {
+		*kept = q.b.Bucket(name)
+	}
+	return *kept
+}
+
+func (q *queue) messages() *bbolt.Bucket { return q.bucket(&q.open.messages, keyMessages) }
+func (q *queue) states() *bbolt.Bucket   { return q.bucket(&q.open.states, keyStates) }
+func (q *queue) ready() *bbolt.Bucket    { return q.bucket(&q.open.ready, keyReady) }
+func (q *queue) waiting() *bbolt.Bucket  { return q.bucket(&q.open.waiting, keyWaiting) }
+func (q *queue) groups() *bbolt.Bucket   { return q.bucket(&q.open.groups, keyGroups) }
+func (q *queue) heads() *bbolt.Bucket    { return q.bucket(&q.open.heads, keyHeads) }
+func (q *queue) listed() *bbolt.Bucket   { return q.bucket(&q.open.listed, keyListed) }
 
 // place puts a message where its time says: into the ready ones, or to wait as kind. The caller settles a FIFO group.
 func (q *queue) place(k key, at int64, kind byte, group []byte) error {
-	q.changed, q.wake = true, true
+	q.changed = true
 	if at <= q.now {
 		kind = kindReady
+	}
+	if at <= q.now+maxWait*1000 { // no receive waits for longer
+		q.wake = true
 	}
 	switch kind {
 	case kindReady:
@@ -119,7 +133,9 @@ func (q *queue) remove(k key, at int64, group []byte) error {
 	if err := q.lift(k, at); err != nil {
 		return err
 	}
-	q.wake = true
+	if q.n.inFlight+1 >= q.s.maxInFlight { // too much was in flight for any receive
+		q.wake = true
+	}
 	if q.conf.fifo {
 		if err := q.groups().Delete(groupKey(string(group), k.seq())); err != nil {
 			return err

@@ -64,18 +64,25 @@ func (s *Service) receive(ctx context.Context, name string, r receipt) ([]delive
 		if !look.ready {
 			return nil, nil
 		}
-		return s.take(ctx, name, r)
+		got, more, err := s.take(ctx, name, r)
+		if more {
+			s.lines.wake(name)
+		}
+		return got, err
 	}
 	w := s.lines.join(name)
-	defer s.lines.leave(name, w)
+	more := true
+	defer func() { s.lines.leave(name, w, more) }()
 	deadline := s.nowMillis() + wait
 	for {
+		more = true // unless a look says otherwise
 		if look, err = s.peek(name); err != nil {
 			return nil, err
 		}
+		more = look.ready
 		if look.ready {
-			got, err := s.take(ctx, name, r)
-			if err != nil || len(got) > 0 {
+			var got []delivered
+			if got, more, err = s.take(ctx, name, r); err != nil || len(got) > 0 {
 				return got, err
 			}
 		}
@@ -120,22 +127,16 @@ func (s *Service) peek(name string) (g glance, err error) {
 			g.full = true
 			return nil
 		}
-		front := q.ready()
-		if q.conf.fifo {
-			front = q.heads()
-		}
-		if k, _ := front.Cursor().First(); k != nil {
-			g.ready = true
-		}
+		g.ready = g.ready || q.firstReady() != nil
 		return nil
 	})
 	return g, err
 }
 
-// take receives without waiting.
-func (s *Service) take(ctx context.Context, name string, r receipt) (got []delivered, err error) {
+// take receives without waiting. more tells that something is left for another receive; it is true too where that is not known.
+func (s *Service) take(ctx context.Context, name string, r receipt) (got []delivered, more bool, err error) {
 	err = s.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
-		got = nil
+		got, more = nil, true
 		q, err := s.open(tx, name)
 		if err != nil {
 			return store.Unchanged(err)
@@ -156,16 +157,30 @@ func (s *Service) take(ctx context.Context, name string, r receipt) (got []deliv
 		if err != nil {
 			return err
 		}
+		more = q.firstReady() != nil
 		if !q.changed {
 			return store.Unchanged(errNothing)
 		}
 		got = t.got
 		return q.save()
 	})
-	if errors.Is(err, errNothing) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, nil
+	if errors.Is(err, errNothing) {
+		return nil, more, nil
 	}
-	return got, err
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, true, nil
+	}
+	return got, more || err != nil, err
+}
+
+// firstReady is the first place where something can be received, nil if there is none.
+func (q *queue) firstReady() []byte {
+	b := q.ready()
+	if q.conf.fifo {
+		b = q.heads()
+	}
+	k, _ := b.Cursor().First()
+	return k
 }
 
 // taking is one receive at work.

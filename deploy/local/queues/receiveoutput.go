@@ -17,16 +17,16 @@ type messageOutput struct {
 	ReceiptHandle string                    `json:"ReceiptHandle"`
 	MD5OfBody     string                    `json:"MD5OfBody"`
 	Body          string                    `json:"Body"`
-	Attributes    map[string]string         `json:"Attributes,omitempty"`
+	Attributes    textPairs                 `json:"Attributes,omitempty"`
 	MD5OfAttrs    string                    `json:"MD5OfMessageAttributes,omitempty"`
 	MessageAttrs  map[string]attributeValue `json:"MessageAttributes,omitempty"`
 }
 
 // output shows of each message what was asked for.
 func (in *receiveInput) output(got []delivered) *receiveOutput {
-	out := &receiveOutput{}
+	out := &receiveOutput{Messages: make([]messageOutput, len(got))}
 	for i := range got {
-		out.Messages = append(out.Messages, in.message(&got[i]))
+		out.Messages[i] = in.message(&got[i])
 	}
 	return out
 }
@@ -35,14 +35,7 @@ func (in *receiveInput) message(d *delivered) messageOutput {
 	m := messageOutput{
 		MessageID: uuid(d.id), ReceiptHandle: d.handle.String(), MD5OfBody: hex.EncodeToString(d.md5[:]), Body: d.body,
 	}
-	for name, v := range d.system() {
-		if v != "" && in.wants(name) {
-			if m.Attributes == nil {
-				m.Attributes = map[string]string{}
-			}
-			m.Attributes[name] = v
-		}
-	}
+	m.Attributes = in.system(d)
 	var shown []attribute
 	for _, a := range d.attrs {
 		if !matches(in.MessageAttributeNames, a.name) {
@@ -75,22 +68,33 @@ func (in *receiveInput) wants(name string) bool {
 	return false
 }
 
-// system are the message's system attributes; an empty one is none.
-func (d *delivered) system() map[string]string {
-	m := map[string]string{
-		"SenderId":                         d.account,
-		"SentTimestamp":                    millis(d.sent),
-		"ApproximateReceiveCount":          strconv.FormatUint(uint64(d.count), 10),
-		"ApproximateFirstReceiveTimestamp": millis(d.first),
-		"MessageGroupId":                   d.group,
-		"MessageDeduplicationId":           d.dedup,
-		"AWSTraceHeader":                   d.trace,
-		"DeadLetterQueueSourceArn":         d.source,
+// system are the message's system attributes that were asked for, by name; an empty one is none.
+func (in *receiveInput) system(d *delivered) textPairs {
+	if len(in.AttributeNames)+len(in.SystemAttributeNames) == 0 {
+		return nil
 	}
+	sequence := ""
 	if d.seq != 0 {
-		m["SequenceNumber"] = sequenceNumber(d.seq)
+		sequence = sequenceNumber(d.seq)
 	}
-	return m
+	all := [...]textPair{
+		{"AWSTraceHeader", d.trace},
+		{"ApproximateFirstReceiveTimestamp", millis(d.first)},
+		{"ApproximateReceiveCount", strconv.FormatUint(uint64(d.count), 10)},
+		{"DeadLetterQueueSourceArn", d.source},
+		{"MessageDeduplicationId", d.dedup},
+		{"MessageGroupId", d.group},
+		{"SenderId", d.account},
+		{"SentTimestamp", millis(d.sent)},
+		{"SequenceNumber", sequence},
+	}
+	out := make(textPairs, 0, len(all))
+	for _, a := range all {
+		if a.value != "" && in.wants(a.name) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // matches tells whether a message attribute was asked for: by name, by "All" or ".*", or by a prefix as in "order.*".

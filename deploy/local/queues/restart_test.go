@@ -52,7 +52,7 @@ func TestRestartKeepsFlights(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustSend(t, s, "q", "x")
-		got, err := s.take(t.Context(), "q", receipt{max: 1})
+		got, _, err := s.take(t.Context(), "q", receipt{max: 1})
 		if err != nil || len(got) != 1 {
 			t.Fatalf("got %v, %v", got, err)
 		}
