@@ -99,7 +99,7 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, err := s.take(t.Context(), name, receipt{max: 1})
+					got, _, err := s.take(t.Context(), name, receipt{max: 1})
 					if err != nil || len(got) != 1 || got[0].body != body {
 						t.Fatalf("received %v, %v", got, err)
 					}
@@ -108,7 +108,7 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 						t.Fatal(err)
 					}
 					if seconds == 0 { // in flight again when the process ends
-						if got, err = s.take(t.Context(), name, receipt{max: 1}); err != nil || len(got) != 1 {
+						if got, _, err = s.take(t.Context(), name, receipt{max: 1}); err != nil || len(got) != 1 {
 							t.Fatalf("received %v, %v", got, err)
 						}
 					}
@@ -125,15 +125,15 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 					}
 					checkTrees(t, s, name)
 				}
-				if got, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 1 || got[0].body != "1" {
+				if got, _, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 1 || got[0].body != "1" {
 					t.Errorf("received %v, %v, want what was given back alone", got, err)
 				}
 				time.Sleep(time.Hour - time.Millisecond - time.Since(began))
-				if got, err := s.take(t.Context(), name, receipt{max: 10, visibility: new(int64)}); err != nil || len(got) != 1 || got[0].body != "1" {
+				if got, _, err := s.take(t.Context(), name, receipt{max: 10, visibility: new(int64)}); err != nil || len(got) != 1 || got[0].body != "1" {
 					t.Errorf("received %v, %v before the hour was over", got, err)
 				}
 				time.Sleep(time.Millisecond)
-				if got, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 2 {
+				if got, _, err := s.take(t.Context(), name, receipt{max: 10}); err != nil || len(got) != 2 {
 					t.Errorf("received %v, %v after an hour, want both", got, err)
 				}
 				s, db = reopen(t, dir, s, db)
