@@ -55,7 +55,8 @@ type Decoder struct {
 	quant    [4][64]uint16
 	quantSet [4]bool
 	dc, ac   [4]huffTable
-	interval int // MCUs between restart markers, 0 for none
+	tables   bool // the file has defined one
+	interval int  // MCUs between restart markers, 0 for none
 
 	framed     bool // the frame header was seen
 	jfif       bool
@@ -124,11 +125,12 @@ func (d *Decoder) ReadHeader(r io.Reader) (Header, error) {
 	d.hdr = Header{}
 	d.ready, d.framed, d.jfif, d.adobe = false, false, false, false
 	d.icc = iccParts{max: cmp.Or(d.MaxMetadata, defaultMaxMetadata)}
-	d.interval = 0
+	d.interval, d.tables = 0, false
 	d.quantSet = [4]bool{}
 	for i := range 4 {
 		// The tables stay, but the file must name them again.
 		d.dc[i].current, d.ac[i].current = false, false
+		d.dc[i].bad, d.ac[i].bad = nil, nil
 	}
 	var soi [2]byte
 	if !d.src.readFull(soi[:]) {

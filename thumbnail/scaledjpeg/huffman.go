@@ -12,6 +12,10 @@ type huffTable struct {
 	n       int  // symbols
 	built   bool // limit and base belong to counts and vals
 	current bool // this picture defined it
+	// bad is why its last definition is none, and badAt where that stood: files
+	// have bad tables that no scan uses.
+	bad   error
+	badAt int64
 
 	// limit[l] is the first code behind those of l+1 bits, shifted up to 16
 	// bits; base[l] plus a code of l+1 bits is its index in vals.
@@ -36,9 +40,23 @@ const (
 	formPairs
 )
 
-// set takes a new specification. The same one again costs nothing.
+// badTable is what is wrong with a specification. It is put into words when
+// somebody asks.
+type badTable struct {
+	format string
+	n      int
+}
+
+func (b badTable) Error() string { return fmt.Sprintf(b.format, b.n) }
+
+// set takes a new specification. The same one again costs nothing. An error
+// leaves no table.
 func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
-	t.current = false
+	t.current, t.bad = false, nil
+	if len(vals) == 0 {
+		t.bad = badTable{"%d codes", 0}
+		return t.bad
+	}
 	if t.built && t.n == len(vals) && t.counts == *counts && string(t.vals[:t.n]) == string(vals) {
 		t.current = true
 		return nil
@@ -51,14 +69,16 @@ func (t *huffTable) set(ac bool, counts *[16]uint8, vals []uint8) error {
 		code += int32(n)
 		index += int32(n)
 		if code > 1<<(l+1) {
-			return fmt.Errorf("more codes of %d bits than there are", l+1)
+			t.bad = badTable{"more codes of %d bits than there are", l + 1}
+			return t.bad
 		}
 		t.limit[l] = code << (15 - l)
 	}
 	if !ac {
 		for _, v := range vals {
 			if v > 15 {
-				return fmt.Errorf("DC size %d", v)
+				t.bad = badTable{"DC size %d", int(v)}
+				return t.bad
 			}
 		}
 	}

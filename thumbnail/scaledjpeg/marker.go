@@ -47,7 +47,7 @@ func unsupportedFrame(m byte) string {
 		return "hierarchical frame"
 	case 0xc8:
 		return "JPG extension frame"
-	case 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf, mDAC:
+	case 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf:
 		return "arithmetic coding"
 	case mSOFJ:
 		return "JPEG-LS frame"

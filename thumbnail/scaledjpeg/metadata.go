@@ -58,7 +58,7 @@ func (d *Decoder) setColorModel() {
 		}
 	case 4:
 		h.ColorModel = CMYK
-		if d.adobe && d.adobeColor == 2 {
+		if d.adobe && d.adobeColor != 0 {
 			h.ColorModel = YCCK
 		}
 		h.Inverted = d.adobe

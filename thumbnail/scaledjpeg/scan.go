@@ -124,11 +124,14 @@ func (d *Decoder) scanHeader(s *scan) error {
 			return d.corrupt("scan with Huffman tables %d and %d", td, ta)
 		}
 		s.comps[i], s.dcTab[i], s.acTab[i] = c, &d.dc[td], &d.ac[ta]
+		if !d.tables && !d.hdr.Progressive {
+			d.useStandardTables()
+		}
 		if needDC := s.ss == 0 && s.ah == 0; needDC && !s.dcTab[i].current {
-			return d.corrupt("DC table %d is missing", td)
+			return d.noTable(s.dcTab[i], "DC", td)
 		}
 		if needAC := s.se > 0; needAC && !s.acTab[i].current {
-			return d.corrupt("AC table %d is missing", ta)
+			return d.noTable(s.acTab[i], "AC", ta)
 		}
 		if !c.seen && !d.quantSet[c.tq] {
 			return d.corrupt("quantisation table %d is missing", c.tq)
@@ -136,6 +139,15 @@ func (d *Decoder) scanHeader(s *scan) error {
 	}
 	d.layout(s)
 	return nil
+}
+
+// noTable is the error for a table that a scan names and the picture has not
+// defined, or not well.
+func (d *Decoder) noTable(t *huffTable, name string, id byte) error {
+	if t.bad != nil {
+		return &Error{Offset: t.badAt, Detail: fmt.Sprintf("DHT: %s table %d: %v", name, id, t.bad), Err: ErrCorrupt}
+	}
+	return d.corrupt("%s table %d is missing", name, id)
 }
 
 // layout fills in the scan's MCU: one block where the component is alone, else

@@ -222,7 +222,7 @@ func (d *Decoder) huffmanTables(n int) (left int, err error) {
 		for _, c := range counts {
 			total += int(c)
 		}
-		if total == 0 || total > 256 {
+		if total > 256 {
 			return 0, d.corrupt("DHT: %d codes", total)
 		}
 		var vals [256]uint8
@@ -232,12 +232,14 @@ func (d *Decoder) huffmanTables(n int) (left int, err error) {
 		if !d.src.readFull(vals[:total]) {
 			return 0, d.src.short("DHT")
 		}
-		table, name := &d.dc[id], "DC"
+		table := &d.dc[id]
 		if class == 1 {
-			table, name = &d.ac[id], "AC"
+			table = &d.ac[id]
 		}
-		if err := table.set(class == 1, &counts, vals[:total]); err != nil {
-			return 0, d.corrupt("DHT: %s table %d: %v", name, id, err)
+		d.tables = true
+		// What is wrong with it matters to a scan that uses it.
+		if table.set(class == 1, &counts, vals[:total]) != nil {
+			table.badAt = d.src.offset()
 		}
 	}
 	return 0, nil

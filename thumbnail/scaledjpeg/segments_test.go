@@ -3,6 +3,8 @@ package scaledjpeg
 import (
 	"bytes"
 	"errors"
+	"image"
+	"image/jpeg"
 	"io"
 	"strings"
 	"testing"
@@ -47,6 +49,7 @@ func TestRefused(t *testing.T) {
 		{"SOI alone", []byte{0xff, 0xd8}, ErrTruncated, "no scan"},
 		{"SOI, EOI", []byte{0xff, 0xd8, 0xff, 0xd9}, ErrCorrupt, "no frame before EOI"},
 		{"no frame", cut(good, mSOF0), ErrCorrupt, "no frame before SOS"},
+		{"an AC table of no code", insert(good, mSOS, segment(mDHT, "\x10"+string(make([]byte, 16)))...), ErrCorrupt, "AC table 0: 0 codes"},
 		{"two frames", insert(good, mSOS, good[bytes.Index(good, []byte{0xff, mSOF0}):bytes.Index(good, []byte{0xff, mDHT})]...), ErrCorrupt, "second frame"},
 		{"12 bits", patch(good, mSOF0, 2, 12), ErrUnsupported, "12-bit"},
 		{"lossless", patch(good, mSOF0, -1, 0xc3), ErrUnsupported, "lossless"},
@@ -202,19 +205,25 @@ func TestTolerated(t *testing.T) {
 	var other bytes.Buffer
 	other.Write(newPicture(90, 90, sampling444, 9).encode(writeOptions{}))
 	eoi := []byte{0xff, mEOI}
+	oversubscribed := append([]byte{3, 2, 1}, make([]byte, 14)...)
 	tests := map[string][]byte{
-		"a second picture behind":  join(good, other.Bytes()),
-		"and behind progressive":   join(progressive, other.Bytes()),
-		"garbage behind":           join(good, []byte("garbage")),
-		"no EOI":                   good[:len(good)-2],
-		"SOI twice":                insert(good, mDQT, 0xff, mSOI),
-		"garbage between segments": insert(good, mDQT, 1, 2, 3),
-		"unknown segments":         insert(good, mDQT, join(segment(0xf0, "x"), segment(0xfe, "comment"), segment(0xe5, "APP5"))...),
-		"fill bytes":               p.encode(writeOptions{fill: 3}),
-		"zeros before EOI":         join(good[:len(good)-2], make([]byte, 300), eoi),
-		"late height":              p.encode(writeOptions{dnl: true}),
-		"late height, progressive": p.encode(writeOptions{dnl: true, progressive: true, script: scriptUsual}),
-		"late height, apart":       p.encode(writeOptions{dnl: true, script: scriptApart}),
+		"an unused table of too many codes": insert(good, mSOS, segment(mDHT, string(append(oversubscribed, 1, 2, 3)))...),
+		"an unused table of no code":        insert(good, mSOS, segment(mDHT, "\x13"+string(make([]byte, 16)))...),
+		"an unused table of DC size 16":     insert(good, mSOS, segment(mDHT, "\x03\x01"+string(make([]byte, 15))+"\x10")...),
+		"a bad table that is redefined":     insert(good, mDHT, segment(mDHT, "\x10"+string(make([]byte, 16)))...),
+		"conditioning of arithmetic coding": insert(good, mDQT, segment(mDAC, "\x00\x00")...),
+		"a second picture behind":           join(good, other.Bytes()),
+		"and behind progressive":            join(progressive, other.Bytes()),
+		"garbage behind":                    join(good, []byte("garbage")),
+		"no EOI":                            good[:len(good)-2],
+		"SOI twice":                         insert(good, mDQT, 0xff, mSOI),
+		"garbage between segments":          insert(good, mDQT, 1, 2, 3),
+		"unknown segments":                  insert(good, mDQT, join(segment(0xf0, "x"), segment(0xfe, "comment"), segment(0xe5, "APP5"))...),
+		"fill bytes":                        p.encode(writeOptions{fill: 3}),
+		"zeros before EOI":                  join(good[:len(good)-2], make([]byte, 300), eoi),
+		"late height":                       p.encode(writeOptions{dnl: true}),
+		"late height, progressive":          p.encode(writeOptions{dnl: true, progressive: true, script: scriptUsual}),
+		"late height, apart":                p.encode(writeOptions{dnl: true, script: scriptApart}),
 	}
 	for name, data := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,6 +236,57 @@ func TestTolerated(t *testing.T) {
 				checkPlanes(t, p, m)
 			}
 		})
+	}
+}
+
+// Motion JPEG leaves out its Huffman tables: they are those of T.81, K.3, which
+// image/jpeg writes too. A file that has some of its tables lost the others.
+func TestNoHuffmanTables(t *testing.T) {
+	t.Parallel()
+	img := image.NewRGBA(image.Rect(0, 0, 100, 70))
+	for i := range img.Pix {
+		img.Pix[i] = byte(i*i>>7 ^ i<<2)
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	data := cut(b.Bytes(), mDHT) // all four are in one segment
+	if bytes.Contains(data, []byte{0xff, mDHT}) {
+		t.Fatal("there still is a table")
+	}
+	var d Decoder
+	for _, scale := range []int{8, 1} {
+		want, err := Decode(bytes.NewReader(b.Bytes()), Options{Scale: scale})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range [][]byte{nil, newPicture(40, 40, sampling420, 1).encode(writeOptions{})} {
+			if before != nil {
+				if _, err := d.ReadHeader(bytes.NewReader(before)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := d.Decode(Options{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := d.ReadHeader(bytes.NewReader(data)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := d.Decode(Options{Scale: scale})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got.Planes {
+				if !bytes.Equal(got.Planes[i].Pix, want.Planes[i].Pix) {
+					t.Errorf("1/%d: plane %d differs from that with tables", scale, i)
+				}
+			}
+		}
+	}
+	progressive := newPicture(33, 20, samplingGray, 1).encode(writeOptions{progressive: true, script: []scanSpec{{[]int{0}, 0, 0, 0, 0}}})
+	if _, err := Decode(bytes.NewReader(cut(progressive, mDHT)), Options{}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("progressive without a table: got %v, want ErrCorrupt", err)
 	}
 }
 
