@@ -17,6 +17,8 @@ type Options struct {
 	// MaxBytes is the most working memory that decoding may take, planes,
 	// coefficients and tables together; it is compared with
 	// [Header.MemoryBytes] before anything is allocated. Zero is no limit.
+	// A Decoder lets go of what it holds of earlier pictures where that would be
+	// too much.
 	MaxBytes int64
 	// MaxScans is the most scans that a file may have: each costs time, and
 	// 20 bytes can ask for one. Zero is 100; files in the wild have up to 20.
@@ -90,6 +92,7 @@ type component struct {
 	pred  int       // DC predictor
 	low   [64]uint8 // progressive: the lowest bit known of a coefficient
 
+	n      int // samples of a block, in each direction: 1, 2, 4 or 8
 	pix    []byte
 	stride int
 	coef   []int16  // progressive: kept coefficients, block by block
@@ -264,19 +267,23 @@ func (d *Decoder) corrupt(format string, args ...any) error {
 // height it takes a few rows; grow gets more.
 func (d *Decoder) allocate() error {
 	for i := range d.hdr.Components {
-		d.comps[i].seen = false
+		c := &d.comps[i]
+		c.seen = false
+		c.n = 8 / d.scale
 	}
 	d.rows = d.hdr.Height
 	if d.rows == 0 {
 		_, vmax := d.hdr.maxSampling()
 		d.rows = min(32*8*vmax, maxDimension)
 	}
-	if err := d.fits(d.rows, 0); err != nil {
+	if err := d.fits(d.rows, false); err != nil {
 		return err
 	}
-	for i := range d.hdr.Components {
-		d.comps[i].resize(&d.hdr, i, d.rows, d.scale, false)
+	// What is left of larger pictures may be more than this one is allowed.
+	if limit := d.opts.MaxBytes; limit > 0 && d.memory(d.rows, true, false) > limit {
+		d.Trim(0)
 	}
+	d.setRows(d.rows, false)
 	return nil
 }
 
@@ -287,77 +294,128 @@ func (d *Decoder) grow() (bool, error) {
 		return false, nil
 	}
 	rows := min(2*d.rows, maxDimension)
-	if err := d.fits(rows, d.rows); err != nil {
+	if err := d.fits(rows, true); err != nil {
 		return false, err
 	}
-	d.setRows(rows)
+	d.setRows(rows, true)
 	return true, nil
 }
 
-// setRows changes the height of planes that already hold samples.
-func (d *Decoder) setRows(rows int) {
+// setRows sets the height of the planes and gets the memory. With keep, the
+// samples that were there stay. New ones are 128.
+func (d *Decoder) setRows(rows int, keep bool) {
 	d.rows = rows
 	for i := range d.hdr.Components {
-		d.comps[i].resize(&d.hdr, i, rows, d.scale, true)
+		d.comps[i].shape(&d.hdr, i, rows)
+		d.comps[i].resize(d.hdr.Progressive, keep)
 	}
 }
 
-// fits holds planes of that many rows, and a copy of old rows, against the
-// limits.
-func (d *Decoder) fits(rows, old int) error {
-	h := d.hdr
-	h.Height = rows
+// fits holds planes of that many rows against the limits. With keep they grow
+// out of those that are there.
+func (d *Decoder) fits(rows int, keep bool) error {
 	at := d.src.offset()
-	if limit, need := d.opts.MaxPixels, int64(h.Width)*int64(rows); limit > 0 && need > limit {
+	if limit, need := d.opts.MaxPixels, int64(d.hdr.Width)*int64(rows); limit > 0 && need > limit {
 		return &LimitError{Setting: "MaxPixels", Need: need, Limit: limit, Offset: at}
 	}
-	need := h.MemoryBytes(d.scale)
-	if old > 0 {
-		h.Height = old
-		need += h.MemoryBytes(d.scale) - fixedBytes
-	}
-	if limit := d.opts.MaxBytes; limit > 0 && need > limit {
+	if limit, need := d.opts.MaxBytes, d.memory(rows, keep, keep); limit > 0 && need > limit {
 		return &LimitError{Setting: "MaxBytes", Need: need, Limit: limit, Offset: at}
 	}
 	return nil
 }
 
-// resize sets the geometry for a picture of that many rows and gets the
-// memory. With keep, the samples that were there stay. New ones are 128.
-func (c *component) resize(h *Header, i, rows, scale int, keep bool) {
+// memory is what planes of that many rows take, together with all else: with
+// held, what the decoder holds already counts too, where it is more; with grow,
+// what it holds and what replaces it count both, for one is copied to the other.
+func (d *Decoder) memory(rows int, held, grow bool) int64 {
+	total := int64(fixedBytes + len(d.hdr.EXIF) + len(d.hdr.ICC))
+	for i := range d.comps {
+		c := d.comps[i] // a copy, of another height
+		has := [4]int{cap(c.pix), cap(c.dc), cap(c.coef), cap(c.nz)}
+		var wants [4]int
+		if i < d.hdr.Components {
+			c.shape(&d.hdr, i, rows)
+			wants = c.lengths(d.hdr.Progressive)
+		}
+		for j, size := range [4]int64{1, 1, 2, 8} {
+			n := wants[j]
+			switch {
+			case held && has[j] >= n:
+				n = has[j]
+			case grow:
+				n += has[j]
+			}
+			total += int64(n) * size
+		}
+	}
+	return total
+}
+
+// Trim lets go of the planes and coefficients of earlier pictures when they take
+// more than most bytes; what is left is some hundred KiB of buffers and tables. A
+// Decoder that waits for its next picture need not hold the memory of its
+// largest. Images that it returned stay as they are.
+func (d *Decoder) Trim(most int64) {
+	held := int64(0)
+	for i := range d.comps {
+		c := &d.comps[i]
+		held += int64(cap(c.pix)) + int64(cap(c.dc)) + 2*int64(cap(c.coef)) + 8*int64(cap(c.nz))
+	}
+	if held <= most {
+		return
+	}
+	for i := range d.comps {
+		c := &d.comps[i]
+		c.pix, c.dc, c.coef, c.nz = nil, nil, nil, nil
+	}
+}
+
+// shape sets the geometry of component i for a picture of that many rows.
+func (c *component) shape(h *Header, i, rows int) {
 	hmax, vmax := h.maxSampling()
 	c.h, c.v = int(h.Sampling[i].H), int(h.Sampling[i].V)
 	c.bw = ceilDiv(ceilDiv(h.Width*c.h, hmax), 8)
 	c.bh = ceilDiv(ceilDiv(rows*c.v, vmax), 8)
 	c.pw = ceilDiv(h.Width, 8*hmax) * c.h
 	c.ph = ceilDiv(rows, 8*vmax) * c.v
-	n := 8 / scale
-	c.stride = c.pw * n
+	c.stride = c.pw * c.n
+}
+
+// lengths is what its shape makes of pix, dc, coef and nz.
+func (c *component) lengths(progressive bool) [4]int {
 	blocks := c.pw * c.ph
-	if !keep {
-		c.pix, c.dc, c.coef, c.nz = c.pix[:0], c.dc[:0], c.coef[:0], c.nz[:0]
+	samples := blocks * c.n * c.n
+	switch {
+	case !progressive:
+		return [4]int{samples, 0, 0, 0}
+	case c.n == 1:
+		return [4]int{0, 2 * blocks, 0, 0}
 	}
-	if h.Progressive && scale == 8 {
-		c.dc = sized(c.dc, 2*blocks, 0)
-		return
-	}
-	c.pix = sized(c.pix, blocks*n*n, 128)
-	if h.Progressive {
-		c.coef = sized(c.coef, blocks*n*n, 0)
-		c.nz = sized(c.nz, blocks, 0)
-	}
+	return [4]int{samples, 0, samples, blocks}
+}
+
+// resize gets the memory for the shape.
+func (c *component) resize(progressive, keep bool) {
+	n := c.lengths(progressive)
+	c.pix = sized(c.pix, n[0], 128, keep)
+	c.dc = sized(c.dc, n[1], 0, keep)
+	c.coef = sized(c.coef, n[2], 0, keep)
+	c.nz = sized(c.nz, n[3], 0, keep)
 }
 
 // sized returns s with length n, in its own memory where that is enough. What
-// is new has the value v.
-func sized[T any](s []T, n int, v T) []T {
+// is new has the value v; with keep, what s had stays.
+func sized[T any](s []T, n int, v T, keep bool) []T {
 	old := len(s)
+	if !keep {
+		old = 0
+	}
 	if n <= old {
 		return s[:n]
 	}
 	if cap(s) < n {
 		t := make([]T, n)
-		copy(t, s)
+		copy(t, s[:old])
 		s = t
 	}
 	s = s[:n]
@@ -380,6 +438,9 @@ func (d *Decoder) image() *Image {
 		c := &d.comps[i]
 		p := &m.Planes[i]
 		p.Pix, p.Stride = c.pix, c.stride
+		if d.hdr.Progressive && c.n == 1 {
+			p.Pix = c.dc[:len(c.dc)/2]
+		}
 		p.W, p.H = d.hdr.PlaneSize(i, d.scale)
 		p.ExtentW, p.ExtentH = d.hdr.Extent(i, d.scale)
 	}

@@ -51,6 +51,59 @@ func TestMemoryBytes(t *testing.T) {
 	}
 }
 
+// MaxBytes holds for a decoder that has decoded larger pictures too, of other
+// kinds: planes, coefficients and masks do not add up from one to the next.
+func TestMemoryOfReusedDecoder(t *testing.T) {
+	large := newPicture(300, 200, sampling444, 1)
+	small := newPicture(140, 100, [][2]int{{1, 1}, {2, 2}, {1, 1}}, 2)
+	files := []struct {
+		p    *picture
+		data []byte
+	}{
+		{large, large.encode(writeOptions{progressive: true, script: scriptSpectral})},
+		{large, large.encode(writeOptions{})},
+		{small, small.encode(writeOptions{progressive: true, script: scriptUsual})},
+		{small, small.encode(writeOptions{dnl: true})},
+	}
+	var d Decoder
+	for round := range 2 {
+		for _, scale := range []int{8, 1, 4, 2} {
+			for i, f := range files {
+				h, err := d.ReadHeader(bytes.NewReader(f.data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				limit := h.MemoryBytes(scale)
+				if h.Height == 0 {
+					limit = 1 << 20
+				}
+				m, err := d.Decode(Options{Scale: scale, MaxBytes: limit})
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkPlanes(t, f.p, m)
+				if held := d.held() + fixedBytes; held > limit {
+					t.Errorf("round %d, file %d at 1/%d: %d bytes are held, MaxBytes is %d", round, i, scale, held, limit)
+				}
+			}
+		}
+	}
+	if d.Trim(d.held()); d.held() == 0 {
+		t.Error("Trim took what it may leave")
+	}
+	if d.Trim(d.held() - 1); d.held() != 0 {
+		t.Errorf("Trim left %d bytes", d.held())
+	}
+}
+
+// held is the size of planes and coefficients, of unused ones too.
+func (d *Decoder) held() (n int64) {
+	for _, c := range d.comps {
+		n += int64(cap(c.pix)) + int64(cap(c.dc)) + 2*int64(cap(c.coef)) + 8*int64(cap(c.nz))
+	}
+	return n
+}
+
 // A decoder that has decoded a picture decodes the next of its kind with a
 // handful of small allocations: the image's description and its metadata.
 func TestWarmAllocations(t *testing.T) {

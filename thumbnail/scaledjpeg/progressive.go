@@ -286,8 +286,7 @@ func (d *Decoder) finishProgressive() {
 				v := int(int16(binary.LittleEndian.Uint16(dc[2*j:])))
 				dc[j] = clamp((v*q + offset) >> fracBits)
 			}
-			c.pix = dc[:len(dc)/2]
-			continue
+			continue // image takes the samples from there
 		}
 		exact := missing == [64]int32{}
 		for j := range c.pw * c.ph {

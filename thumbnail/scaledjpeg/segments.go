@@ -163,12 +163,12 @@ func (d *Decoder) lateHeight(n int) (left int, err error) {
 		return 0, d.corrupt("DNL: no height")
 	}
 	if height > d.rows {
-		if err := d.fits(height, d.rows); err != nil {
+		if err := d.fits(height, true); err != nil {
 			return 0, err
 		}
 	}
 	d.hdr.Height = height
-	d.setRows(height)
+	d.setRows(height, true)
 	return n - 2, nil
 }
 
