@@ -10,9 +10,10 @@ import (
 
 // openJPEG reads up to the first scan. The decoder goes on from there at the scale that the sizes allow.
 func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
-	decoder := &scaledjpeg.Decoder{}
+	decoder := o.Pool.getJPEG()
 	hdr, err := decoder.ReadHeader(r)
 	if err != nil {
+		o.Pool.putJPEG(decoder)
 		return nil, jpegError(err)
 	}
 	h := &header{
@@ -29,10 +30,13 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 			Strict: true, // a damaged picture is refused: what lies behind the damage is not worth its time
 		})
 		if err != nil {
+			o.Pool.putJPEG(decoder)
 			return nil, jpegError(err)
 		}
 		h.width, h.height = img.Width, img.Height
-		return jpegRaster(img), nil
+		out := jpegRaster(img)
+		out.decoder = decoder
+		return out, nil
 	}
 	return h, nil
 }

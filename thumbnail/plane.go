@@ -1,6 +1,10 @@
 package thumbnail
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"sluice/thumbnail/scaledjpeg"
+)
 
 // plane is one channel of a picture, 8 bits a sample.
 type plane struct {
@@ -75,6 +79,8 @@ type raster struct {
 	invertedInk bool // inks are stored as 255 - ink
 	// smaller is the same picture at half the size, made when it is first wanted.
 	smaller *raster
+	// decoder, where it is not nil, owns the planes, and goes back to the pool when they are not read any more.
+	decoder *scaledjpeg.Decoder
 }
 
 // droopOf gives the loss of averaging k samples to one. The mean over a width of 1 takes from a wave of f cycles a sample the factor

@@ -38,6 +38,8 @@ type Options struct {
 	// MaxFrames is the most frames that an animated thumbnail may have. A GIF of two frames or more, and no more than these,
 	// becomes an animated GIF; one of more frames is a still of its first, as all are where this is zero or 1.
 	MaxFrames int
+	// Pool keeps decoders for the next picture; nil keeps none. Share one between all calls.
+	Pool *Pool
 	// SmartCrop lets filled boxes show the part with most edges and skin, instead of the centre.
 	SmartCrop bool
 }
@@ -366,6 +368,9 @@ func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error
 			return p.src.fail(p.format, err)
 		}
 		pictures, err := p.makeAll(ctx, img, whole)
+		if img.decoder != nil {
+			p.o.Pool.putJPEG(img.decoder)
+		}
 		if err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func TestVerdicts(t *testing.T) {
 func TestChildren(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join("..", "..", "testdata", "images", "orientation-1-upright.jpg")
-	if err := ours(file, 100); err != nil {
+	if err := ours(file, 100, nil); err != nil {
 		t.Error(err)
 	}
 	if err := naive(file, 100); err != nil {

@@ -35,7 +35,11 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	work := map[string]func(string, int) error{"ours": ours, "imaging": naive}[args[0]]
+	pool := new(thumbnail.Pool) // as the worker has one
+	work := map[string]func(string, int) error{
+		"ours":    func(file string, size int) error { return ours(file, size, pool) },
+		"imaging": naive,
+	}[args[0]]
 	if work == nil {
 		return fmt.Errorf("child: no peer %q", args[0])
 	}
@@ -80,7 +84,7 @@ func options(size int) thumbnail.Options {
 	}
 }
 
-func ours(file string, size int) error {
+func ours(file string, size int, pool *thumbnail.Pool) error {
 	var in io.Reader = os.Stdin
 	if file != "-" {
 		f, err := os.Open(file)
@@ -90,7 +94,9 @@ func ours(file string, size int) error {
 		defer f.Close()
 		in = f
 	}
-	_, err := thumbnail.Make(context.Background(), in, options(size))
+	o := options(size)
+	o.Pool = pool
+	_, err := thumbnail.Make(context.Background(), in, o)
 	return err
 }
 

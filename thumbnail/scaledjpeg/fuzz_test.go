@@ -82,7 +82,7 @@ func FuzzValid(f *testing.F) {
 		}
 		p := newPicture(1+int(w)%200, 1+int(h)%200, s, seed)
 		p.restart = int(restart)
-		if len(s) == 4 && o.adobe == 3 {
+		if len(s) == 4 && o.adobe > 1 {
 			p.model = YCCK
 		}
 		data := p.encode(o)

@@ -56,6 +56,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		options: thumbnail.Options{
 			Sizes: sizes, Quality: c.Quality,
 			MaxPixels: c.MaxPixels, MaxBytes: c.MaxBytes, MemoryBytes: c.memoryBytes(),
+			Pool: new(thumbnail.Pool),
 		},
 		memory: semaphore.NewWeighted(c.memoryBytes()),
 	}
