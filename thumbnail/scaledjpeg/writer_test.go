@@ -159,6 +159,16 @@ func boxResponse(u, scale int) float64 {
 	return sum / wave(float64(scale-1)/2)
 }
 
+// undamped undoes three quarters, in powers, of what averaging will damp.
+var undamped = func() (t [9][64]float64) {
+	for _, scale := range []int{1, 2, 4, 8} {
+		for z := range 64 {
+			t[scale][z] = math.Pow(boxResponse(z%8, scale)*boxResponse(z/8, scale), -.75)
+		}
+	}
+	return t
+}()
+
 // reduce is what a block must look like at 1/scale, the slow way: drop what
 // the scale drops, undo three quarters of what averaging will damp, transform
 // in full, average boxes.
@@ -171,7 +181,7 @@ func reduce(coef *[64]float64, scale int) []float64 {
 			b[z] = 0
 			continue
 		}
-		b[z] *= math.Pow(boxResponse(u, scale)*boxResponse(v, scale), -.75)
+		b[z] *= undamped[scale][z]
 	}
 	inverseDCT(&b)
 	out := make([]float64, n*n)
