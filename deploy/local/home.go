@@ -45,6 +45,9 @@ type homeOptions struct {
 	// listens: tests have their own time, which a network would stop.
 	within func(http.Handler) http.RoundTripper
 
+	// maxBytes is what the file may hold, for tests; 0 is what the disk does.
+	maxBytes int64
+
 	// timeout of the workers of queues, for tests: who meets another at the same
 	// notification comes again when that one's time is over. 0 is as in AWS.
 	timeout time.Duration
@@ -92,7 +95,7 @@ func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
 			h.shut()
 		}
 	}()
-	if h.db, err = store.Open(o.Dir, store.Options{Synced: o.synced}); err != nil {
+	if h.db, err = store.Open(o.Dir, store.Options{Synced: o.synced, MaxBytes: o.maxBytes, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	at := net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
@@ -158,10 +161,10 @@ func (h *home) openServices(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if h.records, err = tables.Open(h.db, tableRecords, tables.Options{Stream: true, Retention: h.options.FeedHorizon, Region: region, Account: account}); err != nil {
+	if h.records, err = tables.Open(h.db, tableRecords, tables.Options{Stream: true, Retention: h.options.FeedHorizon, Region: region, Account: account, Logger: h.log}); err != nil {
 		return err
 	}
-	if h.state, err = tables.Open(h.db, tableState, tables.Options{Region: region, Account: account}); err != nil {
+	if h.state, err = tables.Open(h.db, tableState, tables.Options{Region: region, Account: account, Logger: h.log}); err != nil {
 		return err
 	}
 	h.outbox, err = notify.OpenOutbox(filepath.Join(h.options.Dir, "outbox"))

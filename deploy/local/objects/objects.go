@@ -106,7 +106,12 @@ func (s *Service) CreateBucket(ctx context.Context, name string) error {
 	if err := gofakes3.ValidateBucketName(name); err != nil {
 		return fmt.Errorf("bucket %q: %w", name, err)
 	}
-	err := s.createBucket(ctx, name)
+	found := false
+	err := s.db.View(func(tx *bbolt.Tx) error { found = tables(tx).bucket(name) != nil; return nil })
+	if err != nil || found { // looked for first: on a full disk it can still be found
+		return err
+	}
+	err = s.createBucket(ctx, name)
 	if errors.Is(err, errBucketExists) {
 		return nil
 	}

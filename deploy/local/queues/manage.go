@@ -27,15 +27,26 @@ func (s *Service) createQueue(ctx context.Context, name string, attrs, tags map[
 	if err != nil {
 		return err
 	}
-	return s.db.Update(ctx, func(tx *bbolt.Tx) error {
-		root := tx.Bucket(rootBucket)
-		if b := root.Bucket([]byte(name)); b != nil {
-			q, err := s.open(tx, name)
-			if err != nil {
-				return store.Unchanged(err)
-			}
-			return store.Unchanged(q.conf.differs(given))
+	found := false
+	find := func(tx *bbolt.Tx) error {
+		if found = tx.Bucket(rootBucket).Bucket([]byte(name)) != nil; !found {
+			return nil
 		}
+		q, err := s.open(tx, name)
+		if err != nil {
+			return err
+		}
+		return q.conf.differs(given)
+	}
+	// Looked for first: on a full disk it can still be found.
+	if err := s.db.View(find); err != nil || found {
+		return err
+	}
+	return s.db.Update(ctx, func(tx *bbolt.Tx) error {
+		if err := find(tx); err != nil || found {
+			return store.Unchanged(err)
+		}
+		root := tx.Bucket(rootBucket)
 		if err := s.checkRedrive(tx, name, fifo, given[attrRedrive]); err != nil {
 			return store.Unchanged(err)
 		}

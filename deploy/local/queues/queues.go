@@ -86,7 +86,10 @@ func New(db *store.DB, o Options) (*Service, error) {
 		maxInFlight: maxInFlight,
 	}
 	s.confs.byName = map[string]*config{}
-	err := db.Update(stop, func(tx *bbolt.Tx) error {
+	err := db.UpdateEvenIfFull(stop, func(tx *bbolt.Tx) error { // a full home must open to be emptied
+		if tx.Bucket(rootBucket) != nil && tx.Bucket(tasksBucket) != nil {
+			return store.Unchanged(nil)
+		}
 		for _, b := range [][]byte{rootBucket, tasksBucket} {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err

@@ -51,7 +51,8 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 // Save implements [eventsource.Checkpoints]. It returns after the checkpoint is on
 // the disk.
 func (c *Checkpoints) Save(ctx context.Context, shard, after string) error {
-	err := c.db.Update(ctx, func(tx *bbolt.Tx) error {
+	// On a full disk too: what was done must not be done again after each start.
+	err := c.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
 		root, err := tx.CreateBucketIfNotExists(checkpointsBucket)
 		if err != nil {
 			return err

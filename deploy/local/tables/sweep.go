@@ -87,7 +87,7 @@ func (t *Table) inBatches(ctx context.Context, doing string, batch int, any func
 	total := 0
 	for done := batch; err == nil && found && done == batch; total += done {
 		done = 0
-		err = t.db.Update(ctx, func(tx *bbolt.Tx) (err error) {
+		err = t.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) (err error) {
 			done, err = some(tx)
 			return err
 		})

@@ -73,7 +73,7 @@ func Open(db *store.DB, name string, o Options) (*Table, error) {
 	}
 	t := &Table{db: db, name: name, opt: o}
 	var created time.Time
-	err := db.Update(context.Background(), func(tx *bbolt.Tx) (err error) {
+	err := db.UpdateEvenIfFull(context.Background(), func(tx *bbolt.Tx) (err error) { // a full store must open to be emptied
 		created, err = makeBuckets(tx, name, o.Now())
 		return err
 	})
@@ -134,7 +134,11 @@ func (t *Table) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition
 
 // change replaces what is under k by next, which is nil for nothing, if c holds.
 func (t *Table) change(ctx context.Context, doing string, k pipeline.Key, c pipeline.Condition, next *pipeline.Item) error {
-	err := t.db.Update(ctx, func(tx *bbolt.Tx) error {
+	update := t.db.Update
+	if next == nil {
+		update = t.db.UpdateEvenIfFull // a full disk must be possible to empty
+	}
+	err := update(ctx, func(tx *bbolt.Tx) error {
 		b := t.buckets(tx)
 		current, exists, err := b.get(k)
 		if err != nil {
