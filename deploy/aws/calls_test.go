@@ -120,6 +120,13 @@ func event(queue, body string) []byte {
 	return b
 }
 
+// redriven is an event of one letter whose body lies in the failures bucket.
+func redriven(queue, worker string) []byte {
+	pointer := `{"bucket":"failures","key":"letters/` + worker + `/` + strings.Repeat("0", 32) + `","bytes":204801}`
+	return bytes.Replace(event(queue, pointer), []byte(`"messageId"`),
+		[]byte(`"messageAttributes":{"sluice-encoding":{"stringValue":"s3","dataType":"String"}},"messageId"`), 1)
+}
+
 func recorded(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("../../testdata/events/" + name)
@@ -156,6 +163,9 @@ func scenarios(t *testing.T) []scenario {
 			settings: map[string]string{"SNS_TOPIC_ARN": optional["SnsTopicArn"]}, refuse: refuse("Publish"),
 		},
 		{name: "a long letter of notifications", function: "Notifications", event: event("notifications", tooLong)},
+		{name: "a long letter comes back to uploads", function: "Uploads", event: redriven("uploads", "uploads")},
+		{name: "a long letter comes back to jobs", function: "Jobs", event: redriven("jobs", "messages")},
+		{name: "a long letter comes back to notifications", function: "Notifications", event: redriven("notifications", "messages")},
 		{name: "a long letter of changes", function: "Changes", event: oversized},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,19 +44,26 @@ type LetterPointer struct {
 	Bytes  int    `json:"bytes"`
 }
 
-// ObjectPutter is what DeadLetters uses of *s3.Client.
-type ObjectPutter interface {
+// LetterStore is what DeadLetters uses of *s3.Client.
+type LetterStore interface {
 	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
 
-// DeadLetters writes letters to a queue. The body is the record's own, so that a
-// redrive brings back what was sent, and the attributes tell reason, worker,
+// DeadLetters writes letters to a queue, and opens those that a redrive brings
+// back. The body is the record's own, and the attributes tell reason, worker,
 // attempts, time and origin. A body that a queue cannot hold is encoded as
-// base64; one over 200 KB goes to Bucket and the letter points there.
+// base64; one over 200 KB goes to Bucket and the letter points there. A redriven
+// letter that fails again keeps its body, its encoding and its object.
+//
+// The sender's own attributes stay, as text, as far as there is room: a message
+// has ten, and a letter needs up to nine itself. Which they are is told by
+// their names, in order; binary ones are left out.
 type DeadLetters struct {
 	Client  Client
 	URL     string
-	Objects ObjectPutter
+	Worker  string // whose letters Open opens
+	Objects LetterStore
 	Bucket  string // "": a body over 200 KB is an error, so its record comes back
 }
 
@@ -78,6 +87,7 @@ func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
 			attrs[name] = text(value)
 		}
 	}
+	addSenders(attrs, l.Record)
 	in := &sqs.SendMessageInput{QueueUrl: &d.URL, MessageBody: &body, MessageAttributes: attrs}
 	if strings.HasSuffix(d.URL, fifoSuffix) {
 		in.MessageGroupId = aws.String(letterGroup(l.Record))
@@ -87,6 +97,37 @@ func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
 		return fmt.Errorf("letter to %s: %w", d.URL, err)
 	}
 	return nil
+}
+
+// letterPrefix is where a worker's long letters lie.
+func letterPrefix(worker string) string { return "letters/" + worker + "/" }
+
+// maxAttributes is how many attributes SQS takes of a message.
+const maxAttributes = 10
+
+// addSenders adds to a letter's attributes those that the sender of its record
+// gave it, as many as fit.
+func addSenders(attrs map[string]types.MessageAttributeValue, r pipeline.Record) {
+	if len(r.Attrs) == 0 || !strings.HasPrefix(r.Source, "arn:") || !strings.Contains(r.Source, ":sqs:") {
+		return // of other sources they are the source's own
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Attrs)) {
+		value := r.Attrs[name]
+		switch {
+		case len(attrs) == maxAttributes:
+			return
+		case queueAttributes[name], name == attrTrace, strings.HasPrefix(name, "sluice-"), value == "", !fits(value):
+			continue
+		}
+		attrs[name] = text(value)
+	}
+}
+
+// queueAttributes are the attributes of a record that SQS gave it, or Lambda.
+var queueAttributes = map[string]bool{
+	attrReceipt: true, attrGroup: true, "ApproximateFirstReceiveTimestamp": true, "ApproximateReceiveCount": true,
+	"AWSTraceHeader": true, "DeadLetterQueueSourceArn": true, "MessageDeduplicationId": true, "SenderId": true,
+	"SentTimestamp": true, "SequenceNumber": true,
 }
 
 // letterGroup is the group that the record had on its FIFO queue, so that a
@@ -100,13 +141,16 @@ func letterGroup(r pipeline.Record) string {
 
 func (d DeadLetters) body(ctx context.Context, l pipeline.Letter) (body, encoding string, err error) {
 	raw := l.Record.Body
+	encoded := l.Record.Attrs[AttrEncoding]
 	switch {
+	case encoded != "" && len(raw) > 0 && sendable(raw):
+		return string(raw), encoded, nil // as it came: Open works on a copy
 	case len(raw) > MaxLetterBody && d.Bucket == "":
 		return "", "", fmt.Errorf("letter to %s: a body of %d bytes is over %d, and there is no bucket for it", d.URL, len(raw), MaxLetterBody)
 	case len(raw) > MaxLetterBody:
 		// Two messages may have one cause and two bodies. A record that is written
 		// again finds its own.
-		p := LetterPointer{d.Bucket, "letters/" + l.Worker + "/" + pipeline.DeriveID(l.Record.Source, l.Record.ID, l.Record.Cause), len(raw)}
+		p := LetterPointer{d.Bucket, letterPrefix(l.Worker) + pipeline.DeriveID(l.Record.Source, l.Record.ID, l.Record.Cause), len(raw)}
 		_, err := d.Objects.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &p.Bucket, Key: &p.Key, Body: bytes.NewReader(raw), ContentType: aws.String("application/octet-stream"),
 		})

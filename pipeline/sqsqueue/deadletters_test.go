@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sluice/pipeline"
@@ -23,13 +24,27 @@ import (
 	"sluice/pipeline/sqsqueue"
 )
 
-// bucket keeps what is put into it.
+// bucket keeps what is put into it, and counts what is asked of it.
 type bucket struct {
-	objects map[string][]byte // by bucket/key
-	err     error
+	objects    map[string][]byte // by bucket/key
+	puts, gets int
+	err        error
+}
+
+func (b *bucket) GetObject(_ context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	b.gets++
+	if b.err != nil {
+		return nil, b.err
+	}
+	data, ok := b.objects[*in.Bucket+"/"+*in.Key]
+	if !ok {
+		return nil, &s3types.NoSuchKey{}
+	}
+	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(data))}, nil
 }
 
 func (b *bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	b.puts++
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -283,6 +298,14 @@ func TestRedrive(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(`{"type":"x"}`))
+	if r := redriven(t, m); r.Cause != "order-7" || string(r.Body) != `{"type":"x"}` || r.Attrs["traceparent"] != trace {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// redriven is the record that a letter becomes when it is moved back.
+func redriven(t *testing.T, m types.Message) pipeline.Record {
+	t.Helper()
 	type attribute struct {
 		StringValue string `json:"stringValue"`
 		DataType    string `json:"dataType"`
@@ -302,7 +325,34 @@ func TestRedrive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := batch.Records[0]; r.Cause != "order-7" || string(r.Body) != `{"type":"x"}` || r.Attrs["traceparent"] != trace {
-		t.Errorf("got %+v", r)
+	return batch.Records[0]
+}
+
+// TestLetterKeepsTheSendersAttributes as far as there is room, by name, and none
+// of SQS's own.
+func TestLetterKeepsTheSendersAttributes(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
+	l := letter("x")
+	maps.Copy(l.Record.Attrs, map[string]string{
+		"receiptHandle": "AQEB", "SentTimestamp": "1767323045000", "SenderId": "AIDA", "ApproximateReceiveCount": "4",
+		"AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793", "MessageGroupId": "g", "sluice-old": "x",
+		"tenant": "acme", "zone": "b", "too-long": strings.Repeat("x", 5000), "empty": "", "odd": "\x00",
+	})
+	got := attrs(write(t, h, d, l))
+	if got["tenant"] != "acme" || got["zone"] != "b" || len(got) != 10 {
+		t.Errorf("got %d attributes %v, want the letter's eight, tenant and zone", len(got), got)
+	}
+	if r := redriven(t, write(t, h, d, l)); r.Attrs["tenant"] != "acme" {
+		t.Errorf("redriven: got %v, want tenant acme", r.Attrs)
+	}
+	l.Record.Attrs["more"] = "m" // before tenant, and zone has no room
+	if got := attrs(write(t, h, d, l)); got["more"] != "m" || got["tenant"] != "acme" || len(got) != 10 {
+		t.Errorf("got %d attributes %v, want the first that fit", len(got), got)
+	}
+	l.Record.Source = "arn:aws:s3:::uploads" // whose attributes are no message's
+	if got := attrs(write(t, h, d, l)); len(got) != 8 {
+		t.Errorf("of a notice: got %d attributes %v, want the letter's eight", len(got), got)
 	}
 }

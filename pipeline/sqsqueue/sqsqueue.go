@@ -1,5 +1,5 @@
-// Package sqsqueue sends messages to SQS, holds failed ones back, and writes
-// dead letters there.
+// Package sqsqueue sends messages to SQS, holds failed ones back, writes dead
+// letters there, and opens those that come back.
 package sqsqueue
 
 import (

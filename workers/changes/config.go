@@ -106,5 +106,5 @@ func (c *checked) Validate() (err error) {
 // Clients are the worker's ways out.
 type Clients struct {
 	SQS     sqsqueue.Client
-	Letters sqsqueue.ObjectPutter // may be nil without LetterBucket
+	Letters sqsqueue.LetterStore // may be nil without LetterBucket
 }

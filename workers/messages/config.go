@@ -215,8 +215,8 @@ type Clients struct {
 	Records  pipeline.Table // what people care about; streamed
 	State    pipeline.Table // what machines need; not streamed
 	SQS      sqsqueue.Client
-	Letters  sqsqueue.ObjectPutter // may be nil without LetterBucket
-	Channels notify.Channel        // by Notification.Channel
-	Step     Step                  // what is done for an order
-	Only     string                // see pipeline.Once.Only; "" where other processes share State
+	Letters  sqsqueue.LetterStore // may be nil without LetterBucket
+	Channels notify.Channel       // by Notification.Channel
+	Step     Step                 // what is done for an order
+	Only     string               // see pipeline.Once.Only; "" where other processes share State
 }

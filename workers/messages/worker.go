@@ -18,6 +18,9 @@ import (
 	"sluice/workers/setup"
 )
 
+// name is the worker's, in its letters and where long ones lie.
+const name = "messages"
+
 // Worker is the use case. Safe for concurrent use.
 type Worker struct {
 	config   Config
@@ -57,14 +60,15 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	}
 	// A claim stands longer than a message can wait in any queue: 14 days.
 	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Only: clients.Only, Now: w.now}
-	w.handler = storable(w.jobs().Handle)
-	w.run.Worker = "messages"
+	letters := sqsqueue.DeadLetters{
+		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.Letters, Bucket: c.LetterBucket,
+	}
+	w.handler = storable(letters.Open(w.jobs().Handle))
+	w.run.Worker = name
 	w.run.Parallel = c.Parallel
 	w.run.MaxAttempts = c.MaxAttempts
 	w.run.Reserve = c.Reserve
-	w.run.DeadLetter = sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.Letters, Bucket: c.LetterBucket,
-	}.Write
+	w.run.DeadLetter = letters.Write
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
 		if w.run.Backoff == nil {

@@ -20,6 +20,9 @@ import (
 	"sluice/workers/setup"
 )
 
+// name is the worker's, in its letters and where long ones lie.
+const name = "uploads"
+
 // Worker is the use case. Safe for concurrent use.
 type Worker struct {
 	config   Config
@@ -30,6 +33,7 @@ type Worker struct {
 	template keyTemplate
 	options  thumbnail.Options
 	memory   *semaphore.Weighted // decoded bytes, of all records in hand
+	handler  pipeline.Handler
 }
 
 // Build makes a worker of its settings and clients. Of run it takes Logger, Now
@@ -67,13 +71,15 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
-	w.run.Worker = "uploads"
+	letters := sqsqueue.DeadLetters{
+		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.S3, Bucket: c.LetterBucket,
+	}
+	w.handler = letters.Open(w.handle)
+	w.run.Worker = name
 	w.run.Parallel = c.Parallel
 	w.run.MaxAttempts = c.MaxAttempts
 	w.run.Reserve = c.Reserve
-	w.run.DeadLetter = sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.S3, Bucket: c.LetterBucket,
-	}.Write
+	w.run.DeadLetter = letters.Write
 	if c.SourceQueueURL != "" {
 		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
 		if w.run.Backoff == nil {
@@ -97,7 +103,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	} else {
 		options.Delay = nil
 	}
-	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handle, options))
+	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handler, options))
 }
 
 // handle does what the notices in one record ask for. They stand or fall

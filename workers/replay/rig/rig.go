@@ -5,7 +5,9 @@
 package rig
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +35,7 @@ import (
 	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/dynamotable/dynamotest"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/sqsqueue"
 	"sluice/workers/changes"
 	"sluice/workers/messages"
 	"sluice/workers/setup"
@@ -134,6 +137,9 @@ func (r *Rig) putObjects(ctx context.Context, testdata string, event []byte) err
 	}
 	client := r.s3()
 	for _, record := range batch.Records {
+		if err := r.putLetter(ctx, testdata, record); err != nil {
+			return err
+		}
 		notices, _ := lambdaevent.S3Notices(record.Body) // likewise
 		for _, n := range notices {
 			file := objectFile(testdata, n.Key)
@@ -151,6 +157,22 @@ func (r *Rig) putObjects(ctx context.Context, testdata string, event []byte) err
 		}
 	}
 	return nil
+}
+
+// putLetter puts down the body of a redriven long letter, if testdata has it.
+func (r *Rig) putLetter(ctx context.Context, testdata string, record pipeline.Record) error {
+	var p sqsqueue.LetterPointer
+	if record.Attrs[sqsqueue.AttrEncoding] != sqsqueue.EncodingS3 || json.Unmarshal(record.Body, &p) != nil || !filepath.IsLocal(p.Key) {
+		return nil
+	}
+	body, err := os.ReadFile(filepath.Join(testdata, "events", "messages", "objects", filepath.FromSlash(p.Key)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_, err = r.s3().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(failures), Key: &p.Key, Body: bytes.NewReader(body)})
+	}
+	return err
 }
 
 // objectFile is the file that stands for an object; "" if there is none.
