@@ -170,3 +170,86 @@ func TestFeedDrainIsBoundedWhenCheckpointsDoNotAnswer(t *testing.T) {
 		}
 	})
 }
+
+func TestQueueDrainLetsAnOpenPollFinish(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		window time.Duration
+		before int // messages that wait in the window
+	}{
+		{"the first poll of a batch", 0, 0},
+		{"a later poll in the window", 30 * time.Second, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newFakeSQS(t, time.Hour)
+				r := newRecorder(nil)
+				m := queueMapping(q, r)
+				m.CancelPolls, m.Window, m.DrainLimit = false, tt.window, 8*time.Second
+				q.send(slices.Repeat([]string{"x"}, tt.before)...)
+				run := startMapping(t, m.Run)
+				time.Sleep(5 * time.Second)
+				began := time.Now()
+				run.cancel()
+				time.Sleep(2 * time.Second)
+				id := q.send("late")[0]
+				if err := <-run.done; err != nil {
+					t.Error(err)
+				}
+				if ids := q.ids(); !strings.HasSuffix(ids, id) || len(ids) != tt.before+1 || r.count() != 0 || q.cut != 0 {
+					t.Errorf("left %q, %d events, %d polls cut; want what the open poll brought given back unseen", ids, r.count(), q.cut)
+				}
+				for _, m := range q.messages {
+					if m.received != 1 || m.visibleAt.After(time.Now()) {
+						t.Errorf("%s was received %d times and is visible at %v, want once and given back", m.id, m.received, m.visibleAt)
+					}
+				}
+				if took := time.Since(began); took > 8*time.Second {
+					t.Errorf("drained in %v, want within the limit: no poll is longer", took)
+				}
+				for _, w := range q.waits {
+					if w > 8 {
+						t.Errorf("a poll of %d s, want at most the drain limit", w)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestQueueDrainCutsAPollThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeSQS(t, time.Hour)
+		m := queueMapping(q, newRecorder(nil))
+		m.CancelPolls, m.DrainLimit = false, 500*time.Millisecond // a poll waits a second or more
+		run := startMapping(t, m.Run)
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		run.stopClean()
+		if took := time.Since(began); took != 500*time.Millisecond || q.cut != maxPollers {
+			t.Errorf("drained in %v, %d polls cut; want the limit", took, q.cut)
+		}
+	})
+}
+
+func TestQueueDrainCancelsPollsWhenAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeSQS(t, time.Hour)
+		run := startMapping(t, queueMapping(q, newRecorder(nil)).Run)
+		synctest.Wait()
+		began := time.Now()
+		run.stopClean()
+		if took := time.Since(began); took != 0 || q.cut != maxPollers {
+			t.Errorf("drained in %v, %d polls cut; want at once", took, q.cut)
+		}
+		for _, w := range q.waits {
+			if w != 20 {
+				t.Errorf("a poll of %d s, want 20", w)
+			}
+		}
+	})
+}

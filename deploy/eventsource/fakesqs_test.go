@@ -39,9 +39,10 @@ type fakeSQS struct {
 	messages []*fakeMessage
 	dead     []string
 	changed  chan struct{}
-	deletes  []int // sizes of DeleteMessageBatch calls
-	changes  int   // ChangeMessageVisibilityBatch entries
-	polls    []time.Time
+	deletes  []int   // sizes of DeleteMessageBatch calls
+	changes  int     // ChangeMessageVisibilityBatch entries
+	waits    []int32 // of the polls
+	cut      int     // polls that were cut short
 	sent     int
 }
 
@@ -125,7 +126,7 @@ func (q *fakeSQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 	end := time.NewTimer(time.Duration(in.WaitTimeSeconds) * time.Second)
 	defer end.Stop()
 	q.mu.Lock()
-	q.polls = append(q.polls, time.Now())
+	q.waits = append(q.waits, in.WaitTimeSeconds)
 	q.mu.Unlock()
 	for {
 		q.mu.Lock()
@@ -150,6 +151,9 @@ func (q *fakeSQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 			return &sqs.ReceiveMessageOutput{}, nil
 		case <-ctx.Done():
 			appears.Stop()
+			q.mu.Lock()
+			q.cut++
+			q.mu.Unlock()
 			return nil, ctx.Err()
 		}
 		appears.Stop()

@@ -62,6 +62,10 @@ type QueueMapping struct {
 	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout. Run takes up
 	// to 2 s more to tell the queue what became of them.
 	DrainLimit time.Duration
+	// CancelPolls ends open polls at once when the context ends, for a queue that notices a caller who hung up. SQS does not:
+	// it gives the messages that come to nobody, until their visibility ends. Without CancelPolls open polls are let finish,
+	// what they bring is given back after the last, and a poll waits at most the DrainLimit.
+	CancelPolls bool
 	// MaxAbandoned is how many invocations may run on past their deadline before polling stops. Zero means 10.
 	MaxAbandoned int
 	// Backoff paces polling after function errors, and retries of failed calls to SQS. Nil doubles from 200 ms to 30 s.
@@ -160,8 +164,8 @@ func (m *QueueMapping) checkQueue(ctx context.Context) error {
 	return nil
 }
 
-// Run checks the mapping and its queue, then polls until ctx ends. Then it stops polling, gives back at once what it holds
-// and did not start, waits up to DrainLimit for running invocations and obeys their answers.
+// Run checks the mapping and its queue, then polls until ctx ends. Then it waits up to DrainLimit for open polls, gives back
+// what they brought and what else it did not start, waits as long for running invocations, and obeys their answers.
 // It returns nil after a complete drain, a [*LeftError] when something was left, or what Validate and the queue refuse.
 func (m *QueueMapping) Run(ctx context.Context) error {
 	if err := m.Validate(); err != nil {

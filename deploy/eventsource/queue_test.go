@@ -14,11 +14,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// queueMapping is a mapping that reports failures, over a queue whose visibility is a minute.
+// queueMapping is a mapping that reports failures. It ends its polls with its context, so that a test ends there too.
 func queueMapping(q *fakeSQS, r *recorder) *QueueMapping {
 	return &QueueMapping{
 		Client: q, QueueURL: "http://localhost/jobs", QueueARN: standardARN,
 		Function: r.Invoke, FunctionName: "messages", Timeout: 10 * time.Second, ReportBatchItemFailures: true,
+		CancelPolls: true,
 	}
 }
 

@@ -23,7 +23,8 @@ type queueRun struct {
 
 	running sync.WaitGroup
 	mu      sync.Mutex
-	left    []string // ids of messages that the drain left behind
+	held    []message // what the polls brought that were open when the drain began
+	left    []string  // ids of messages that the drain left behind
 }
 
 func (r *queueRun) run(ctx context.Context) error {
@@ -38,6 +39,7 @@ func (r *queueRun) run(ctx context.Context) error {
 		pollers.Go(func() { r.poll(ctx, work) })
 	}
 	pollers.Wait()
+	r.giveBack(work, r.held) // not earlier: a poll that is still open would receive it again
 	r.running.Wait()
 	if len(r.left) > 0 {
 		return &LeftError{Source: r.QueueARN, After: r.DrainLimit, IDs: r.left}
@@ -76,7 +78,7 @@ func (r *queueRun) poll(ctx, work context.Context) {
 		batch, err := r.gather(ctx, work)
 		switch {
 		case ctx.Err() != nil:
-			r.giveBack(work, batch)
+			r.hold(batch)
 			<-r.slots
 			return
 		case len(batch) > 0:
@@ -166,6 +168,12 @@ func (r *queueRun) drained(ctx context.Context, part []message, out result) {
 		return
 	}
 	r.addLeft(part)
+}
+
+func (r *queueRun) hold(messages []message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = append(r.held, messages...)
 }
 
 func (r *queueRun) addLeft(messages []message) {

@@ -14,27 +14,38 @@ import (
 // The window ends up to a second late, because SQS waits in whole seconds and a receive that is cut short can lose messages
 // until their visibility ends.
 func (r *queueRun) gather(ctx, work context.Context) ([]message, error) {
-	batch, err := r.receive(ctx, work, r.BatchSize, longPoll)
+	batch, err := r.receive(ctx, work, r.BatchSize, r.longPoll())
 	if err != nil || len(batch) == 0 || r.Window == 0 {
 		return batch, err
 	}
 	end := time.Now().Add(r.Window)
 	for len(batch) < r.BatchSize && fitting(batch, message.size) == len(batch) {
-		wait := min((time.Until(end) + time.Second - 1).Truncate(time.Second), longPoll)
+		wait := min((time.Until(end) + time.Second - 1).Truncate(time.Second), r.longPoll())
 		if wait <= 0 || ctx.Err() != nil {
 			break
 		}
 		more, err := r.receive(ctx, work, r.BatchSize-len(batch), wait)
+		batch = append(batch, more...)
 		if err != nil {
 			return batch, err
 		}
-		batch = append(batch, more...)
 	}
 	return batch, nil
 }
 
+// longPoll is how long a poll waits for a first message. One that is let finish must do so within the DrainLimit.
+func (r *queueRun) longPoll() time.Duration {
+	if r.CancelPolls {
+		return longPoll
+	}
+	return min(max(r.DrainLimit.Truncate(time.Second), time.Second), longPoll)
+}
+
 // receive makes one ReceiveMessage call and returns what passes the filters.
 func (r *queueRun) receive(ctx, work context.Context, most int, wait time.Duration) ([]message, error) {
+	if !r.CancelPolls {
+		ctx = work
+	}
 	out, err := r.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    r.url,
 		MaxNumberOfMessages:         int32(min(most, receiveMax)),

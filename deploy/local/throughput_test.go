@@ -60,6 +60,7 @@ func newPath(tb testing.TB, batchSize int, l *ledger) *path {
 	m := &eventsource.QueueMapping{
 		Client: p.clients.SQS, QueueURL: p.url, QueueARN: h.queues.ARN("bench"), Function: p.invoke, FunctionName: "bench",
 		Timeout: time.Minute, BatchSize: batchSize, MaxConcurrency: 16, ReportBatchItemFailures: true, DrainLimit: time.Minute,
+		CancelPolls: true,
 	}
 	if batchSize > 10 {
 		m.Window = time.Second

@@ -187,6 +187,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 			Client: h.clients.SQS, QueueURL: h.queues.URL(m.queue), QueueARN: h.queues.ARN(m.queue),
 			Function: h.watched(m.queue, m.call), FunctionName: m.queue, Timeout: cmp.Or(h.options.timeout, m.timeout), MaxConcurrency: 2,
 			ReportBatchItemFailures: true, DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", m.queue),
+			CancelPolls: true, // our queues notice, and Release frees what was on its way
 		}
 		h.runWorker(run, "queue "+m.queue, mapping.Run)
 	}
