@@ -43,6 +43,10 @@ func TestMain(m *testing.M) {
 		writeLines()
 		return
 	}
+	if os.Getenv(memoryLimit) != "" {
+		tellMemoryLimit()
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -20,7 +20,9 @@ const envRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
 // would cost each start a call more, and each end the half second that Lambda
 // then waits.
 func Start[W lambda.Handler](name string, build func(ctx context.Context, environ map[string]string) (W, error)) {
-	w, err := build(context.Background(), Environ())
+	environ := Environ()
+	LimitMemory(environ)
+	w, err := build(context.Background(), environ)
 	if err != nil {
 		log := Logger(name)
 		log.Error("start", "error", err)

@@ -79,11 +79,12 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// memoryBytes is what decoding may use: the function's memory less what the
-// process itself needs, and less a quarter that Go's collector runs behind.
+// memoryBytes is what decoding may use: seven tenths of the function's memory
+// less what the worker needs besides. The collector's limit is at eight tenths,
+// see setup.LimitMemory: it must have something to collect.
 func (c Config) memoryBytes() int64 {
-	const process = 64 << 20
-	return (c.MemoryMB<<20 - process) / 4 * 3
+	const process = 40 << 20
+	return c.MemoryMB<<20/10*7 - process
 }
 
 // New reads the settings from environ and builds the worker with its clients.

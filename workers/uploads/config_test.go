@@ -27,12 +27,12 @@ func TestConfigDefaults(t *testing.T) {
 		c.Parallel != 4 || c.Reserve != 2*time.Second || c.MemoryMB != 1024 {
 		t.Errorf("got %+v", c)
 	}
-	if got, want := c.memoryBytes(), int64(720<<20); got != want {
-		t.Errorf("memory %d, want %d", got, want)
-	}
-	c.MemoryMB = 128 // Lambda's least
-	if got := c.memoryBytes(); got != 48<<20 {
-		t.Errorf("memory %d, want 48 MiB", got)
+	// 128 is Lambda's least.
+	for mb, want := range map[int64]int64{1024: 676, 128: 49} {
+		c.MemoryMB = mb
+		if got := c.memoryBytes() >> 20; got != want {
+			t.Errorf("of %d MB: got %d MB for pictures, want %d", mb, got, want)
+		}
 	}
 }
 

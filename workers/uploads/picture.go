@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -163,7 +164,13 @@ func (w *Worker) thumbnails(ctx context.Context, object *s3.GetObjectOutput) (*t
 		return nil, fmt.Errorf("wait for %d bytes of memory: %w", p.Cost(), err)
 	}
 	defer w.memory.Release(p.Cost())
-	return p.Thumbnails(ctx)
+	made, err := p.Thumbnails(ctx)
+	if p.Cost() > w.options.MemoryBytes/4 {
+		// The next picture would be decoded beside this one's remains: its planes
+		// are a few large pieces, which the collector sees when they are there.
+		runtime.GC()
+	}
+	return made, err
 }
 
 func (w *Worker) putThumbnail(ctx context.Context, bucket, key string, of state, t thumbnail.Thumbnail) (schema.Thumbnail, error) {
