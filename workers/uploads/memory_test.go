@@ -62,7 +62,7 @@ func flatWebP(w, h int) []byte {
 	return append(out, data...)
 }
 
-// flatPNG is an interlaced picture of 16 bits, black and clear.
+// flatPNG is an interlaced picture, black and clear.
 func flatPNG(w, h int) []byte {
 	chunk := func(out []byte, kind string, data []byte) []byte {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
@@ -71,11 +71,11 @@ func flatPNG(w, h int) []byte {
 		return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[at:]))
 	}
 	head := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(w)), uint32(h))
-	out := chunk([]byte("\x89PNG\r\n\x1a\n"), "IHDR", append(head, 16, 6, 0, 0, 1))
+	out := chunk([]byte("\x89PNG\r\n\x1a\n"), "IHDR", append(head, 8, 6, 0, 0, 1))
 	var data bytes.Buffer
 	z := zlib.NewWriter(&data)
 	for _, p := range [7]struct{ x, y, dx, dy int }{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
-		row := make([]byte, 1+8*((w-p.x+p.dx-1)/p.dx))
+		row := make([]byte, 1+4*((w-p.x+p.dx-1)/p.dx))
 		for range (h - p.y + p.dy - 1) / p.dy {
 			_, _ = z.Write(row)
 		}
