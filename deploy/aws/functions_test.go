@@ -33,7 +33,7 @@ const (
 var functions = []function{
 	{"Uploads", "uploads", uploads.Config{}, reads[uploads.Config], map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": lambdaSets}},
 	{"Jobs", "messages", messages.Config{}, reads[messages.Config], map[string]string{
-		"SES_FROM": noSends, "SNS_TOPIC_ARN": noSends, "SMTP_ADDR": noSends, "SMTP_FROM": noSends, "SMTP_USER": noSends,
+		"SES_FROM": noSends, "SES_RATE": noSends, "SNS_TOPIC_ARN": noSends, "SMTP_ADDR": noSends, "SMTP_FROM": noSends, "SMTP_USER": noSends,
 		"SMTP_PASSWORD": noSends, "SMTP_SECURITY": noSends, "WEBHOOK_URL": noSends, "WEBHOOK_SECRET": noSends,
 		"CHAT_URL": noSends, "NOTIFY_MAX_AGE": noSends, "OUTBOX_DIR": noDisk,
 	}},

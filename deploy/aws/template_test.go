@@ -46,7 +46,7 @@ var optional = map[string]string{
 	"AlarmEmail": "operator@example.com", "InboxTypes": "user-registration",
 	// No two numbers are the same, so that one that is taken for another is seen.
 	"Name": "other", "UploadsMemory": "1025", "MessagesMemory": "257", "ChangesMemory": "258",
-	"UploadsConcurrency": "21", "JobsConcurrency": "22", "NotificationsConcurrency": "6", "ChangesParallelization": "3", "LogRetentionDays": "14",
+	"UploadsConcurrency": "21", "JobsConcurrency": "22", "NotificationsConcurrency": "6", "NotificationsParallel": "4", "ChangesParallelization": "3", "LogRetentionDays": "14",
 }
 
 // readTemplate is the template with its functions, unresolved.

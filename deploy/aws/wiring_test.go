@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// wiring says for each function which resource a variable names.
+// wiring says for each function which resource a variable names, or which
+// parameter of another name.
 var wiring = map[string]map[string]string{
 	"Uploads": {
 		"THUMBNAIL_BUCKET": "ThumbnailsBucket", "JOBS_QUEUE_URL": "JobsQueue", "LETTER_BUCKET": "FailuresBucket",
@@ -22,6 +23,7 @@ var wiring = map[string]map[string]string{
 	"Notifications": {
 		"RECORDS_TABLE": "RecordsTable", "STATE_TABLE": "StateTable", "LETTER_BUCKET": "FailuresBucket",
 		"SOURCE_QUEUE_URL": "NotificationsQueue", "DEAD_LETTER_QUEUE_URL": "NotificationsDeadQueue",
+		"PARALLEL": "NotificationsParallel", // Jobs is the same code with a constant
 	},
 	"Changes": {
 		"JOBS_QUEUE_URL": "JobsQueue", "NOTIFICATIONS_QUEUE_URL": "NotificationsQueue", "LETTER_BUCKET": "FailuresBucket",
@@ -34,7 +36,7 @@ var wiring = map[string]map[string]string{
 var constants = map[string]map[string]string{
 	"Uploads":       {"INBOX_PREFIX": "inbox/", "MAX_ATTEMPTS": "8", "PARALLEL": "4", "RESERVE": "2s"},
 	"Jobs":          {"MAX_ATTEMPTS": "8", "PARALLEL": "10", "RESERVE": "2s"},
-	"Notifications": {"MAX_ATTEMPTS": "8", "PARALLEL": "10", "RESERVE": "2s"},
+	"Notifications": {"MAX_ATTEMPTS": "8", "RESERVE": "2s"},
 	"Changes":       {"PARALLEL": "10", "RESERVE": "2s"},
 }
 

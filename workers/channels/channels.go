@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -26,7 +27,9 @@ const (
 	// closed how long where nothing is sent at all: a quota that is used up, an
 	// account that is suspended.
 	throttled = time.Minute
-	closed    = notify.MaxRetryAfter
+	// noTurn is how long one waits whose turn would come after the deadline.
+	noTurn = 5 * time.Second
+	closed = notify.MaxRetryAfter
 )
 
 // checked is the reason for which no channel takes n, or nil.
@@ -36,6 +39,10 @@ func checked(n notify.Notification) error {
 	}
 	return nil
 }
+
+// jittered is d and up to a quarter more, so that those who were refused
+// together do not come back together.
+func jittered(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
 
 // safeID is the notification's id as the other side can hold it: itself where it
 // is short and plain, as those of rules are, else derived from it.

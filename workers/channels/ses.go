@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+	"golang.org/x/time/rate"
 
 	"sluice/notify"
 )
@@ -27,20 +28,29 @@ type SESClient interface {
 // What SES finds wrong with the mail is a RejectedError. Too many mails, a quota
 // that is used up and an account that may not send are a RetryAfterError. All
 // else is tried again. SES knows no idempotency: a mail whose answer was lost is
-// sent twice. Safe for concurrent use.
+// sent twice.
+//
+// It keeps below a rate: SES refuses what is above its own, and whoever sends on
+// regardless sends most mails several times in vain. Safe for concurrent use.
 type SES struct {
 	client SESClient
 	from   string
+	turns  *rate.Limiter
 }
 
 // NewSES returns the channel that sends from the address from, with or without a
-// name. It must be verified with SES. Nothing is asked of SES here.
-func NewSES(client SESClient, from string) (*SES, error) {
+// name. It must be verified with SES. Nothing is asked of SES here. The channel
+// sends at most perSecond mails a second, evenly; 0 has no limit.
+func NewSES(client SESClient, from string, perSecond float64) (*SES, error) {
 	a, err := notify.ParseAddress(from)
 	if err != nil {
 		return nil, fmt.Errorf("ses: from: %w", err)
 	}
-	return &SES{client: client, from: a.String()}, nil
+	limit := rate.Limit(perSecond)
+	if perSecond <= 0 {
+		limit = rate.Inf
+	}
+	return &SES{client: client, from: a.String(), turns: rate.NewLimiter(limit, 1)}, nil
 }
 
 // String names the channel.
@@ -54,6 +64,13 @@ func (s *SES) Send(ctx context.Context, n notify.Notification) error {
 	to, err := notify.ParseAddress(n.To)
 	if err != nil {
 		return &notify.RejectedError{Reason: "recipient", Err: err}
+	}
+	if err := s.turns.Wait(ctx); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("ses: %w", ctx.Err())
+		}
+		// Its turn is after the deadline, which is no fault of the mail's.
+		return &notify.RetryAfterError{After: jittered(noTurn), Err: fmt.Errorf("ses: %w", err)}
 	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
@@ -87,7 +104,7 @@ func sesVerdict(err error) verdict {
 		return verdict{wait: closed}
 	}
 	if isThrottled(code, status) {
-		return verdict{wait: throttled}
+		return verdict{wait: jittered(throttled)}
 	}
 	return verdict{}
 }

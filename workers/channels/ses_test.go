@@ -15,7 +15,7 @@ import (
 
 func ses(t *testing.T, s *service, from string) notify.Channel {
 	t.Helper()
-	ch, err := channels.NewSES(sesv2.NewFromConfig(s.config()), from)
+	ch, err := channels.NewSES(sesv2.NewFromConfig(s.config()), from, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestSESRejectsBeforeItSends(t *testing.T) {
 			t.Errorf("%s: want a RejectedError and no call, got %d calls", name, s.calls.Load())
 		}
 	}
-	if _, err := channels.NewSES(sesv2.New(sesv2.Options{}), "nobody"); err == nil {
+	if _, err := channels.NewSES(sesv2.New(sesv2.Options{}), "nobody", 0); err == nil {
 		t.Error("a sender that is no address was taken")
 	}
 }

@@ -141,7 +141,7 @@ func snsVerdict(err error) verdict {
 		return verdict{rejected: true}
 	}
 	if isThrottled(code, status) {
-		return verdict{wait: throttled}
+		return verdict{wait: jittered(throttled)}
 	}
 	return verdict{}
 }

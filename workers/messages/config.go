@@ -39,6 +39,8 @@ type Config struct {
 	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none to this machine
 	// SESFrom is the sender of the channel "email" where SES sends the mails.
 	SESFrom string `env:"SES_FROM"` // not with SMTP_ADDR
+	// SESRate bounds the mails a second of this process. 0 has no limit.
+	SESRate float64 `env:"SES_RATE" envDefault:"0"`
 	// The channel "sns".
 	SNSTopicARN string `env:"SNS_TOPIC_ARN"` // empty: no such channel
 	// The channel "webhook".
@@ -86,6 +88,9 @@ func (c Config) Validate() error {
 		if _, err := notify.ParseAddress(c.SESFrom); err != nil {
 			problems = append(problems, fmt.Errorf("SES_FROM: %w", err))
 		}
+	}
+	if !(c.SESRate >= 0 && c.SESRate <= 10_000) {
+		problems = append(problems, fmt.Errorf("SES_RATE: %v is not between 0 and 10000", c.SESRate))
 	}
 	if c.SNSTopicARN != "" {
 		if _, err := channels.TopicRegion(c.SNSTopicARN); err != nil {
@@ -155,7 +160,7 @@ func (c Config) Channels() (notify.Channels, error) {
 // no client is made.
 func (c Config) AddAWSChannels(to notify.Channels, cfg aws.Config) error {
 	if c.SESFrom != "" {
-		ch, err := channels.NewSES(sesv2.NewFromConfig(cfg), c.SESFrom)
+		ch, err := channels.NewSES(sesv2.NewFromConfig(cfg), c.SESFrom, c.SESRate)
 		if err != nil {
 			return fmt.Errorf("channel %q: %w", "email", err)
 		}

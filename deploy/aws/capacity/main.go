@@ -86,7 +86,7 @@ func defaults() Model {
 				Sends: 1, LogBytesOfInvoke: 1400, Stream: true,
 			},
 			notifications: {
-				Name: "notifications", MemoryMB: 256, Batch: 10, QuietBatch: 1, Parallel: 10, Concurrency: 5, Setting: "NotificationsConcurrency",
+				Name: "notifications", MemoryMB: 256, Batch: 10, QuietBatch: 1, Parallel: 1, Concurrency: 2, Setting: "NotificationsConcurrency; NotificationsParallel; SesRate",
 				CPU: 1, Wait: 110, // two claims and a mail
 				DBWrites: 2, Mails: 1,
 				LogBytes: 250, LogBytesOfInvoke: 1400,
