@@ -70,7 +70,7 @@ func (c *composer) make(s Size) *small {
 	}
 	for i := range r.planes[light:] {
 		i += light
-		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0, r.droop))
+		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0, r.droop+r.extraDroop[i]))
 	}
 	if r.alpha != nil {
 		out.alpha = c.plane(r.alpha, part, false, r.droop)
@@ -103,7 +103,7 @@ func (c *composer) colours(r *raster, part region) [][]byte {
 	var fine [3][]int16
 	var columns, rows span
 	for i := range fine {
-		columns, rows = c.spans(&r.planes[i], part, false, r.droop)
+		columns, rows = c.spans(&r.planes[i], part, false, r.droop+r.extraDroop[i])
 		fine[i] = make([]int16, columns.n*rows.n)
 		c.resampler.resampleFine(fine[i], columns.n, rows.n, &r.planes[i], newAxis(columns), newAxis(rows))
 	}

@@ -23,12 +23,9 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 		profile:     hdr.ICC,
 		lateHeight:  hdr.Height == 0,
 	}
-	h.memory = func(ratio float64) int64 { return hdr.MemoryBytes(jpegScale(ratio, hdr.Width, hdr.Height)) }
+	h.memory = func(ratio float64) int64 { return hdr.MemoryBytes(jpegOptions(&hdr, o, ratio)) }
 	h.decode = func(ratio float64) (*raster, error) {
-		img, err := decoder.Decode(scaledjpeg.Options{
-			Scale: jpegScale(ratio, hdr.Width, hdr.Height), MaxPixels: o.MaxPixels, MaxBytes: o.MemoryBytes,
-			Strict: true, // a damaged picture is refused: what lies behind the damage is not worth its time
-		})
+		img, err := decoder.Decode(jpegOptions(&hdr, o, ratio))
 		if err != nil {
 			o.Pool.putJPEG(decoder)
 			return nil, jpegError(err)
@@ -40,6 +37,20 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 	}
 	return h, nil
 }
+
+// jpegOptions is how a picture is decoded for thumbnails that take ratio pixels for one of theirs.
+func jpegOptions(hdr *scaledjpeg.Header, o *Options, ratio float64) scaledjpeg.Options {
+	scale := jpegScale(ratio, hdr.Width, hdr.Height)
+	return scaledjpeg.Options{
+		Scale: scale, FineChroma: ratio/float64(scale) < fineChroma,
+		MaxPixels: o.MaxPixels, MaxBytes: o.MemoryBytes,
+		Strict: true, // a damaged picture is refused: what lies behind the damage is not worth its time
+	}
+}
+
+// fineChroma is how many luma samples a thumbnail must take for a pixel, at least, to be content with chroma of half as many. For fewer, 6 dB
+// are worth a third of the time: 8 megapixels to 200 pixels, 2.4 samples, go from 49.6 dB in 5.3 ms to 55.8 in 6.9.
+const fineChroma = 3
 
 // jpegScale is the largest of the decoder's scales that leaves enough for the filter.
 //
@@ -72,12 +83,10 @@ func jpegRaster(img *scaledjpeg.Image) *raster {
 		scaledjpeg.Gray: modelGrey, scaledjpeg.YCbCr: modelYCC, scaledjpeg.RGB: modelRGB,
 		scaledjpeg.CMYK: modelCMYK, scaledjpeg.YCCK: modelYCCK,
 	}[img.ColorModel]}
-	for _, p := range img.Planes {
+	r.invertedInk, r.droop = img.Inverted, img.Planes[0].Droop
+	for i, p := range img.Planes {
 		r.planes = append(r.planes, plane{pix: p.Pix, stride: p.Stride, w: p.W, h: p.H, extentW: p.ExtentW, extentH: p.ExtentH})
-	}
-	r.invertedInk, r.droop = img.Inverted, droopOf(img.Scale)
-	if img.Scale == 2 || img.Scale == 4 {
-		r.droop /= 4 // scaledjpeg leaves a quarter of the loss there
+		r.extraDroop[i] = p.Droop - r.droop
 	}
 	return r
 }

@@ -75,7 +75,9 @@ type raster struct {
 	// the colour of what cannot be seen does not bleed.
 	alpha *plane
 	// droop tells how much fine detail averaging took from the samples, see droopOf.
-	droop       float64
+	droop float64
+	// extraDroop is what planes of another reduction have more of it, or less.
+	extraDroop  [4]float64
 	invertedInk bool // inks are stored as 255 - ink
 	// smaller is the same picture at half the size, made when it is first wanted.
 	smaller *raster
@@ -98,6 +100,7 @@ func (r *raster) half() *raster {
 		s := &raster{model: r.model, invertedInk: r.invertedInk, droop: r.droop/4 + droopOf(2)}
 		for i := range r.planes {
 			s.planes = append(s.planes, r.planes[i].halve())
+			s.extraDroop[i] = r.extraDroop[i] / 4
 		}
 		if r.alpha != nil {
 			a := r.alpha.halve()

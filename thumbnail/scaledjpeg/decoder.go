@@ -12,6 +12,12 @@ type Options struct {
 	// Scale is 1, 2, 4 or 8: the planes get 1/Scale of the samples in each
 	// direction. Zero is 1. Any other value is an error.
 	Scale int
+	// FineChroma decodes components that have fewer samples than others at twice
+	// the resolution in each direction. At 1/8 of a 4:2:0 picture, chroma is one
+	// sample for 16 x 16 pixels otherwise, and half as wide as luma: too little
+	// for a thumbnail of a third of luma's size or more. It costs the decoding of
+	// four coefficients a block instead of one; at 1/1 it means nothing.
+	FineChroma bool
 	// MaxPixels is the most that Width*Height may be. Zero is no limit.
 	MaxPixels int64
 	// MaxBytes is the most working memory that decoding may take, planes,
@@ -72,9 +78,10 @@ type Decoder struct {
 	scans  int
 	damage error // the first fault that left a usable picture
 	block  [64]int32
-	place  placement
+	places [2]placement // of the scale, and of finer components
 	cur    scan
 	walks  [maxMCUBlocks]walkBlock
+	walkAt [2]int // the MCU that the walks stand at
 }
 
 // component is one color's share of the frame.
@@ -93,6 +100,7 @@ type component struct {
 	low   [64]uint8 // progressive: the lowest bit known of a coefficient
 
 	n      int // samples of a block, in each direction: 1, 2, 4 or 8
+	place  *placement
 	pix    []byte
 	stride int
 	coef   []int16  // progressive: kept coefficients, block by block
@@ -177,7 +185,6 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	d.opts = o
 	d.scans = 0
 	d.damage = nil
-	d.place.set(d.scale)
 	if err := d.allocate(); err != nil {
 		return nil, err
 	}
@@ -269,7 +276,12 @@ func (d *Decoder) allocate() error {
 	for i := range d.hdr.Components {
 		c := &d.comps[i]
 		c.seen = false
-		c.n = 8 / d.scale
+		c.n = d.hdr.blockSize(i, d.scale, d.opts.FineChroma)
+		c.place = &d.places[0]
+		if c.n != 8/d.scale {
+			c.place = &d.places[1]
+		}
+		c.place.set(c.n)
 	}
 	d.rows = d.hdr.Height
 	if d.rows == 0 {
@@ -433,7 +445,7 @@ func sized[T any](s []T, n int, v T, keep bool) []T {
 
 // image describes the planes to the caller.
 func (d *Decoder) image() *Image {
-	m := &Image{Header: d.hdr, Scale: d.scale, Planes: make([]Plane, d.hdr.Components), Droop: droop(d.scale)}
+	m := &Image{Header: d.hdr, Scale: d.scale, Planes: make([]Plane, d.hdr.Components)}
 	for i := range m.Planes {
 		c := &d.comps[i]
 		p := &m.Planes[i]
@@ -441,8 +453,10 @@ func (d *Decoder) image() *Image {
 		if d.hdr.Progressive && c.n == 1 {
 			p.Pix = c.dc[:len(c.dc)/2]
 		}
-		p.W, p.H = d.hdr.PlaneSize(i, d.scale)
-		p.ExtentW, p.ExtentH = d.hdr.Extent(i, d.scale)
+		p.Scale = 8 / c.n
+		p.W, p.H = d.hdr.PlaneSize(i, p.Scale)
+		p.ExtentW, p.ExtentH = d.hdr.Extent(i, p.Scale)
+		p.Droop = droop(p.Scale)
 	}
 	return m
 }

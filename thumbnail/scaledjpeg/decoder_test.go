@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/iotest"
 )
@@ -37,10 +38,10 @@ func checkPlanes(t *testing.T, p *picture, m *Image) {
 	}
 	hmax, vmax := p.max()
 	for i, c := range p.comps {
-		want, stride := p.plane(i, m.Scale)
 		got := m.Planes[i]
-		ew := float64(p.w) * float64(c.h) / float64(hmax*m.Scale)
-		eh := float64(p.h) * float64(c.v) / float64(vmax*m.Scale)
+		want, stride := p.plane(i, got.Scale)
+		ew := float64(p.w) * float64(c.h) / float64(hmax*got.Scale)
+		eh := float64(p.h) * float64(c.v) / float64(vmax*got.Scale)
 		if got.ExtentW != ew || got.ExtentH != eh || got.W != int(math.Ceil(ew)) || got.H != int(math.Ceil(eh)) {
 			t.Fatalf("plane %d is %dx%d (%g x %g), want %g x %g", i, got.W, got.H, got.ExtentW, got.ExtentH, ew, eh)
 		}
@@ -59,16 +60,39 @@ func checkPlanes(t *testing.T, p *picture, m *Image) {
 func checkScales(t *testing.T, d *Decoder, p *picture, data []byte) {
 	t.Helper()
 	for _, scale := range []int{8, 4, 2, 1} {
-		h, err := d.ReadHeader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
+		for _, fine := range []bool{false, true} {
+			if fine && !p.subsampled() {
+				continue
+			}
+			h, err := d.ReadHeader(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := Options{Scale: scale, FineChroma: fine}
+			o.MaxBytes = h.MemoryBytes(o)
+			m, err := d.Decode(o)
+			if err != nil {
+				t.Fatalf("1/%d: %v", scale, err)
+			}
+			hmax, vmax := p.max()
+			for i, c := range p.comps {
+				want := scale
+				if fine && scale > 1 && (c.h < hmax || c.v < vmax) {
+					want /= 2
+				}
+				if got := m.Planes[i].Scale; got != want {
+					t.Fatalf("1/%d, fine %v: plane %d has 1/%d, want 1/%d", scale, fine, i, got, want)
+				}
+			}
+			checkPlanes(t, p, m)
 		}
-		m, err := d.Decode(Options{Scale: scale, MaxBytes: h.MemoryBytes(scale)})
-		if err != nil {
-			t.Fatalf("1/%d: %v", scale, err)
-		}
-		checkPlanes(t, p, m)
 	}
+}
+
+// subsampled reports whether a component has fewer samples than another.
+func (p *picture) subsampled() bool {
+	hmax, vmax := p.max()
+	return len(p.comps) > 1 && slices.ContainsFunc(p.comps, func(c pictureComp) bool { return c.h < hmax || c.v < vmax })
 }
 
 var samplings = [][][2]int{

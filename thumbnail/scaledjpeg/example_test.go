@@ -53,7 +53,7 @@ func ExampleDecoder() {
 	}
 	const width, height = 300, 245
 	scale := h.ScaleFor(2*width, 2*height)
-	fmt.Printf("1/%d takes %d KiB, 1/1 would take %d KiB\n", scale, h.MemoryBytes(scale)>>10, h.MemoryBytes(1)>>10)
+	fmt.Printf("1/%d takes %d KiB, 1/1 would take %d KiB\n", scale, h.MemoryBytes(scaledjpeg.Options{Scale: scale})>>10, h.MemoryBytes(scaledjpeg.Options{})>>10)
 
 	img, err := d.Decode(scaledjpeg.Options{Scale: scale, MaxBytes: 1 << 20})
 	if err != nil {

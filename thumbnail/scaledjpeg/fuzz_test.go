@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 				}
 				continue
 			}
-			if m.Width != h.Width || m.Height == 0 || h.Height != 0 && m.Height != h.Height || m.MemoryBytes(scale) > budget {
+			if m.Width != h.Width || m.Height == 0 || h.Height != 0 && m.Height != h.Height || m.MemoryBytes(Options{Scale: scale}) > budget {
 				t.Fatalf("%dx%d at 1/%d, the header said %dx%d", m.Width, m.Height, scale, h.Width, h.Height)
 			}
 			for i, p := range m.Planes {

@@ -1,6 +1,7 @@
 package scaledjpeg
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 )
@@ -113,30 +114,40 @@ func (h *Header) ScaleFor(width, height int) int {
 // buffer, the chunk of entropy-coded bytes and the Huffman tables.
 const fixedBytes = 224 << 10
 
-// MemoryBytes returns the working memory that decoding at 1/scale takes, the
-// planes that are returned included: what [Options].MaxBytes is compared with.
-// Without a Height it counts the greatest there is, 65,535.
-func (h *Header) MemoryBytes(scale int) int64 {
+// MemoryBytes returns the working memory that decoding with o.Scale and
+// o.FineChroma takes, the planes that are returned included: what o.MaxBytes is
+// compared with. Without a Height it counts the greatest there is, 65,535.
+func (h *Header) MemoryBytes(o Options) int64 {
 	g := *h
 	if g.Height == 0 {
 		g.Height = maxDimension
 	}
 	mx, my := g.mcus()
 	total := int64(fixedBytes + len(h.EXIF) + len(h.ICC))
-	for _, s := range h.Sampling[:h.Components] {
+	for i, s := range h.Sampling[:h.Components] {
 		blocks := int64(mx) * int64(s.H) * int64(my) * int64(s.V)
-		total += blocks * bytesPerBlock(scale, h.Progressive)
+		total += blocks * bytesPerBlock(h.blockSize(i, cmp.Or(o.Scale, 1), o.FineChroma), h.Progressive)
 	}
 	return total
 }
 
-// bytesPerBlock is the memory of one block of 8x8 samples at 1/scale.
-func bytesPerBlock(scale int, progressive bool) int64 {
-	n := int64(8 / scale)
+// blockSize is how many samples of a block component i gets, in each direction.
+func (h *Header) blockSize(i, scale int, fine bool) int {
+	n := 8 / scale
+	hmax, vmax := h.maxSampling()
+	if s := h.Sampling[i]; fine && n < 8 && (int(s.H) < hmax || int(s.V) < vmax) {
+		n *= 2
+	}
+	return n
+}
+
+// bytesPerBlock is the memory of one block that gives n x n samples.
+func bytesPerBlock(size int, progressive bool) int64 {
+	n := int64(size)
 	switch {
 	case !progressive:
 		return n * n
-	case scale == 8:
+	case n == 1:
 		return 2 // the coefficient; the sample takes its place
 	default:
 		return n*n + 2*n*n + 8 // samples, coefficients, history

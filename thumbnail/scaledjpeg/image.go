@@ -15,6 +15,15 @@ type Plane struct {
 	// ExtentW and ExtentH are the part of W x H that the picture covers, in
 	// samples: W-1 < ExtentW <= W. See [Header.Extent].
 	ExtentW, ExtentH float64
+	// Scale is the Image's, or half of that for a finer component of
+	// Options.FineChroma.
+	Scale int
+	// Droop tells how much the reduction has damped fine detail: a wave of f
+	// cycles a sample has 1 - Droop*(2*pi*f)^2 of its height left, as long as f
+	// is small. A resampling filter that takes Droop times the second
+	// difference off its input, or off its own weights, puts that right: 1 to
+	// 2 dB at 1/8. It is 0 at 1/1.
+	Droop float64
 }
 
 // Image is a decoded picture: a plane for each component, each with its own
@@ -22,16 +31,10 @@ type Plane struct {
 type Image struct {
 	Header
 	// Scale is 1, 2, 4 or 8: the planes have 1/Scale of the picture's samples
-	// in each direction.
+	// in each direction, but see Plane.Scale.
 	Scale int
 	// Planes has Components entries, in the order of the ColorModel.
 	Planes []Plane
-	// Droop tells how much the reduction has damped fine detail: a wave of f
-	// cycles a sample has 1 - Droop*(2*pi*f)^2 of its height left, as long as f
-	// is small. A resampling filter that takes Droop times the second
-	// difference off its input, or off its own weights, puts that right: 1 to
-	// 2 dB at 1/8. It is 0 at 1/1.
-	Droop float64
 }
 
 // droop is the Droop at 1/scale: averaging k samples leaves sin(pi f) / (k
@@ -92,9 +95,14 @@ func (m *Image) ToImage() image.Image {
 	return dst
 }
 
-// subsampleRatio finds the standard library's name for the sampling.
+// subsampleRatio finds the standard library's name for the planes' sampling.
 func (m *Image) subsampleRatio() (image.YCbCrSubsampleRatio, bool) {
 	s := m.Sampling
+	for i, p := range m.Planes {
+		finer := uint8(m.Scale / p.Scale)
+		s[i].H *= finer
+		s[i].V *= finer
+	}
 	if s[1] != s[2] || s[0].H%s[1].H != 0 || s[0].V%s[1].V != 0 || m.Planes[1].Stride != m.Planes[2].Stride {
 		return 0, false
 	}

@@ -24,16 +24,17 @@ func TestMemoryBytes(t *testing.T) {
 		for _, s := range [][][2]int{sampling420, {{4, 1}, {1, 1}, {2, 1}}} {
 			p := newPicture(2000, 1500, s, 1)
 			data := p.encode(o)
-			for _, scale := range []int{8, 4, 2, 1} {
+			for _, scale := range []int{-8, 8, 4, -2, 2, 1} { // negative: with fine chroma
 				t.Run(fmt.Sprint(o.progressive, len(o.script), o.dnl, s, scale), func(t *testing.T) {
+					options := Options{Scale: max(scale, -scale), FineChroma: scale < 0}
 					h, err := DecodeHeader(bytes.NewReader(data))
 					if err != nil {
 						t.Fatal(err)
 					}
 					h.Height = p.h
-					need := h.MemoryBytes(scale)
+					need := h.MemoryBytes(options)
 					got := allocated(func() {
-						if _, err := Decode(bytes.NewReader(data), Options{Scale: scale}); err != nil {
+						if _, err := Decode(bytes.NewReader(data), options); err != nil {
 							t.Error(err)
 						}
 					})
@@ -73,7 +74,7 @@ func TestMemoryOfReusedDecoder(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				limit := h.MemoryBytes(scale)
+				limit := h.MemoryBytes(Options{Scale: scale})
 				if h.Height == 0 {
 					limit = 1 << 20
 				}

@@ -5,18 +5,18 @@ import (
 	"math/bits"
 )
 
-// wanted reports whether a scan matters for the planes. At 1/8 nothing but DC
-// does. At the other scales every AC scan does: a refinement can only be read
+// wanted reports whether a scan matters for the planes. Where a block gives one
+// sample nothing but DC does. Elsewhere every AC scan does: a refinement can only be read
 // by one who knows which coefficients of its band are not zero. Without
 // refinements, only the bands with coefficients that are kept matter.
 func (d *Decoder) wanted(s *scan) bool {
 	switch {
 	case s.ss == 0:
 		return true
-	case d.scale == 8:
+	case s.comps[0].n == 1:
 		return false
 	case d.opts.SkipRefinement:
-		return s.ah == 0 && d.place.kept&band(s) != 0
+		return s.ah == 0 && s.comps[0].place.kept&band(s) != 0
 	}
 	return true
 }
@@ -62,7 +62,6 @@ func (d *Decoder) runProgressive(s *scan, mx, my, n int) error {
 func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
 	e := &d.bits
 	acc, cnt, pos := e.acc, e.cnt, e.pos
-	reduced, area := d.scale == 8, d.place.n*d.place.n
 	for done < n {
 		for i := range s.plan[:s.blocks] {
 			b := &s.plan[i]
@@ -80,10 +79,10 @@ func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
 			cnt -= length
 			c.pred += v
 			at := (my*b.v+b.y)*c.pw + mx*b.h + b.x
-			if value := int16(c.pred << (s.al & 15)); reduced {
+			if value := int16(c.pred << (s.al & 15)); c.n == 1 {
 				binary.LittleEndian.PutUint16(c.dc[2*at:], uint16(value))
 			} else {
-				c.coef[at*area] = value
+				c.coef[at*c.n*c.n] = value
 			}
 		}
 		mx++
@@ -100,7 +99,6 @@ func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
 func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 	e := &d.bits
 	acc, cnt, pos := e.acc, e.cnt, e.pos
-	reduced, area := d.scale == 8, d.place.n*d.place.n
 	for done < n {
 		for i := range s.plan[:s.blocks] {
 			if i%32 == 0 {
@@ -111,11 +109,11 @@ func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 			acc <<= 1
 			cnt--
 			at := (my*b.v+b.y)*b.c.pw + mx*b.h + b.x
-			if reduced {
+			if b.c.n == 1 {
 				two := b.c.dc[2*at:]
 				binary.LittleEndian.PutUint16(two, binary.LittleEndian.Uint16(two)|bit)
 			} else {
-				b.c.coef[at*area] |= int16(bit)
+				b.c.coef[at*b.c.n*b.c.n] |= int16(bit)
 			}
 		}
 		mx++
@@ -134,7 +132,7 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 	e := &d.bits
 	acc, cnt, pos := e.acc, e.cnt, e.pos
 	c, t := s.comps[0], s.acTab[0]
-	area := d.place.n * d.place.n
+	area := c.n * c.n
 	for done < n {
 		if s.eobrun > 0 {
 			skip := min(s.eobrun, n-done)
@@ -171,8 +169,8 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 			k += r
 			if k <= s.se {
 				nz |= 1 << (k & 63)
-				if d.place.kept>>k&1 != 0 {
-					coef[d.place.at[k&63]] = int16(magnitude(acc, size) << (s.al & 15))
+				if c.place.kept>>k&1 != 0 {
+					coef[c.place.at[k&63]] = int16(magnitude(acc, size) << (s.al & 15))
 				}
 			}
 			acc <<= size
@@ -192,7 +190,7 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 	e := &d.bits
 	c, t := s.comps[0], s.acTab[0]
-	area := d.place.n * d.place.n
+	area := c.n * c.n
 	band := ^uint64(0) << s.ss & (^uint64(0) >> (63 - s.se))
 	for ; done < n && (done == 0 || e.pos <= e.low); done++ {
 		coef := c.coef[(at+done)*area:][:area]
@@ -226,18 +224,18 @@ func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 			passed := was & (1<<k - 1)
 			was &^= passed
 			if passed != 0 {
-				d.correct(coef, passed, s.al)
+				d.correct(coef, c.place, passed, s.al)
 			}
 			if value != 0 && k < 64 {
 				c.nz[at+done] |= 1 << k
-				if d.place.kept>>k&1 != 0 {
-					coef[d.place.at[k]] = value << s.al
+				if c.place.kept>>k&1 != 0 {
+					coef[c.place.at[k]] = value << s.al
 				}
 			}
 		}
 		if s.eobrun > 0 {
 			if was != 0 {
-				d.correct(coef, was, s.al)
+				d.correct(coef, c.place, was, s.al)
 			}
 			s.eobrun--
 		}
@@ -247,7 +245,7 @@ func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 
 // correct reads a bit for each coefficient of the mask and applies it to those
 // that are kept.
-func (d *Decoder) correct(coef []int16, mask uint64, al int) {
+func (d *Decoder) correct(coef []int16, place *placement, mask uint64, al int) {
 	e := &d.bits
 	for mask != 0 {
 		e.refill()
@@ -257,12 +255,12 @@ func (d *Decoder) correct(coef []int16, mask uint64, al int) {
 			part &= 1<<32 - 1
 			n = bits.OnesCount64(part)
 		}
-		for m := part & d.place.kept; m != 0; m &= m - 1 {
+		for m := part & place.kept; m != 0; m &= m - 1 {
 			k := bits.TrailingZeros64(m)
 			if e.acc<<bits.OnesCount64(part&(1<<k-1))>>63 == 0 {
 				continue
 			}
-			if i := d.place.at[k&63]; coef[i] > 0 {
+			if i := place.at[k&63]; coef[i] > 0 {
 				coef[i] += 1 << al
 			} else {
 				coef[i] -= 1 << al
@@ -275,11 +273,11 @@ func (d *Decoder) correct(coef []int16, mask uint64, al int) {
 
 // finishProgressive turns the coefficients into samples.
 func (d *Decoder) finishProgressive() {
-	n := d.place.n
 	for i := range d.hdr.Components {
 		c := &d.comps[i]
+		n := c.n
 		deq, missing := d.byPlace(c)
-		if d.scale == 8 {
+		if n == 1 {
 			q, dc := int(deq[0]), c.dc
 			offset := bias + int(missing[0])
 			for j := range len(dc) / 2 {
@@ -318,8 +316,8 @@ func (d *Decoder) finishProgressive() {
 // what the bits below the last ones read can add.
 func (d *Decoder) byPlace(c *component) (deq, missing [64]int32) {
 	for k := range 64 {
-		if d.place.kept>>k&1 != 0 {
-			p := d.place.at[k]
+		if c.place.kept>>k&1 != 0 {
+			p := c.place.at[k]
 			deq[p] = c.deq[k]
 			missing[p] = int32(int64(c.deq[k]) * int64(1<<c.low[k]-1) / 2)
 		}

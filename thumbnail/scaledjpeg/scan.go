@@ -17,6 +17,7 @@ type scan struct {
 	mcux, mcuy int
 	plan       [maxMCUBlocks]mcuBlock
 	blocks     int
+	walked     int // blocks that give one sample, see planWalks
 	eobrun     int
 }
 
@@ -56,7 +57,7 @@ func (d *Decoder) scan() (byte, error) {
 		if !c.seen {
 			c.seen = true
 			c.quant = d.quant[c.tq]
-			c.deq.set(&c.quant, 8/d.scale)
+			c.deq.set(&c.quant, c.n)
 			c.low = [64]uint8{}
 		}
 		for k := s.ss; k <= s.se; k++ {
@@ -177,6 +178,9 @@ func (d *Decoder) layout(s *scan) {
 // a restart marker. It returns the marker that ends the scan.
 func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 	d.needTables(s)
+	if !d.hdr.Progressive {
+		d.planWalks(s)
+	}
 	e := &d.bits
 	e.start(s.blocks)
 	d.resetPredictors(s)
@@ -269,20 +273,22 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 
 // needTables builds the forms of the Huffman tables that the scan reads.
 func (d *Decoder) needTables(s *scan) {
-	var dc, ac tableForm
-	switch {
-	case !d.hdr.Progressive && d.scale == 8:
-		dc, ac = formDiffs, formWalk
-	case !d.hdr.Progressive && d.scale == 1:
-		dc, ac = formDiffs, formPairs
-	case !d.hdr.Progressive:
-		dc, ac = formDiffs, formPairs|formWalk
-	case s.ss > 0:
-		ac = formCodes
-	case s.ah == 0:
-		dc = formDiffs
-	}
 	for i := range s.n {
+		var dc, ac tableForm
+		switch n := s.comps[i].n; {
+		case d.hdr.Progressive && s.ss > 0:
+			ac = formCodes
+		case d.hdr.Progressive:
+			if s.ah == 0 {
+				dc = formDiffs
+			}
+		case n == 1:
+			dc, ac = formDiffs, formWalk
+		case n == 8:
+			dc, ac = formDiffs, formPairs
+		default:
+			dc, ac = formDiffs, formPairs|formWalk
+		}
 		s.dcTab[i].need(dc)
 		s.acTab[i].need(ac)
 	}

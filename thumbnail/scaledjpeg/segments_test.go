@@ -112,7 +112,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		need := h.MemoryBytes(2)
+		need := h.MemoryBytes(Options{Scale: 2})
 		for _, tt := range []struct {
 			name, setting string
 			o             Options

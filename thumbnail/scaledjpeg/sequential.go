@@ -5,19 +5,31 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 	switch {
 	case d.hdr.Progressive:
 		return d.runProgressive(s, mx, my, n)
-	case d.scale == 8:
-		return d.runEighth(s, mx, my, n)
+	case s.walked == s.blocks:
+		return d.runWalks(s, mx, my, n)
+	case s.walked > 0:
+		d.placeWalks(s, mx, my)
 	}
 	e := &d.bits
-	size := 8 / d.scale
 	for ; n > 0; n-- {
 		if e.pos > e.low && !e.more(&d.src) {
 			return d.overrun()
 		}
-		for i := range s.plan[:s.blocks] {
+		for i := 0; i < s.blocks; i++ {
 			b := &s.plan[i]
 			c := b.c
-			flat, ok := e.coefficients(b, &d.place, &d.block)
+			size := c.n
+			if size == 1 {
+				first := i
+				for i+1 < s.blocks && s.plan[i+1].c.n == 1 {
+					i++
+				}
+				if _, ok := e.walk(d.walks[first:i+1], 1); !ok {
+					return d.badCode()
+				}
+				continue
+			}
+			flat, ok := e.coefficients(b, c.place, &d.block)
 			if !ok {
 				return d.badCode()
 			}
@@ -53,8 +65,11 @@ type placement struct {
 // full one looks there.
 const dropped = 63
 
-func (p *placement) set(scale int) {
-	*p = placement{n: 8 / scale}
+func (p *placement) set(n int) {
+	if p.n == n {
+		return
+	}
+	*p = placement{n: n}
 	for k, z := range zigzag {
 		p.at[k] = dropped
 		if u, v := int(z&7), int(z>>3); u < p.n && v < p.n {

@@ -1,6 +1,6 @@
 package scaledjpeg
 
-// walkBlock is one block of an MCU for the walk at 1/8.
+// walkBlock is one block of an MCU for the walk, which gives one sample a block.
 type walkBlock struct {
 	diffs *diffTable
 	walk  *walkTable
@@ -12,25 +12,46 @@ type walkBlock struct {
 	ac    *huffTable
 }
 
-// runEighth decodes n MCUs of a row from (mx, my) on, DC alone: at 1/8 a block
-// is one sample.
-func (d *Decoder) runEighth(s *scan, mx, my, n int) error {
-	e := &d.bits
-	plan := d.walks[:s.blocks]
-	for i := range plan {
-		b := &s.plan[i]
-		c := b.c
-		plan[i] = walkBlock{
-			diffs: b.dc.diffs, walk: b.ac.walk, c: c, dc: b.dc, ac: b.ac,
-			row: c.pix[(my*b.v+b.y)*c.stride:][:c.stride], at: mx*b.h + b.x, step: b.h,
+// planWalks prepares the walks of a scan's blocks, of those that give one sample.
+func (d *Decoder) planWalks(s *scan) {
+	s.walked = 0
+	d.walkAt = [2]int{-1, -1}
+	for i := range s.plan[:s.blocks] {
+		if b := &s.plan[i]; b.c.n == 1 {
+			d.walks[i] = walkBlock{diffs: b.dc.diffs, walk: b.ac.walk, c: b.c, dc: b.dc, ac: b.ac, step: b.h}
+			s.walked++
 		}
 	}
+}
+
+// placeWalks puts the walks at an MCU. Where the last run ended they stand
+// already.
+func (d *Decoder) placeWalks(s *scan, mx, my int) {
+	if d.walkAt == [2]int{mx, my} {
+		return
+	}
+	for i := range s.plan[:s.blocks] {
+		if b := &s.plan[i]; b.c.n == 1 {
+			d.walks[i].row = b.c.pix[(my*b.v+b.y)*b.c.stride:][:b.c.stride]
+			d.walks[i].at = mx*b.h + b.x
+		}
+	}
+}
+
+// runWalks decodes n MCUs of a row from (mx, my) on, of blocks that all give one
+// sample.
+func (d *Decoder) runWalks(s *scan, mx, my, n int) error {
+	e := &d.bits
+	d.placeWalks(s, mx, my)
+	d.walkAt = [2]int{mx + n, my}
 	for n > 0 {
 		if e.pos > e.low && !e.more(&d.src) {
+			d.walkAt[0] = -1
 			return d.overrun()
 		}
-		done, ok := e.walk(plan, n)
+		done, ok := e.walk(d.walks[:s.blocks], n)
 		if !ok {
+			d.walkAt[0] = -1
 			return d.badCode()
 		}
 		n -= done
