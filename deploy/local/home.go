@@ -141,7 +141,7 @@ func (h *home) openServices(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := createQueues(ctx, h.queues); err != nil {
+	if err := createQueues(ctx, h.queues, h.log); err != nil {
 		return err
 	}
 	h.objects, err = objects.New(h.db, objects.Options{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strconv"
 	"sync"
@@ -56,17 +57,25 @@ var workerQueues = []struct {
 	{queueNotifications, timeoutNotifications},
 }
 
-// createQueues makes the workers' queues and their dead-letter queues.
-func createQueues(ctx context.Context, q *queues.Service) error {
+// createQueues makes the workers' queues and their dead-letter queues. One that
+// exists keeps the attributes that somebody gave it, or an older version.
+func createQueues(ctx context.Context, q *queues.Service, log *slog.Logger) error {
+	ensure := func(name string, attrs map[string]string) error {
+		differs, err := q.Ensure(ctx, name, attrs)
+		for _, d := range differs {
+			log.WarnContext(ctx, "a queue keeps its own attribute", "queue", name, "attribute", d.Attribute, "is", d.Is, "standard", d.Asked)
+		}
+		return err
+	}
 	dead := map[string]string{"MessageRetentionPeriod": "1209600"}
-	if err := q.Create(ctx, queueChangesDead, dead); err != nil {
+	if err := ensure(queueChangesDead, dead); err != nil {
 		return err
 	}
 	for _, wq := range workerQueues {
-		if err := q.Create(ctx, wq.name+deadSuffix, dead); err != nil {
+		if err := ensure(wq.name+deadSuffix, dead); err != nil {
 			return err
 		}
-		err := q.Create(ctx, wq.name, map[string]string{
+		err := ensure(wq.name, map[string]string{
 			"VisibilityTimeout":      strconv.Itoa(int(wq.timeout/time.Second) * visibilityFactor),
 			"MessageRetentionPeriod": "345600",
 			"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`,

@@ -63,7 +63,7 @@ func (s *Service) doCreateQueue(ctx context.Context, r *request, in *createQueue
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if err := s.createQueue(ctx, in.QueueName, in.Attributes, in.Tags); err != nil {
+	if err := s.createQueue(ctx, in.QueueName, in.Attributes, in.Tags, (*config).differs); err != nil {
 		return nil, err
 	}
 	return &queueURLOutput{s.queueURL(r.base, in.QueueName)}, nil

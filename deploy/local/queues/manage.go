@@ -14,8 +14,8 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// createQueue makes a queue or finds that it exists as wanted.
-func (s *Service) createQueue(ctx context.Context, name string, attrs, tags map[string]string) error {
+// createQueue makes a queue or finds one; exists tells whether that is as wanted.
+func (s *Service) createQueue(ctx context.Context, name string, attrs, tags map[string]string, exists func(c *config, given map[string]string) error) error {
 	fifo := strings.EqualFold(attrs[attrFifo], "true")
 	if !validName(name) || strings.HasSuffix(name, fifoSuffix) != fifo {
 		if fifo {
@@ -36,7 +36,7 @@ func (s *Service) createQueue(ctx context.Context, name string, attrs, tags map[
 		if err != nil {
 			return err
 		}
-		return q.conf.differs(given)
+		return exists(q.conf, given)
 	}
 	// Looked for first: on a full disk it can still be found.
 	if err := s.db.View(find); err != nil || found {
@@ -75,13 +75,21 @@ func (s *Service) createQueue(ctx context.Context, name string, attrs, tags map[
 
 // differs names the first attribute, by name, that a queue was made with another value of.
 func (c *config) differs(given map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if v, _ := c.value(name); v != given[name] {
-			return newError("QueueNameExists", "QueueAlreadyExists",
-				"A queue already exists with the same name and a different value for attribute %s", name)
-		}
+	for _, d := range c.differences(given) {
+		return newError("QueueNameExists", "QueueAlreadyExists",
+			"A queue already exists with the same name and a different value for attribute %s", d.Attribute)
 	}
 	return nil
+}
+
+// differences are the attributes, by name, that do not have the value given.
+func (c *config) differences(given map[string]string) (out []Difference) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if v, _ := c.value(name); v != given[name] {
+			out = append(out, Difference{name, v, given[name]})
+		}
+	}
+	return out
 }
 
 // checkRedrive tells whether the redrive policy's target exists, is of the same kind, and lets this queue.

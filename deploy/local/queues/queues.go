@@ -119,7 +119,21 @@ func (s *Service) Close() error {
 // Create makes a queue, with SQS's attribute names and values. If it exists with the same values for attrs, nothing happens; if
 // one differs, the error is an [*Error] of type QueueNameExists.
 func (s *Service) Create(ctx context.Context, name string, attrs map[string]string) error {
-	return s.createQueue(ctx, name, attrs, nil)
+	return s.createQueue(ctx, name, attrs, nil, (*config).differs)
+}
+
+// Difference is an attribute of a queue that has another value than was asked for.
+type Difference struct{ Attribute, Is, Asked string }
+
+// Ensure is [Service.Create] for who takes a queue as it stands: if it exists, it stays as it is, and the answer says where it
+// differs from attrs.
+func (s *Service) Ensure(ctx context.Context, name string, attrs map[string]string) ([]Difference, error) {
+	var out []Difference
+	err := s.createQueue(ctx, name, attrs, nil, func(c *config, given map[string]string) error {
+		out = c.differences(given)
+		return nil
+	})
+	return out, err
 }
 
 // SendTx puts a message into a standard queue within a transaction of the store: it is sent if and only if the transaction is
