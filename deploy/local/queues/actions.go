@@ -256,7 +256,7 @@ func (s *Service) doSend(ctx context.Context, _ *request, in *sendInput) (*sendO
 		return nil, err
 	}
 	var a sent
-	err = s.change(ctx, name, func(q *queue) (err error) {
+	err = s.grow(ctx, name, p.bytes, func(q *queue) (err error) {
 		a, err = q.send(p)
 		return err
 	})
@@ -326,7 +326,7 @@ func (s *Service) doSendBatch(ctx context.Context, _ *request, in *sendBatchInpu
 		ps[i] = p
 	}
 	var out *sendBatchOutput
-	err = s.change(ctx, name, func(q *queue) error {
+	err = s.grow(ctx, name, total, func(q *queue) error {
 		out = &sendBatchOutput{Successful: make([]sentEntry, 0, len(ps))}
 		if q.conf.fifo { // what every message of such a queue needs is asked of the batch as a whole
 			for _, p := range ps {

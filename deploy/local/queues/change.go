@@ -14,6 +14,11 @@ func (s *Service) change(ctx context.Context, name string, fn func(*queue) error
 	return s.db.Update(ctx, s.onQueue(name, fn))
 }
 
+// grow is change for what puts about so many bytes into the queue.
+func (s *Service) grow(ctx context.Context, name string, bytes int, fn func(*queue) error) error {
+	return s.db.UpdateBytes(ctx, bytes, s.onQueue(name, fn))
+}
+
 // reduce is change for what makes the queue smaller, or is a step to it. It works on a full disk too.
 func (s *Service) reduce(ctx context.Context, name string, fn func(*queue) error) error {
 	return s.db.UpdateEvenIfFull(ctx, s.onQueue(name, fn))

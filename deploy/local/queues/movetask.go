@@ -25,6 +25,7 @@ const (
 
 const (
 	moveBatch    = 100 // messages in a transaction
+	moveBytes    = 4 << 20
 	maxMoveRate  = 500
 	maxMoveTasks = 10 // that are kept for each source queue
 )
@@ -248,6 +249,7 @@ type moving struct {
 	tx      *bbolt.Tx
 	task    *moveTask
 	targets map[string]*queue
+	bytes   int // moved
 }
 
 // run moves up to limit ready messages, the oldest first. What is in flight stays. A message becomes a new one: with another
@@ -262,12 +264,16 @@ func (m *moving) run(limit int) (more bool, err error) {
 		return false, err
 	}
 	ks, more := q.oldestReady(limit)
-	for _, k := range ks {
+	for i, k := range ks {
 		if err := m.one(q, k); err != nil {
 			return false, err
 		}
 		if m.task.Status != moveRunning {
 			more = false
+			break
+		}
+		if m.bytes >= moveBytes && i+1 < len(ks) {
+			more = true
 			break
 		}
 	}
@@ -319,6 +325,7 @@ func (m *moving) one(q *queue, k key) error {
 		return err
 	}
 	m.task.Moved++
+	m.bytes += len(moved.body) + len(moved.attrs)
 	return q.settle(group)
 }
 

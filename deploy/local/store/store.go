@@ -97,9 +97,15 @@ func (d *DB) View(fn func(tx *bbolt.Tx) error) error {
 // Update or Close, and must not panic. Nor may fn leave its goroutine (runtime.Goexit, so no t.Fatal in it).
 //
 // The error is fn's own, a [*PanicError], ctx's error (then nothing has happened: once fn was handed over, its outcome is waited
-// for), [ErrClosed], a [*FullError] (nothing has happened, the store stays usable), or a [*BrokenError].
+// for), [ErrClosed], a [*FullError] (nothing of fn has happened, the store stays usable), or a [*BrokenError].
 func (d *DB) Update(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	return d.hand(ctx, &call{fn: fn})
+}
+
+// UpdateBytes is Update for fn that writes about so many bytes, where that may be much: large calls do not share a transaction
+// with many others.
+func (d *DB) UpdateBytes(ctx context.Context, bytes int, fn func(tx *bbolt.Tx) error) error {
+	return d.hand(ctx, &call{fn: fn, bytes: bytes})
 }
 
 // UpdateEvenIfFull is Update for what makes room or is a step to it: deleting, and taking work that will be deleted. It may use

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -11,10 +13,18 @@ import (
 // maxGroup bounds how many calls share a transaction, so that a flood cannot hold the first of them for long.
 const maxGroup = 512
 
+// maxGroupBytes is where a group is large enough, by what its calls say they write. bbolt keeps a transaction in memory until it is
+// written, and a large one may find no room where small ones would.
+const maxGroupBytes = 4 << 20
+
+// fullTries is how many calls of a group that found no room may fail on their own before the rest is taken to fail as well.
+const fullTries = 16
+
 // call is one Update on its way through the writer.
 type call struct {
 	fn      func(*bbolt.Tx) error
 	reserve bool // it may use the reserve
+	bytes   int  // about what it writes, 0 if it did not say
 	err     error
 	done    chan struct{}
 }
@@ -37,10 +47,12 @@ func (d *DB) write() {
 
 // gather adds the calls that wait already. It does not wait for more: the commit before was the time to gather in.
 func (d *DB) gather(group []*call) []*call {
-	for len(group) < maxGroup {
+	bytes := group[0].bytes
+	for len(group) < maxGroup && bytes < maxGroupBytes {
 		select {
 		case c := <-d.calls:
 			group = append(group, c)
+			bytes += c.bytes
 		default:
 			return group
 		}
@@ -57,6 +69,10 @@ func (d *DB) commit(group []*call) {
 			return
 		}
 		failed, err := d.attempt(live)
+		if _, full := errors.AsType[*FullError](err); full && len(live) > 1 {
+			d.makeDo(live, err)
+			return
+		}
 		if err != nil {
 			finish(live, err)
 			return
@@ -81,6 +97,34 @@ func (d *DB) commit(group []*call) {
 			close(c.done)
 		}
 		live = kept
+	}
+}
+
+// makeDo answers a group that found no room together. What may use the reserve goes without the others first, so that deleting
+// works; then each of the others has to fit by itself.
+func (d *DB) makeDo(group []*call, err error) {
+	var reserve, rest []*call
+	for _, c := range group {
+		if c.reserve {
+			reserve = append(reserve, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	if len(rest) == 0 {
+		rest, reserve = reserve, nil
+	}
+	d.commit(reserve)
+	slices.SortStableFunc(rest, func(a, b *call) int { return cmp.Compare(a.bytes, b.bytes) })
+	for i, failed := 0, 0; i < len(rest); i++ {
+		if failed == fullTries {
+			finish(rest[i:], err)
+			return
+		}
+		d.commit(rest[i : i+1])
+		if rest[i].err != nil {
+			failed++
+		}
 	}
 }
 
