@@ -3,7 +3,6 @@ package eventsource
 import (
 	"bytes"
 	"encoding/json"
-	"iter"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -28,21 +27,8 @@ func event[T any](records []T, encoded func(T) []byte) []byte {
 	return b.Bytes()
 }
 
-// splitBySize yields consecutive parts of records whose events are within MaxPayloadBytes. A record that is larger by itself
-// is a part by itself. size counts a record's bytes and its comma.
-func splitBySize[T any](records []T, size func(T) int) iter.Seq[[]T] {
-	return func(yield func([]T) bool) {
-		for start := 0; start < len(records); {
-			end := start + fitting(records[start:], size)
-			if !yield(records[start:end:end]) {
-				return
-			}
-			start = end
-		}
-	}
-}
-
-// fitting returns how many of the first records make one event within MaxPayloadBytes, at least one.
+// fitting returns how many of the first records make one event within MaxPayloadBytes, at least one: a record that is larger
+// is an event by itself. size counts a record's bytes and its comma.
 func fitting[T any](records []T, size func(T) int) int {
 	total := len(eventHead) + len(eventTail)
 	for i, r := range records {

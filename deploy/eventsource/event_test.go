@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-func TestSplitBySize(t *testing.T) {
+func TestFitting(t *testing.T) {
 	t.Parallel()
 	const envelope = len(eventHead) + len(eventTail)
 	tests := []struct {
@@ -25,9 +25,11 @@ func TestSplitBySize(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got, joined []int
-		for part := range splitBySize(tt.sizes, func(n int) int { return n }) {
-			got = append(got, len(part))
-			joined = append(joined, part...)
+		for rest := tt.sizes; len(rest) > 0; {
+			n := fitting(rest, func(n int) int { return n })
+			got = append(got, n)
+			joined = append(joined, rest[:n]...)
+			rest = rest[n:]
 		}
 		if !slices.Equal(got, tt.want) || !slices.Equal(joined, tt.sizes) {
 			t.Errorf("%s: parts of %v, want %v", tt.name, got, tt.want)

@@ -33,7 +33,9 @@ type fakeSQS struct {
 	failReceive func() error
 	failDelete  func(m *fakeMessage) *types.BatchResultErrorEntry
 	failBatch   func() error // a whole DeleteMessageBatch
-	deaf        bool         // deletes and changes of visibility are not answered
+	deleteTakes time.Duration
+	failChange  func(m *fakeMessage) bool
+	deaf        bool // deletes and changes of visibility are not answered
 
 	mu       sync.Mutex
 	messages []*fakeMessage
@@ -245,6 +247,7 @@ func (q *fakeSQS) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageB
 	if err := q.answers(ctx); err != nil {
 		return nil, err
 	}
+	time.Sleep(q.deleteTakes)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(in.Entries) < 1 || len(in.Entries) > 10 {
@@ -287,7 +290,7 @@ func (q *fakeSQS) ChangeMessageVisibilityBatch(ctx context.Context, in *sqs.Chan
 	out := &sqs.ChangeMessageVisibilityBatchOutput{}
 	for _, e := range in.Entries {
 		m := q.byHandle(e.ReceiptHandle)
-		if m == nil {
+		if m == nil || q.failChange != nil && q.failChange(m) {
 			failed := errStaleHandle
 			failed.Id = e.Id
 			out.Failed = append(out.Failed, failed)

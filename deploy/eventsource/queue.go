@@ -39,7 +39,9 @@ const (
 // QueueMapping is an event source mapping from an SQS queue to a function.
 //
 // A message whose record succeeded is deleted. One that failed is left alone: it comes back when its visibility ends, as with
-// Lambda. After a function error polling slows down; after an answer that names failures it does not.
+// Lambda. After a function error polling slows down; after an answer that names failures it does not. Messages whose visibility
+// might end before their invocation does, because they waited in the window or behind another part of a batch that is over
+// the payload limit, are kept invisible.
 // The fields are not changed after Run was called. One value runs once at a time.
 type QueueMapping struct {
 	Client       SQS
@@ -140,28 +142,28 @@ func (e *VisibilityError) Error() string {
 	return fmt.Sprintf("mapping from queue %q: Timeout: %v is longer than the queue's visibility timeout of %v", e.QueueARN, e.Timeout, e.Visibility)
 }
 
-// checkQueue asks the queue for its visibility timeout.
-func (m *QueueMapping) checkQueue(ctx context.Context) error {
+// checkQueue asks the queue for its visibility timeout and returns it.
+func (m *QueueMapping) checkQueue(ctx context.Context) (time.Duration, error) {
 	out, err := m.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl:       &m.QueueURL,
 		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout},
 	})
 	if err != nil {
-		return fmt.Errorf("read the attributes of queue %q: %w", m.QueueARN, err)
+		return 0, fmt.Errorf("read the attributes of queue %q: %w", m.QueueARN, err)
 	}
 	text := out.Attributes[string(types.QueueAttributeNameVisibilityTimeout)]
 	seconds, err := strconv.Atoi(text)
 	if err != nil {
-		return fmt.Errorf("read the attributes of queue %q: VisibilityTimeout %q is not a number", m.QueueARN, text)
+		return 0, fmt.Errorf("read the attributes of queue %q: VisibilityTimeout %q is not a number", m.QueueARN, text)
 	}
 	visibility := time.Duration(seconds) * time.Second
 	if m.Timeout > visibility {
-		return &VisibilityError{QueueARN: m.QueueARN, Visibility: visibility, Timeout: m.Timeout}
+		return 0, &VisibilityError{QueueARN: m.QueueARN, Visibility: visibility, Timeout: m.Timeout}
 	}
 	if recommended := recommendedFactor*m.Timeout + m.Window; visibility < recommended {
 		m.Logger.WarnContext(ctx, "the queue's visibility timeout is short", "visibility", visibility, "recommended", recommended)
 	}
-	return nil
+	return visibility, nil
 }
 
 // Run checks the mapping and its queue, then polls until ctx ends. Then it waits up to DrainLimit for open polls, gives back
@@ -174,7 +176,8 @@ func (m *QueueMapping) Run(ctx context.Context) error {
 	d := m.withDefaults()
 	source, _ := arn.Parse(d.QueueARN)
 	d.Logger = d.Logger.With("source", d.QueueARN, "function", d.FunctionName)
-	if err := d.checkQueue(ctx); err != nil {
+	visibility, err := d.checkQueue(ctx)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -191,6 +194,7 @@ func (m *QueueMapping) Run(ctx context.Context) error {
 		slow:         newSlowdown(d.Backoff),
 		groups:       newGroups(),
 		url:          aws.String(d.QueueURL),
+		visibility:   visibility,
 	}
 	return r.run(ctx)
 }

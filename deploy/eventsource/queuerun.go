@@ -20,6 +20,8 @@ type queueRun struct {
 	slow    *slowdown
 	groups  *groups
 	url     *string
+	// visibility is the queue's: how long a message stays invisible after its receive.
+	visibility time.Duration
 
 	running sync.WaitGroup
 	mu      sync.Mutex
@@ -62,6 +64,9 @@ func (e *LeftError) Error() string {
 	return fmt.Sprintf("drain %q: %d records not settled after %v will come again: %q", e.Source, len(e.IDs), e.After, shown)
 }
 
+// partMargin is how long the settling of one part may take while others wait.
+const partMargin = 10 * time.Second
+
 // poll gathers batches and starts their invocations until ctx ends. A slot is taken before messages are, so that no message
 // waits here with its visibility running.
 func (r *queueRun) poll(ctx, work context.Context) {
@@ -75,7 +80,7 @@ func (r *queueRun) poll(ctx, work context.Context) {
 			<-r.slots
 			return
 		}
-		batch, err := r.gather(ctx, work)
+		batch, received, err := r.gather(ctx, work)
 		switch {
 		case ctx.Err() != nil:
 			r.hold(batch)
@@ -84,7 +89,7 @@ func (r *queueRun) poll(ctx, work context.Context) {
 		case len(batch) > 0:
 			r.running.Go(func() {
 				defer func() { <-r.slots }()
-				r.handle(work, batch)
+				r.handle(work, batch, received)
 			})
 		default:
 			<-r.slots
@@ -101,25 +106,33 @@ func (r *queueRun) poll(ctx, work context.Context) {
 	}
 }
 
-// handle invokes the function with a batch, in parts when it is over the payload limit. In a FIFO queue a part holds no
-// message of a group that failed in an earlier part: it must not overtake.
-func (r *queueRun) handle(ctx context.Context, batch []message) {
+// handle invokes the function with a batch that was received at a time, in parts when it is over the payload limit. In a FIFO
+// queue a part holds no message of a group that failed in an earlier part: it must not overtake.
+func (r *queueRun) handle(work context.Context, batch []message, received time.Time) {
 	if r.fifo {
 		names := groupNames(batch)
 		r.groups.lock(names)
 		defer r.groups.unlock(names)
 	}
+	until := received.Add(r.visibility)
 	failedGroups := make(map[string]bool)
-	for part := range splitBySize(batch, message.size) {
-		if ctx.Err() != nil {
-			r.giveBack(ctx, part)
-			continue
+	for rest := batch; len(rest) > 0; {
+		if work.Err() != nil {
+			r.giveBack(work, rest)
+			return
 		}
-		part = slices.DeleteFunc(part, func(m message) bool { return r.fifo && failedGroups[m.group()] })
+		n := fitting(rest, message.size)
+		if needed := r.partTime(n < len(rest)); time.Until(until) < needed {
+			until = time.Now().Add(max(r.visibility, r.partTime(true)))
+			rest = r.without(rest, r.extend(work, rest, time.Until(until)), failedGroups)
+			n = fitting(rest, message.size)
+		}
+		part := rest[:n:n]
+		rest = rest[n:]
 		if len(part) == 0 {
-			continue
+			return
 		}
-		failed := r.invoke(ctx, part)
+		failed := r.invoke(work, part)
 		var done []message
 		for i, m := range part {
 			if failed[i] {
@@ -128,8 +141,19 @@ func (r *queueRun) handle(ctx context.Context, batch []message) {
 				done = append(done, m)
 			}
 		}
-		r.delete(ctx, done)
+		r.delete(work, done)
+		if r.fifo {
+			rest = slices.DeleteFunc(rest, func(m message) bool { return failedGroups[m.group()] })
+		}
 	}
+}
+
+// partTime is how long messages must stay invisible when a part of a batch is invoked, and when more of it wait behind.
+func (r *queueRun) partTime(more bool) time.Duration {
+	if more {
+		return r.Timeout + partMargin
+	}
+	return r.Timeout
 }
 
 // invoke calls the function with one event and returns the positions of the messages that failed.

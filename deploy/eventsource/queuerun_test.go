@@ -125,6 +125,9 @@ func TestQueuePayloadLimit(t *testing.T) {
 					t.Errorf("an event of %d bytes, over 6 MB", c.bytes)
 				}
 			}
+			if q.changes != 0 {
+				t.Errorf("%d visibilities were changed, want none: there is time for two parts", q.changes)
+			}
 			if got := r.ids(); got != "abcde fghij" || q.ids() != "" {
 				t.Errorf("fifo %t: events %q, left %q; want two parts in order", fifo, got, q.ids())
 			}

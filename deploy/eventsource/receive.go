@@ -10,15 +10,17 @@ import (
 )
 
 // gather receives one batch: the first messages by a long poll, more until the batch is full, the payload limit is reached
-// or the window is over. Messages that no filter lets pass are deleted on the way. With an error it still returns what it has.
+// or the window is over, and when the first of it was received. Messages that no filter lets pass are deleted on the way. With
+// an error it still returns what it has.
 // The window ends up to a second late, because SQS waits in whole seconds and a receive that is cut short can lose messages
 // until their visibility ends.
-func (r *queueRun) gather(ctx, work context.Context) ([]message, error) {
-	batch, err := r.receive(ctx, work, r.BatchSize, r.longPoll())
+func (r *queueRun) gather(ctx, work context.Context) (batch []message, received time.Time, err error) {
+	batch, err = r.receive(ctx, work, r.BatchSize, r.longPoll())
+	received = time.Now()
 	if err != nil || len(batch) == 0 || r.Window == 0 {
-		return batch, err
+		return batch, received, err
 	}
-	end := time.Now().Add(r.Window)
+	end := received.Add(r.Window)
 	for len(batch) < r.BatchSize && fitting(batch, message.size) == len(batch) {
 		wait := min((time.Until(end) + time.Second - 1).Truncate(time.Second), r.longPoll())
 		if wait <= 0 || ctx.Err() != nil {
@@ -27,10 +29,10 @@ func (r *queueRun) gather(ctx, work context.Context) ([]message, error) {
 		more, err := r.receive(ctx, work, r.BatchSize-len(batch), wait)
 		batch = append(batch, more...)
 		if err != nil {
-			return batch, err
+			return batch, received, err
 		}
 	}
-	return batch, nil
+	return batch, received, nil
 }
 
 // longPoll is how long a poll waits for a first message. One that is let finish must do so within the DrainLimit.

@@ -32,11 +32,23 @@ func (r *queueRun) delete(ctx context.Context, messages []message) {
 }
 
 // giveBack makes messages visible again at once. What cannot be given back comes again when its visibility ends.
-func (r *queueRun) giveBack(ctx context.Context, messages []message) {
-	r.settle(ctx, "give back", messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
+func (r *queueRun) giveBack(work context.Context, messages []message) {
+	r.changeVisibility(work, "give back", messages, 0)
+}
+
+// extend keeps messages invisible for d from now, in whole seconds, and returns those for which that failed: they come again
+// when their visibility ends, or have come already.
+func (r *queueRun) extend(work context.Context, messages []message, d time.Duration) (failed []message) {
+	return r.changeVisibility(work, "extend", messages, int32((d+time.Second-1)/time.Second))
+}
+
+func (r *queueRun) changeVisibility(work context.Context, action string, messages []message, seconds int32) (failed []message) {
+	return r.settle(work, action, messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
 		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(chunk))
 		for i, m := range chunk {
-			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
+			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds,
+			}
 		}
 		out, err := r.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: entries})
 		if err != nil {
@@ -46,9 +58,20 @@ func (r *queueRun) giveBack(ctx context.Context, messages []message) {
 	})
 }
 
+// without returns the messages that are not among failed, and in a FIFO queue not behind one of them. It notes their groups.
+func (r *queueRun) without(messages, failed []message, failedGroups map[string]bool) []message {
+	gone := make(map[string]bool, len(failed))
+	for _, m := range failed {
+		gone[m.id()] = true
+		failedGroups[m.group()] = true
+	}
+	return slices.DeleteFunc(messages, func(m message) bool { return gone[m.id()] || r.fifo && failedGroups[m.group()] })
+}
+
 // settle tells SQS the fate of messages, also while the mapping drains. An entry that failed by the sender's fault, such as
 // an old receipt handle, is not tried again. After the drain's cut each call is made once more, all within settleBound.
-func (r *queueRun) settle(work context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) {
+// It returns what could not be settled.
+func (r *queueRun) settle(work context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) (failed []message) {
 	for chunk := range slices.Chunk(messages, receiveMax) {
 		for try := 1; len(chunk) > 0; try++ {
 			last := try == settleTries || work.Err() != nil
@@ -63,11 +86,13 @@ func (r *queueRun) settle(work context.Context, action string, messages []messag
 			for _, m := range lost {
 				r.Logger.ErrorContext(work, "message not settled, it will come again", "action", action, "messageId", m.id(), "error", err)
 			}
+			failed = append(failed, lost...)
 			if chunk = again; len(chunk) > 0 {
 				sleep(work, r.Backoff(try))
 			}
 		}
 	}
+	return failed
 }
 
 // tryToSettle makes one call and returns the messages that may be tried again, and those that SQS refused for good.
