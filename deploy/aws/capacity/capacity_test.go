@@ -29,6 +29,8 @@ func TestMilliseconds(t *testing.T) {
 		{"waits lie side by side", Stage{MemoryMB: coreMB, Parallel: 4, CPU: 20, Wait: 80}, 4, 100},
 		{"a fifth waits for a place", Stage{MemoryMB: coreMB, Parallel: 4, CPU: 20, Wait: 80}, 5, 200},
 		{"CPU adds up", Stage{MemoryMB: coreMB, Parallel: 10, CPU: 20, Wait: 80}, 10, 200},
+		{"a rate spreads them", Stage{MemoryMB: coreMB, Parallel: 10, CPU: 20, Wait: 80, Rate: 5}, 11, 2100},
+		{"a rate does not hold up one", Stage{MemoryMB: coreMB, Parallel: 10, CPU: 20, Wait: 80, Rate: 5}, 1, 100},
 		{"two cores share it", Stage{MemoryMB: 2 * coreMB, Parallel: 10, CPU: 20, Wait: 80}, 10, 100},
 	} {
 		near(t, tt.name, tt.stage.Milliseconds(tt.n), tt.want)
@@ -73,15 +75,15 @@ func TestBill(t *testing.T) {
 
 func TestFixedMonth(t *testing.T) {
 	t.Parallel()
-	// 22 alarms, 28 metrics, three queues with five pollers of 4,320 polls a day
-	near(t, "fixed", fixedMonth(), 2.20+8.40+3*5*4320*30*0.40/1e6)
+	// 22 alarms, 25 metrics, a dashboard, three queues with five pollers of 4,320 polls a day
+	near(t, "fixed", fixedMonth(), 2.20+7.50+3+3*5*4320*30*0.40/1e6)
 }
 
 func TestFlow(t *testing.T) {
 	t.Parallel()
-	f := Flow{ChangesOfUpload: 1, ChangesOfMessage: 2, JobsOfChange: 0.5, Notifications: 3}
+	f := Flow{Orders: 0.25, ChangesOfUpload: 1, JobsOfChange: 0.5, Notifications: 3}
 	got := f.Records(Load{Uploads: 10, Messages: 100, Changes: 1000})
-	want := [stageCount]float64{uploads: 10, jobs: 10 + 100 + 500, changes: 1000 + 10 + 2*600, notifications: 3 * 1110}
+	want := [stageCount]float64{uploads: 10, jobs: 10 + 100 + 500, changes: 1000 + 10 + (0.75*2+0.25*3)*600, notifications: 3 * 1110}
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -93,7 +95,7 @@ func TestOutside(t *testing.T) {
 	m, l := defaults(), Load{Uploads: 1000, Messages: 2000, Changes: 3000}
 	want := Outside(l).Dollars
 	for i, n := range m.Flow.Records(l) {
-		want += m.Stages[i].Bill(n).Dollars
+		want += m.stages(l)[i].Bill(n).Dollars
 	}
 	near(t, "end to end", m.EndToEnd(l).Dollars, want)
 }
@@ -182,10 +184,15 @@ func TestBurstThatIsTooLarge(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	m, l := defaults(), Load{Uploads: 10_000, Messages: 50_000, Changes: 10_000, Peak: 4}
-	if first := m.Limits(l)[0]; first.Share() > 1 {
-		t.Errorf("the default load breaks %+v", first)
+	// 70,000 mails a day are more than a new account of SES may send; with half of
+	// them nothing breaks.
+	if limits := m.Limits(l); limits[0].Name != "SES mails a day" || limits[0].Load != 70_000 || limits[1].Share() > 1 {
+		t.Errorf("the default load breaks %+v", limits[:2])
 	}
-	for times, want := range map[float64]string{10: "SES mails a second", 10_000: "SES mails a second"} {
+	if first := m.Limits(l.times(0.5))[0]; first.Share() > 1 {
+		t.Errorf("half of the default load breaks %+v", first)
+	}
+	for times, want := range map[float64]string{10: "SES mails a day", 10_000: "SES mails a day"} {
 		limits := m.Limits(l.times(times))
 		if limits[0].Name != want || limits[0].Share() <= 1 {
 			t.Errorf("%v times: %+v breaks first, want %s", times, limits[0], want)
@@ -197,12 +204,37 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	// The limit of a mapping moves with its setting.
-	m.Stages[notifications].Mails = 0
+	m.Stages[notifications].Mails, m.Stages[notifications].Rate = 0, 0
 	before := m.Limits(l.times(10_000))[0]
 	m.Stages[jobs].Concurrency, m.Stages[notifications].Concurrency = 1000, 1000
 	m.Factor = 10
 	if after := m.Limits(l.times(10_000))[0]; after == before {
 		t.Errorf("with more concurrency %+v still breaks first", after)
+	}
+}
+
+// TestAccountConcurrencyShows: what all functions would need together counts,
+// not what their mappings let through.
+func TestAccountConcurrencyShows(t *testing.T) {
+	t.Parallel()
+	m, l := defaults(), Load{Uploads: 10_000, Messages: 50_000, Changes: 10_000, Peak: 4}
+	for _, limit := range m.Limits(l.times(10_000)) {
+		if limit.Name == "Lambda concurrency of the account" && limit.Share() <= 1 {
+			t.Errorf("10,000 times the load: %+v", limit)
+		}
+	}
+}
+
+// TestBurstOfMailsKeepsSESsRate: the simulation does not send faster than its
+// own limit.
+func TestBurstOfMailsKeepsSESsRate(t *testing.T) {
+	t.Parallel()
+	m := defaults()
+	if r := m.Stages[notifications].PerSecond(); r > mailsPerSecond {
+		t.Errorf("%v mails a second, SES takes %d", r, mailsPerSecond)
+	}
+	if b := m.Simulate(5000); b.Drained < 5000/mailsPerSecond {
+		t.Errorf("5000 mails are out after %d s", b.Drained)
 	}
 }
 
@@ -224,6 +256,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestREADMEShowsTheOutput: the page shows what the program prints now.
+func TestREADMEShowsTheOutput(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(nil, &out); err != nil {
+		t.Fatal(err)
+	}
+	_, shown, ok := strings.Cut(string(text), "```text\nA day of")
+	shown, _, _ = strings.Cut("A day of"+shown, "```")
+	if !ok || shown != out.String() {
+		t.Errorf("README.md shows something else than go run ./deploy/aws/capacity prints:\n%s", out.String())
+	}
+}
+
 // TestDefaultsAreTheTemplates holds the numbers that the template has too.
 func TestDefaultsAreTheTemplates(t *testing.T) {
 	t.Parallel()
@@ -234,7 +284,7 @@ func TestDefaultsAreTheTemplates(t *testing.T) {
 	template := string(text)
 	for what, n := range map[string]int{
 		"    Type: AWS::CloudWatch::Alarm\n": alarms, "    Type: AWS::Logs::MetricFilter\n": givenBackCount,
-		"MetricsConfig: {Metrics: [EventCount]}\n": mappingCounts, "      ScalingConfig: {": polledQueues,
+		"MetricsConfig: {Metrics: [EventCount]}\n": mappingCounts, "    Type: AWS::CloudWatch::Dashboard\n": dashboards, "      ScalingConfig: {": polledQueues,
 	} {
 		if got := strings.Count(template, what); got != n {
 			t.Errorf("the template has %d of %q, the prices count %d", got, strings.TrimSpace(what), n)
@@ -245,6 +295,7 @@ func TestDefaultsAreTheTemplates(t *testing.T) {
 		"UploadsMemory": m.Stages[uploads].MemoryMB, "MessagesMemory": m.Stages[jobs].MemoryMB, "ChangesMemory": m.Stages[changes].MemoryMB,
 		"UploadsConcurrency": m.Stages[uploads].Concurrency, "JobsConcurrency": m.Stages[jobs].Concurrency,
 		"NotificationsConcurrency": m.Stages[notifications].Concurrency, "NotificationsParallel": m.Stages[notifications].Parallel,
+		"SesRate": m.Stages[notifications].Rate,
 	} {
 		_, rest, _ := strings.Cut(template, "\n  "+parameter+":\n")
 		_, rest, _ = strings.Cut(rest, "Default: ")

@@ -38,6 +38,7 @@ func run(args []string, out io.Writer) error {
 		flags.Float64Var(&s.CPU, s.Name+"-cpu", s.CPU, "milliseconds of a whole core a record")
 		flags.Float64Var(&s.Wait, s.Name+"-wait", s.Wait, "milliseconds of waiting for others a record")
 		flags.Float64Var(&s.MemoryMB, s.Name+"-memory", s.MemoryMB, "MB")
+		flags.Float64Var(&s.Rate, s.Name+"-rate", s.Rate, "records a second of one invocation, at most; 0 has no limit")
 		flags.Float64Var(&s.QuietBatch, s.Name+"-quiet-batch", s.QuietBatch, "records of an invocation without a backlog")
 		if !s.Stream {
 			flags.Float64Var(&s.Concurrency, s.Name+"-concurrency", s.Concurrency, "invocations at once, at most")
@@ -45,6 +46,7 @@ func run(args []string, out io.Writer) error {
 	}
 	flags.Float64Var(&m.Shards, "shards", m.Shards, "shards of the stream: one for each partition of table records")
 	flags.Float64Var(&m.Factor, "changes-parallelization", m.Factor, "invocations at once for each shard")
+	flags.Float64Var(&m.Flow.Orders, "orders", m.Flow.Orders, "share of the messages and changes that are orders; the others are registrations")
 	flags.Float64Var(&m.Flow.Notifications, "notifications", m.Flow.Notifications, "notifications of each upload, message and change")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -59,36 +61,53 @@ func run(args []string, out io.Writer) error {
 	return m.print(out, l, *burst)
 }
 
-// defaults are the template's settings. CPU is measured, in go test -bench of
-// this folder and of thumbnail, and rounded up for a core of Lambda; Wait is what
-// AWS's services commonly take inside one region. Replace both by what the
-// function's own Duration metric says.
+// defaults are the template's settings.
+//
+// CPU is measured by the benchmark that stands beside it, on one x86 core, and
+// rounded up for a core of Lambda. Waits are assumed: what AWS's services
+// commonly take inside one region. Replace both by what the function's own
+// Duration metric says. What a record asks of others is counted, in
+// operations.go.
 func defaults() Model {
 	return Model{
 		Shards: 4, Factor: 1, // a new table on demand begins with four
-		Flow: Flow{ChangesOfUpload: 1, ChangesOfMessage: 2, JobsOfChange: 1, Notifications: 1},
+		Flow: Flow{Orders: 0.5, ChangesOfUpload: 1, JobsOfChange: 1, Notifications: 1},
 		Stages: [stageCount]Stage{
 			uploads: {
 				Name: "uploads", MemoryMB: 1024, Batch: 5, QuietBatch: 1, Parallel: 4, Concurrency: 20, Setting: "UploadsConcurrency; UploadsMemory",
-				CPU: 25, Wait: 150, // a 24 MP JPEG: 19 ms and five calls; 8 MB from S3, a HEAD, a PUT, a send
-				Sends: 2, S3Reads: 2, S3Writes: 1, // S3's notice and the worker's message
+				// A 24 MP progressive JPEG, and four calls.
+				// go test -run '^$' -bench Make/src=24mp-progressive ./thumbnail
+				// go test -run '^$' -bench 'Calls/(HeadObject|PutObject|SendMessageBatch)' ./deploy/aws/capacity
+				CPU:  25,
+				Wait: 150, // assumed: 8 MB from S3, a HEAD, a PUT, a send
+				// S3's notice and the worker's message.
+				Sends: 1 + picture.sends, S3Reads: picture.objectReads, S3Writes: picture.objectWrites,
 				LogBytesOfInvoke: 1400,
 			},
 			jobs: {
 				Name: "jobs", MemoryMB: 256, Batch: 10, QuietBatch: 1, Parallel: 10, Concurrency: 20, Setting: "JobsConcurrency",
-				CPU: 1, Wait: 12, // a GetItem and a PutItem
-				DBReads: 1, DBWrites: 2, // an item of 1 to 2 KB, or a small one twice
+				// Two reads and two writes, as a registration.
+				// go test -run '^$' -bench 'Calls/(GetItem|PutItem)' ./deploy/aws/capacity
+				CPU:              1,
+				Wait:             25, // assumed: 6 ms each
 				LogBytesOfInvoke: 1400,
 			},
 			changes: {
 				Name: "changes", MemoryMB: 256, Batch: 100, QuietBatch: 1, Parallel: 10, Concurrency: 4, Setting: "ChangesParallelization",
-				CPU: 1, Wait: 10, // a send
-				Sends: 1, LogBytesOfInvoke: 1400, Stream: true,
+				// A send.
+				// go test -run '^$' -bench Calls/SendMessageBatch ./deploy/aws/capacity
+				CPU:   1,
+				Wait:  10, // assumed
+				Sends: change.sends, LogBytesOfInvoke: 1400, Stream: true,
 			},
 			notifications: {
-				Name: "notifications", MemoryMB: 256, Batch: 10, QuietBatch: 1, Parallel: 1, Concurrency: 2, Setting: "NotificationsConcurrency; NotificationsParallel; SesRate",
-				CPU: 1, Wait: 110, // two claims and a mail
-				DBWrites: 2, Mails: 1,
+				Name: "notifications", MemoryMB: 256, Batch: 10, QuietBatch: 1, Parallel: 1, Concurrency: 2, Setting: "NotificationsConcurrency; SesRate",
+				Rate: 7, // SesRate
+				// Two writes and a mail.
+				// go test -run '^$' -bench Calls/PutItem ./deploy/aws/capacity
+				CPU:      1,
+				Wait:     110, // assumed: 6 ms a write, 100 a mail
+				DBWrites: mail.statePuts, Mails: 1,
 				LogBytes: 250, LogBytesOfInvoke: 1400,
 			},
 		},

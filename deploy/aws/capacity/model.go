@@ -30,6 +30,7 @@ type Stage struct {
 	QuietBatch  float64 // records of an invocation when there is none
 	Parallel    float64 // records in hand at once
 	Concurrency float64 // invocations at once, at most
+	Rate        float64 // records a second of one invocation, at most; 0 has no limit
 	Setting     string  // the template's parameter that moves Concurrency
 
 	CPU  float64 // milliseconds of a whole core a record
@@ -50,17 +51,27 @@ type Stage struct {
 // Milliseconds is how long an invocation with n records takes: they share the
 // function's cores, and wait side by side.
 //
-//	max( n·CPU / cores , ⌈n / Parallel⌉ · (CPU / min(1, cores) + Wait) ),  cores = MemoryMB / 1769
+//	one = CPU / min(1, cores) + Wait,  cores = MemoryMB / 1769
+//	max( n·CPU / cores , ⌈n / Parallel⌉ · one , one + 1000·(n-1) / Rate )
 func (s Stage) Milliseconds(n float64) float64 {
 	cores := s.MemoryMB / coreMB
-	return max(n*s.CPU/cores, math.Ceil(n/s.Parallel)*(s.CPU/min(1, cores)+s.Wait))
+	one := s.CPU/min(1, cores) + s.Wait
+	ms := max(n*s.CPU/cores, math.Ceil(n/s.Parallel)*one)
+	if s.Rate > 0 {
+		ms = max(ms, one+1000*(n-1)/s.Rate)
+	}
+	return ms
 }
 
 // PerSecond is how many records the stage can do when it is as wide as it may be.
 func (s Stage) PerSecond() float64 { return s.perSecondAt(s.Concurrency) }
 
 func (s Stage) perSecondAt(concurrency float64) float64 {
-	return concurrency * s.Batch / s.Milliseconds(s.Batch) * 1000
+	r := concurrency * s.Batch / s.Milliseconds(s.Batch) * 1000
+	if s.Rate > 0 {
+		r = min(r, concurrency*s.Rate) // the rate goes on from batch to batch
+	}
+	return r
 }
 
 // Needed is the concurrency at a rate of records a second, in full batches:
@@ -127,19 +138,20 @@ const (
 
 // Flow says how many records of the next stage come of one record.
 type Flow struct {
-	ChangesOfUpload  float64 // a picture's record changes once
-	ChangesOfMessage float64 // a user becomes pending, then active; an order takes three steps
-	JobsOfChange     float64 // of a change that others made: a user is pending, an order received
-	Notifications    float64 // of an upload, of a message, of a change of others: each
+	Orders          float64 // share of what is no upload: orders, the others are registrations
+	ChangesOfUpload float64 // a picture's record changes once
+	JobsOfChange    float64 // of a change that others made: a user is pending, an order received
+	Notifications   float64 // of an upload, of a message, of a change of others: each
 }
 
 // Records are the records of each stage that come of a load, a day.
 func (f Flow) Records(l Load) [stageCount]float64 {
 	var r [stageCount]float64
 	r[uploads] = l.Uploads
-	queued := l.Messages + l.Changes*f.JobsOfChange
+	queued := f.queuedJobs(l)
 	r[jobs] = l.Uploads + queued
-	r[changes] = l.Changes + l.Uploads*f.ChangesOfUpload + queued*f.ChangesOfMessage
+	// Each write of a job is a change.
+	r[changes] = l.Changes + l.Uploads*f.ChangesOfUpload + queued*f.queued().recordPuts
 	r[notifications] = (l.Uploads + l.Messages + l.Changes) * f.Notifications
 	return r
 }
@@ -158,6 +170,15 @@ func (m Model) shards(writes float64) float64 {
 	return max(m.Shards, math.Ceil(writes/shardWrites))
 }
 
+// stages are the model's for a load: what a job asks of the tables depends on
+// which jobs there are.
+func (m Model) stages(l Load) [stageCount]Stage {
+	s, job := m.Stages, m.Flow.job(l)
+	s[jobs].DBReads = job.recordGets + job.stateGets
+	s[jobs].DBWrites = job.recordPuts + job.statePuts
+	return s
+}
+
 // Outside is what those pay who bring the load: the uploads' PUTs, the
 // messages' sends, the changes' writes.
 func Outside(l Load) Bill {
@@ -170,7 +191,7 @@ func Outside(l Load) Bill {
 func (m Model) EndToEnd(l Load) Bill {
 	b := Outside(l)
 	for i, n := range m.Flow.Records(l) {
-		b = b.plus(m.Stages[i].Bill(n))
+		b = b.plus(m.stages(l)[i].Bill(n))
 	}
 	b.Records = Outside(l).Records
 	return b
@@ -184,6 +205,9 @@ func (m Model) Validate() error {
 			problems = append(problems, fmt.Errorf("%s %v is not above zero", name, v))
 		}
 	}
+	if o := m.Flow.Orders; !(o >= 0 && o <= 1) {
+		problems = append(problems, fmt.Errorf("orders: %v is no share", o))
+	}
 	for _, s := range m.Stages {
 		for name, v := range map[string]float64{
 			"memory": s.MemoryMB, "batch": s.Batch, "quiet batch": s.QuietBatch, "parallel": s.Parallel, "concurrency": s.Concurrency,
@@ -192,7 +216,7 @@ func (m Model) Validate() error {
 				problems = append(problems, fmt.Errorf("%s: %s %v is not above zero", s.Name, name, v))
 			}
 		}
-		for name, v := range map[string]float64{"cpu": s.CPU, "wait": s.Wait} {
+		for name, v := range map[string]float64{"cpu": s.CPU, "wait": s.Wait, "rate": s.Rate} {
 			if !(v >= 0) || math.IsInf(v, 0) {
 				problems = append(problems, fmt.Errorf("%s: %s %v is below zero", s.Name, name, v))
 			}

@@ -20,16 +20,22 @@ const (
 	priceMail        = 0.10 / 1e3   // SES
 	priceAlarmMonth  = 0.10         // CloudWatch, a metric
 	priceMetricMonth = 0.30         // CloudWatch, a metric of one's own
+	priceBoardMonth  = 3.00         // CloudWatch, a dashboard
 )
 
 // What the template has whatever the load: its tests hold these numbers to it.
 const (
 	alarms         = 22 // CloudWatch alarms
 	givenBackCount = 4  // metrics of the log filters
-	mappingCounts  = 4  // mappings that count their events
-	// metricsOfMapping is how many metrics a mapping with EventCount has.
-	metricsOfMapping = 6
-	polledQueues     = 3
+	dashboards     = 1
+	mappingCounts  = 4 // mappings that count their events
+	polledQueues   = 3
+	// A mapping of a queue with EventCount has five metrics: polled, filtered out,
+	// invoked, failed, deleted. One of a stream has six: dropped and delivered to
+	// its destination, and not deleted.
+	metricsOfQueue  = 5
+	metricsOfStream = 6
+	mappingMetrics  = polledQueues*metricsOfQueue + (mappingCounts-polledQueues)*metricsOfStream
 )
 
 // An idle queue is polled all the same: by five pollers, each of which waits up
@@ -44,6 +50,6 @@ const (
 
 // fixedMonth is what the stack costs a month without any load.
 func fixedMonth() float64 {
-	return alarms*priceAlarmMonth + (givenBackCount+mappingCounts*metricsOfMapping)*priceMetricMonth +
+	return alarms*priceAlarmMonth + (givenBackCount+mappingMetrics)*priceMetricMonth + dashboards*priceBoardMonth +
 		idleRequests*monthDays*priceSQS
 }

@@ -15,7 +15,7 @@ func (m Model) print(out io.Writer, l Load, burst float64) error {
 	line("A day of %.0f uploads, %.0f messages, %.0f changes; the busiest hour has %.1f times the mean.\n", l.Uploads, l.Messages, l.Changes, l.Peak)
 	line("stage\trecords a day\tms of one\tms of a batch\tat once, by day\tat once, backlog\tat most\trecords a second, at most")
 	var bills [stageCount]Bill
-	for i, s := range m.Stages {
+	for i, s := range m.stages(l) {
 		rate := perSecond(records[i], l)
 		bills[i] = s.Bill(records[i])
 		line("%s\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f", s.Name, records[i], s.Milliseconds(1), s.Milliseconds(s.Batch), s.Quiet(rate), s.Needed(rate), s.Concurrency, s.PerSecond())
@@ -35,7 +35,7 @@ func (m Model) print(out io.Writer, l Load, burst float64) error {
 	}
 	row("who brings it", Outside(l))
 	row("all", m.EndToEnd(l))
-	line("\nA month: $%.2f for the load and $%.2f whatever the load (alarms, metrics, polls of idle queues).", m.EndToEnd(l).Dollars*monthDays, fixedMonth())
+	line("\nA month: $%.2f for the load and $%.2f whatever the load (alarms, metrics, the dashboard, polls of idle queues).", m.EndToEnd(l).Dollars*monthDays, fixedMonth())
 	line("Prices of %s, %s, without free tiers, storage and data transfer.\n", priceRegion, priceDate)
 	if err := w.Flush(); err != nil {
 		return err
