@@ -13,7 +13,8 @@ import (
 
 // TestThumbnailsConverge lets three workers take notices in any order, some of
 // them twice, while the object changes and S3 fails now and then, between any two
-// of their calls. When all notices are acknowledged, the thumbnails are those of
+// of their calls. In half of the runs versions and delete markers are removed
+// too. When all notices are acknowledged, the thumbnails are those of
 // the object as it is, and the newest notice's message says what it is.
 func TestThumbnailsConverge(t *testing.T) {
 	t.Parallel()
@@ -35,12 +36,31 @@ func converge(t *testing.T, seed uint64) {
 	}
 	var waiting []message
 
+	// In every other run the bucket keeps versions: nil is a delete marker.
+	versioned := seed%2 == 1
+	var versions [][]byte
 	change := func() {
 		changes--
-		if versions := [][]byte{red, green, blue, []byte("no picture"), nil}; r.IntN(3) > 0 {
-			b.s3.put("uploads/a.png", versions[r.IntN(len(versions))])
+		contents := [][]byte{red, green, blue, []byte("no picture"), {}}
+		switch n := r.IntN(3); {
+		case n > 0 && versioned && len(versions) > 0 && r.IntN(3) == 0:
+			// The newest version is removed for good, or the marker.
+			versions = versions[:len(versions)-1]
+			if last := len(versions) - 1; last >= 0 && versions[last] != nil {
+				b.s3.put("uploads/a.png", versions[last])
+			} else {
+				b.s3.remove("uploads/a.png")
+			}
+			waiting = append(waiting, message{b.versionRemoved("a.png", "v"), 1})
+		case n > 0:
+			versions = append(versions, contents[r.IntN(len(contents))])
+			b.s3.put("uploads/a.png", versions[len(versions)-1])
 			waiting = append(waiting, message{b.created("a.png"), 1})
-		} else {
+		case versioned:
+			versions = append(versions, nil)
+			b.s3.remove("uploads/a.png")
+			waiting = append(waiting, message{b.marked("a.png", "m"), 1})
+		default:
 			b.s3.remove("uploads/a.png")
 			waiting = append(waiting, message{b.removed("a.png"), 1})
 		}

@@ -92,8 +92,17 @@ func (e *engine) worker(objects uploads.Objects, more map[string]string) *upload
 // and says whether it is to come again.
 func (e *engine) invoke(w *uploads.Worker, event, bucket, key string) (again bool) {
 	e.t.Helper()
+	return e.invokeVersion(w, event, bucket, key, "")
+}
+
+// invokeVersion is invoke with the notice of a version; "" has none.
+func (e *engine) invokeVersion(w *uploads.Worker, event, bucket, key, version string) (again bool) {
+	e.t.Helper()
 	type m = map[string]any
 	object := m{"key": url.QueryEscape(key), "sequencer": "0069573F651ABB8000"}
+	if version != "" {
+		object["versionId"] = version
+	}
 	body, err := json.Marshal(m{"Records": []m{{
 		"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": event, "eventTime": "2026-01-02T03:04:05.000Z",
 		"s3": m{"s3SchemaVersion": "1.0", "bucket": m{"name": bucket}, "object": object},
@@ -404,6 +413,58 @@ func TestVersionsOnEngine(t *testing.T) {
 	e.invoke(w, "ObjectRemoved:DeleteMarkerCreated", e.uploads, "photo.jpg")
 	if got := e.queue.take(); !slices.Equal(got, []string{"jobs " + schema.TypeImageRemoved}) || e.thumbnail("thumbnails/32x32/photo.jpg") != nil {
 		t.Errorf("after a delete marker: sent %q", got)
+	}
+}
+
+// TestVersionsRemovedOnEngine takes versions away from the top: each time the one
+// below stands, without a notice of its own.
+func TestVersionsRemovedOnEngine(t *testing.T) {
+	t.Parallel()
+	e := openEngine(t)
+	_, err := e.client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &e.uploads, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, key := e.worker(e.client, nil), "photo.jpg"
+	first := e.put(key, picture(t, 20))
+	second := e.put(key, picture(t, 120))
+	e.invoke(w, created, e.uploads, key)
+	marked, err := e.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &e.uploads, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.invokeVersion(w, "ObjectRemoved:DeleteMarkerCreated", e.uploads, key, *marked.VersionId)
+	e.queue.take()
+	for _, step := range []struct{ name, etag, typ string }{
+		{"the marker", second, schema.TypeImageProcessed},
+		{"the second version", first, schema.TypeImageProcessed},
+		{"the first version", "", schema.TypeImageRemoved},
+	} {
+		version := marked.VersionId
+		if step.name != "the marker" {
+			head, err := e.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &e.uploads, Key: &key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			version = head.VersionId
+		}
+		if _, err := e.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &e.uploads, Key: &key, VersionId: version}); err != nil {
+			t.Fatal(err)
+		}
+		if e.invokeVersion(w, removed, e.uploads, key, *version) {
+			t.Errorf("%s: comes again", step.name)
+		}
+		if got := e.queue.take(); !slices.Equal(got, []string{"jobs " + step.typ}) {
+			t.Errorf("%s went: sent %q, want %s", step.name, got, step.typ)
+		}
+		switch out := e.thumbnail("thumbnails/32x32/" + key); {
+		case out == nil && step.etag != "":
+			t.Errorf("%s went: no thumbnail of what stands now", step.name)
+		case out != nil && out.Metadata["source-etag"] != step.etag:
+			t.Errorf("%s went: a thumbnail of %s, want %q", step.name, out.Metadata["source-etag"], step.etag)
+		}
 	}
 }
 

@@ -274,6 +274,21 @@ func (b *bench) removed(key string) map[string]any {
 	return b.notice("ObjectRemoved:Delete", "uploads", key)
 }
 
+// versionRemoved is the notice of a version, or a delete marker, that was removed
+// for good.
+func (b *bench) versionRemoved(key, version string) map[string]any {
+	n := b.removed(key)
+	n["s3"].(map[string]any)["object"].(map[string]any)["versionId"] = version
+	return n
+}
+
+// marked is the notice of a delete marker that was put on an object.
+func (b *bench) marked(key, version string) map[string]any {
+	n := b.versionRemoved(key, version)
+	n["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
+	return n
+}
+
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

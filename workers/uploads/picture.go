@@ -44,8 +44,12 @@ type outcome struct {
 // picture brings the thumbnails to what the object is now, whatever the notice
 // said, and looks again until it has not changed meanwhile. So the last writer
 // always saw what it wrote, and thumbnails converge however notices come.
+//
+// A removal whose object stands was followed by a creation, which has a notice of
+// its own: there is nothing to do. Not so the removal of one version, or of a
+// delete marker: what it leaves, an older version, has no other notice.
 func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
-	if n.Type == lambdaevent.Removed && firstDelivery(ctx) {
+	if n.Type == lambdaevent.Removed && !uncovers(n) && firstDelivery(ctx) {
 		seen, err := w.look(ctx, n.Bucket, n.Key)
 		if err != nil {
 			return err
@@ -72,6 +76,11 @@ func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
 	return fmt.Errorf("the object changed %d times while its thumbnails were made", lookAgain)
 }
 
+// uncovers reports whether a removal can have uncovered an older version.
+func uncovers(n lambdaevent.S3Notice) bool {
+	return n.Type == lambdaevent.Removed && n.VersionID != "" && !n.DeleteMarker
+}
+
 // firstDelivery reports whether nobody has worked on the record before. What an
 // earlier delivery wrote, and did not live to look at again, must be brought
 // right, so it may not be left to the notices of others.
@@ -82,13 +91,16 @@ func firstDelivery(ctx context.Context) bool {
 
 // tell announces the outcome if it is the notice's own: a notice of a creation
 // whose object is gone leaves it to the removal's notice to say so, and the
-// other way round.
+// other way round, unless the removal uncovered what stands now.
 func (w *Worker) tell(ctx context.Context, n lambdaevent.S3Notice, done outcome) error {
 	src := source(n, done.etag)
+	if done.exists && (done.versionID != "" || uncovers(n)) {
+		src.VersionID = done.versionID // not the one that went
+	}
 	switch removed := n.Type == lambdaevent.Removed; {
 	case removed && !done.exists:
 		return w.announce(ctx, n, schema.TypeImageRemoved, schema.ImageRemoved{Source: src})
-	case removed || !done.exists:
+	case removed && !uncovers(n) || !done.exists:
 		return nil
 	case done.picture == nil:
 		return w.announce(ctx, n, schema.TypeImageRejected, schema.ImageRejected{Source: src, Reason: done.reason})

@@ -177,6 +177,65 @@ func TestPictureRemovedAndCreatedAgain(t *testing.T) {
 	b.wantTold("image-processed uploads/a.png")
 }
 
+// TestVersionRemovedUncoversAnother: the version that stands then has no other
+// notice, so its thumbnails are made and it is announced as the notice's.
+func TestVersionRemovedUncoversAnother(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		now  []byte
+		want string
+	}{
+		{"a picture", red, "image-processed uploads/a.png"},
+		{"no picture", []byte("Dear colleague,"), "image-rejected uploads/a.png"},
+		{"nothing", nil, "image-removed uploads/a.png"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.s3.put("uploads/a.png", green)
+			b.done(b.created("a.png"))
+			b.s3.remove("uploads/a.png")
+			if tt.now != nil {
+				b.s3.put("uploads/a.png", tt.now)
+			}
+			b.done(b.versionRemoved("a.png", "v2"))
+			b.wantConverged("a.png")
+			b.wantTold("image-processed uploads/a.png", tt.want)
+			src := data[schema.Source](t, b.sqs.messages[1])
+			if src.Sequencer != fmt.Sprintf("%016X", b.seq) || tt.now != nil && (src.VersionID != "" || src.ETag != object{data: tt.now}.etag()) {
+				t.Errorf("told of %+v, want the removal's sequencer, and what stands now", src)
+			}
+		})
+	}
+}
+
+// TestDeleteMarkerRemovedRestores: the object is back, and nobody created it.
+func TestDeleteMarkerRemovedRestores(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.s3.put("uploads/a.png", red)
+	b.done(b.created("a.png"))
+	b.s3.remove("uploads/a.png")
+	b.done(b.marked("a.png", "marker"))
+	b.wantConverged("a.png")
+	b.s3.put("uploads/a.png", red)
+	late := b.marked("a.png", "marker")
+	b.done(b.versionRemoved("a.png", "marker"))
+	b.wantConverged("a.png")
+	told := []string{"image-processed uploads/a.png", "image-removed uploads/a.png", "image-processed uploads/a.png"}
+	b.wantTold(told...)
+	if b.sqs.messages[0].ID == b.sqs.messages[2].ID {
+		t.Error("the restored picture has the id of the first message: it would be known already")
+	}
+	gets := len(b.s3.called("GET"))
+	b.done(late) // S3's notice of the marker, once more
+	b.wantTold(told...)
+	if got := len(b.s3.called("GET")); got != gets {
+		t.Errorf("a late notice of the marker read the object %d times", got-gets)
+	}
+}
+
 func TestPictureCreatedAgainWhileItsThumbnailsGo(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
