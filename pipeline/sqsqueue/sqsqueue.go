@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,9 +60,10 @@ type SendError struct {
 
 // Refusal is a message that a queue did not take.
 type Refusal struct {
-	ID     string // the message's own
-	Code   string // SQS's
-	Reason string
+	ID      string // the message's own
+	Code    string // SQS's
+	Reason  string
+	ForGood bool // the queue will never take it: the message is at fault
 }
 
 func (e *SendError) Error() string {
@@ -74,6 +77,7 @@ func (e *SendError) Error() string {
 // Send puts all of ms on the queue, in batches. After an error some of them may
 // have been sent: send all of them again, their ids tell who saw them. If one is
 // over SQS's 1 MiB, or cannot be written, the error is Permanent and none is sent.
+// It is Permanent too if the queue will never take some and has taken the others.
 func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 	entries := make([]types.SendMessageBatchRequestEntry, len(ms))
 	sizes := make([]int, len(ms))
@@ -83,6 +87,7 @@ func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 			return err
 		}
 	}
+	refused := &SendError{URL: q.URL}
 	for len(entries) > 0 {
 		n, size := 0, 0
 		for n < min(len(entries), maxBatch) && size+sizes[n] <= MaxMessageBytes {
@@ -90,12 +95,29 @@ func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 			size += sizes[n]
 			n++
 		}
-		if err := q.send(ctx, entries[:n], ms[:n]); err != nil {
-			return err
+		failed, err := q.send(ctx, entries[:n], ms[:n])
+		refused.Failed = append(refused.Failed, failed...)
+		if err != nil || !refused.forGood() {
+			return errors.Join(refused.orNil(), err)
 		}
 		entries, sizes, ms = entries[n:], sizes[n:], ms[n:]
 	}
+	if len(refused.Failed) > 0 {
+		return pipeline.Permanent(refused)
+	}
 	return nil
+}
+
+// forGood says whether the queue will never take any of the refused.
+func (e *SendError) forGood() bool {
+	return !slices.ContainsFunc(e.Failed, func(r Refusal) bool { return !r.ForGood })
+}
+
+func (e *SendError) orNil() error {
+	if len(e.Failed) == 0 {
+		return nil
+	}
+	return e
 }
 
 // entry is m as SQS takes it, and the bytes that SQS counts of it.
@@ -125,24 +147,36 @@ func (q Queue) entry(m pipeline.Message) (types.SendMessageBatchRequestEntry, in
 	return e, size, nil
 }
 
-// send puts one batch on the queue: entries, made of ms.
-func (q Queue) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, ms []pipeline.Message) error {
+// send puts one batch on the queue, entries made of ms, and returns what was
+// refused.
+func (q Queue) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, ms []pipeline.Message) ([]Refusal, error) {
 	out, err := q.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.URL, Entries: entries})
 	if err != nil {
-		return fmt.Errorf("send to %s: %w", q.URL, err)
+		return nil, fmt.Errorf("send to %s: %w", q.URL, err)
 	}
-	if len(out.Failed) == 0 {
-		return nil
-	}
-	refused := &SendError{URL: q.URL}
+	var refused []Refusal
 	for _, f := range out.Failed {
 		r := Refusal{ID: aws.ToString(f.Id), Code: aws.ToString(f.Code), Reason: aws.ToString(f.Message)}
+		r.ForGood = (f.SenderFault || strings.Contains(r.Code, codeContents)) && !curable(r.Code)
 		if i, err := strconv.Atoi(r.ID); err == nil && i >= 0 && i < len(ms) {
 			r.ID = ms[i].ID
 		}
-		refused.Failed = append(refused.Failed, r)
+		refused = append(refused, r)
 	}
-	return refused
+	return refused, nil
+}
+
+// codeContents is SQS's code for a message with characters that it does not take.
+const codeContents = "InvalidMessageContents"
+
+// curable says whether a code that SQS calls the sender's fault stands for
+// something other than the message: too many calls, a right, a key or a queue
+// that is missing. An operator can mend these, and they are tried again.
+func curable(code string) bool {
+	return slices.ContainsFunc([]string{
+		"Throttl", "OverLimit", "AccessDenied", "Unauthorized", "Kms", "KMS", "Token", "Signature", "Security",
+		"NonExistentQueue", "QueueDoesNotExist", "QueueDeletedRecently",
+	}, func(part string) bool { return strings.Contains(code, part) })
 }
 
 // Delay holds r, a message that was received from the queue, back for d, at

@@ -168,6 +168,83 @@ func TestSendNamesWhatWasRefused(t *testing.T) {
 	}
 }
 
+// TestSendRefusedForGood tells messages that a queue will never take from what
+// is worth another try. A Permanent error stands only where all others were sent.
+func TestSendRefusedForGood(t *testing.T) {
+	t.Parallel()
+	type refusal struct {
+		code  string
+		fault bool
+	}
+	for _, tt := range []struct {
+		name      string
+		refused   map[string]refusal // by message
+		permanent bool
+		sent      int // of 25
+	}{
+		{"the sender's fault", map[string]refusal{"m3": {"InvalidParameterValue", true}}, true, 24},
+		{"in the first and in the last batch", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m24": {"MalformedInput", true}}, true, 23},
+		{"by its code", map[string]refusal{"m3": {"InvalidMessageContents", false}}, true, 24},
+		{"by its code, in the old protocol", map[string]refusal{"m3": {"AWS.SimpleQueueService.InvalidMessageContents", false}}, true, 24},
+		{"the queue's fault", map[string]refusal{"m3": {"InternalError", false}}, false, 9},
+		{"both in one batch", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m4": {"InternalError", false}}, false, 8},
+		{"both, in two batches", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m12": {"InternalError", false}}, false, 18},
+		{"throttled is called the sender's fault", map[string]refusal{"m3": {"ThrottlingException", true}}, false, 9},
+		{"requests throttled", map[string]refusal{"m3": {"RequestThrottled", true}}, false, 9},
+		{"a right is missing", map[string]refusal{"m3": {"AccessDenied", true}}, false, 9},
+		{"a key is disabled", map[string]refusal{"m3": {"KMS.DisabledException", true}}, false, 9},
+		{"a queue is missing", map[string]refusal{"m3": {"AWS.SimpleQueueService.NonExistentQueue", true}}, false, 9},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
+			sent := 0
+			h.answer = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
+				out := &sqs.SendMessageBatchOutput{}
+				for _, e := range in.Entries {
+					m, err := pipeline.DecodeMessage([]byte(*e.MessageBody))
+					if err != nil {
+						return nil, err
+					}
+					if r, ok := tt.refused[m.ID]; ok {
+						out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String(r.code), SenderFault: r.fault})
+						continue
+					}
+					sent++
+				}
+				return out, nil
+			}
+			err := q.Send(t.Context(), messages(25, 1)...)
+			if _, ok := errors.AsType[*sqsqueue.SendError](err); !ok || pipeline.IsPermanent(err) != tt.permanent {
+				t.Errorf("got %v, permanent %t, want %t", err, pipeline.IsPermanent(err), tt.permanent)
+			}
+			if sent != tt.sent {
+				t.Errorf("%d messages were sent, want %d", sent, tt.sent)
+			}
+		})
+	}
+}
+
+// TestSendRefusedForGoodAndThenCutOff must not be Permanent: the rest was not sent.
+func TestSendRefusedForGoodAndThenCutOff(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
+	cut := errors.New("connection reset")
+	calls := 0
+	h.answer = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
+		if calls++; calls == 2 {
+			return nil, cut
+		}
+		return &sqs.SendMessageBatchOutput{Failed: []types.BatchResultErrorEntry{{Id: in.Entries[0].Id, Code: aws.String("InvalidParameterValue"), SenderFault: true}}}, nil
+	}
+	err := q.Send(t.Context(), messages(11, 1)...)
+	if pipeline.IsPermanent(err) || !errors.Is(err, cut) || !strings.Contains(err.Error(), `"m0"`) {
+		t.Errorf("got %v, want an error that may be retried and names both", err)
+	}
+}
+
 func TestSendKeepsTheCauseOfAnError(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
