@@ -18,6 +18,14 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // sender tells whether the caller is to blame.
 func (e *Error) sender() bool { return e.Status < 500 }
 
+// fault is who is to blame, in the query protocol's words.
+func (e *Error) fault() string {
+	if e.sender() {
+		return "Sender"
+	}
+	return "Receiver"
+}
+
 const oldPrefix = "AWS.SimpleQueueService."
 
 func newError(typ, code, format string, args ...any) *Error {

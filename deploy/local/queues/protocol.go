@@ -111,9 +111,14 @@ func giveBack(buf *bytes.Buffer) {
 	}
 }
 
-// ServeHTTP answers one action of the AWS JSON 1.0 protocol.
+// ServeHTTP answers one action of the AWS JSON 1.0 protocol, or of the query protocol that SQS had before.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("x-amzn-RequestId", requestID())
+	id := requestID()
+	w.Header().Set("x-amzn-RequestId", id)
+	if r.Method == http.MethodPost && isQuery(r) {
+		s.serveQuery(w, r, id)
+		return
+	}
 	name, err := actionName(r)
 	if err != nil {
 		s.fail(w, r, err)
@@ -163,10 +168,6 @@ func actionName(r *http.Request) (string, error) {
 	if r.Method != http.MethodPost {
 		return "", &Error{"MethodNotAllowed", "MethodNotAllowed", http.StatusMethodNotAllowed, "SQS actions are POST requests."}
 	}
-	if target == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		return "", newError("UnsupportedOperation", "UnsupportedProtocol",
-			"This is a request in SQS's older query protocol. Use a client that speaks its JSON protocol: the AWS CLI from 1.31 or 2.14 on, or an SDK from 2024 on.")
-	}
 	return "", newError("UnknownOperationException", "InvalidAction", "The header X-Amz-Target names no action of SQS: %q.", target)
 }
 
@@ -197,6 +198,20 @@ func readBody(w http.ResponseWriter, r *http.Request) (body []byte, free func(),
 
 // fail answers with an error in the form that both the JSON and the query protocol's names can be read from.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := s.known(r, err)
+	body, _ := json.Marshal(struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}{typeNamespace(e.Type) + "#" + e.Type, e.Message})
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("x-amzn-query-error", e.Code+";"+e.fault())
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(body)
+}
+
+// known is the answer that err stands for. What is nobody's fault outside is logged.
+func (s *Service) known(r *http.Request, err error) *Error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		e = internal(err)
@@ -204,19 +219,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 			s.opt.Logger.ErrorContext(r.Context(), "serve SQS", "target", r.Header.Get("X-Amz-Target"), "error", err)
 		}
 	}
-	body, _ := json.Marshal(struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"`
-	}{typeNamespace(e.Type) + "#" + e.Type, e.Message})
-	fault := "Sender"
-	if !e.sender() {
-		fault = "Receiver"
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Header().Set("x-amzn-query-error", e.Code+";"+fault)
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(body)
+	return e
 }
 
 // internal turns a failure of the store into an answer that clients try again.

@@ -49,7 +49,6 @@ func TestWire(t *testing.T) {
 		{"a half at the end", "AmazonSQS.SendMessage", jsonType, `{` + url + `,"MessageBody":"\ud83c"}`, 400, "com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents;Sender"},
 		{"unknown action", "AmazonSQS.Nonsense", jsonType, `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "InvalidAction;Sender"},
 		{"another service", "DynamoDB_20120810.PutItem", jsonType, `{}`, 400, "com.amazon.coral.service#UnknownOperationException", "InvalidAction;Sender"},
-		{"the query protocol", "", "application/x-www-form-urlencoded; charset=utf-8", `Action=ListQueues`, 400, "com.amazonaws.sqs#UnsupportedOperation", "UnsupportedProtocol;Sender"},
 		{"too long", "AmazonSQS.SendMessage", jsonType, `{` + url + `,"MessageBody":"` + strings.Repeat("x", 9<<20) + `"}`, 413, "com.amazonaws.sqs#RequestTooLargeException", "RequestEntityTooLarge;Sender"},
 	}
 	for _, r := range rows {

@@ -1,4 +1,5 @@
-// Package queues speaks the SQS protocol over a [store.DB], so that any SQS client can use the one-machine home.
+// Package queues speaks the SQS protocol over a [store.DB], and the query protocol that older clients speak, so that any SQS client
+// can use the one-machine home.
 //
 // It keeps SQS's rules: visibility timeouts, delays, receive counts, dead-letter queues and their redrive, retention, FIFO
 // groups and deduplication, batches, limits, and the errors that SDKs turn into types. An action is answered after its

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Error is a refusal, in S3's words. For other services it is written with the names of AWS's JSON protocols.
@@ -75,6 +76,18 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
 	}
 	if e == errAnonymous {
 		names = [2]string{"MissingAuthenticationTokenException", "MissingAuthenticationToken"}
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") { // the older query protocol
+		type inner struct{ Type, Code, Message string }
+		type body struct {
+			XMLName xml.Name `xml:"ErrorResponse"`
+			Error   inner
+		}
+		b, _ := xml.Marshal(body{Error: inner{"Sender", names[1], e.Message}})
+		h.Set("Content-Type", "text/xml")
+		w.WriteHeader(e.Status)
+		_, _ = fmt.Fprintf(w, "%s%s", xml.Header, b)
+		return
 	}
 	b, _ := json.Marshal(map[string]string{"__type": "com.amazon.coral.service#" + names[0], "message": e.Message})
 	h.Set("Content-Type", "application/x-amz-json-1.0")
