@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// noPictures are the photographs that are no good ones.
+var noPictures = map[string]bool{"corrupt-header.jpg": true, "truncated.jpg": true}
+
 // TestContactSheet puts all thumbnails of testdata/images on one sheet, and of the photographs on another, to be looked at:
 //
 //	go test ./thumbnail -run ContactSheet -artifacts -outputdir /tmp
@@ -18,7 +21,7 @@ func TestContactSheet(t *testing.T) {
 		t.Skip("sheets are for the eye, and the race detector sees the same code in other tests")
 	}
 	for name, dir := range map[string]string{"images.png": imagesDir, "photos.png": photosDir} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.*"))
+		files, err := filepath.Glob(filepath.Join(dir, "*.[gjpw]*"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,8 +32,11 @@ func TestContactSheet(t *testing.T) {
 				t.Fatal(err)
 			}
 			res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{160, 160, false}, {160, 160, true}}, SmartCrop: true})
+			if bad := noPictures[filepath.Base(f)]; (err != nil) != bad {
+				t.Errorf("%s: got %v, want an error: %t", f, err, bad)
+			}
 			if err != nil {
-				continue // no picture, or not a good one
+				continue
 			}
 			for _, thumb := range res.Thumbnails {
 				img, _, err := image.Decode(bytes.NewReader(thumb.Data))

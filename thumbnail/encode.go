@@ -20,14 +20,14 @@ func encodeJPEG(s *small, quality int) Thumbnail {
 }
 
 // encodePNG encodes a transparent thumbnail. One that has at most 256 colours gets a palette, if that is smaller.
-func encodePNG(s *small) (Thumbnail, error) {
+func encodePNG(s *small, work *pngBuffer) (Thumbnail, error) {
 	img := s.nrgba()
-	data, err := compressPNG(img)
+	data, err := compressPNG(img, work)
 	if err != nil {
 		return Thumbnail{}, err
 	}
 	if indexed := withPalette(img); indexed != nil {
-		shorter, err := compressPNG(indexed)
+		shorter, err := compressPNG(indexed, work)
 		if err != nil {
 			return Thumbnail{}, err
 		}
@@ -38,9 +38,15 @@ func encodePNG(s *small) (Thumbnail, error) {
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/png", Ext: "png", Data: data}, nil
 }
 
-func compressPNG(img image.Image) ([]byte, error) {
+// pngBuffer keeps what the encoder works with, a megabyte, for the next picture. Not safe for concurrent use.
+type pngBuffer struct{ b *png.EncoderBuffer }
+
+func (w *pngBuffer) Get() *png.EncoderBuffer  { return w.b }
+func (w *pngBuffer) Put(b *png.EncoderBuffer) { w.b = b }
+
+func compressPNG(img image.Image, work *pngBuffer) ([]byte, error) {
 	var buf bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
+	enc := png.Encoder{CompressionLevel: png.BestCompression, BufferPool: work}
 	err := enc.Encode(&buf, img)
 	return buf.Bytes(), err
 }

@@ -2,11 +2,15 @@ package thumbnail
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"os"
 	"path/filepath"
 	"testing"
 )
+
+// openBytes is what Open allocates at most, beside what it keeps of the file.
+const openBytes = 2 << 20
 
 func FuzzMake(f *testing.F) {
 	for _, dir := range []string{imagesDir, filepath.Join(imagesDir, "bad")} {
@@ -25,13 +29,26 @@ func FuzzMake(f *testing.F) {
 	sizes := []Size{{40, 30, false}, {30, 40, true}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// The pixel guard keeps the fuzzer fast; the limits have tests of their own.
-		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes, MaxPixels: 1 << 18, MemoryBytes: 64 << 20, MaxFrames: len(data) % 2 * 5})
+		o := Options{Sizes: sizes, MaxPixels: 1 << 18, MemoryBytes: 64 << 20, MaxFrames: len(data) % 2 * 5}
+		var res *Result
+		var p *Picture
+		var err error
+		opened := allocated(func() { p, err = Open(bytes.NewReader(data), o) })
+		var used, cost int64
+		if err == nil {
+			cost = p.Cost()
+			used = allocated(func() { res, err = p.Thumbnails(t.Context()) })
+		}
+		// The race detector allocates by itself.
+		if !underRace && (opened > openBytes+4*int64(len(data)) || used > cost) {
+			t.Fatalf("Open allocated %d bytes, decoding %d: the cost was %d", opened, used, cost)
+		}
 		if err != nil {
 			if kindOf(err) == "other" {
 				t.Fatalf("an error without a type: %v", err)
 			}
-			if c, ok := err.(*CorruptError); ok && c.Stack != nil {
-				t.Logf("a decoder panicked: %v", err)
+			if c, ok := errors.AsType[*CorruptError](err); ok && c.Stack != nil {
+				t.Fatalf("a decoder panicked: %v\n%s", err, c.Stack)
 			}
 			return
 		}

@@ -11,7 +11,7 @@ import (
 
 // openGIF reads the screen's size. The first frame is the picture; further ones are read only for an animation.
 func openGIF(r *bufio.Reader, o *Options) (*header, error) {
-	g := &gifReader{r: r}
+	g := &gifReader{r: r, maxPixels: o.MaxPixels}
 	if err := g.readScreen(); err != nil {
 		return nil, err
 	}
@@ -47,11 +47,12 @@ func openGIF(r *bufio.Reader, o *Options) (*header, error) {
 
 // gifReader reads a GIF block by block.
 type gifReader struct {
-	r       *bufio.Reader
-	w, h    int
-	palette *gifPalette // of the screen; nil where there is none
-	loop    int         // as image/gif counts: 0 for ever, -1 once
-	control gifControl  // for the next frame
+	r         *bufio.Reader
+	w, h      int
+	maxPixels int64       // of a frame
+	palette   *gifPalette // of the screen; nil where there is none
+	loop      int         // as image/gif counts: 0 for ever, -1 once
+	control   gifControl  // for the next frame
 }
 
 // gifPalette are colours as RGBA. What lies beyond those given shows nothing.
@@ -67,7 +68,8 @@ type gifControl struct {
 // gifFrame is a frame whose pixels are about to be read.
 type gifFrame struct {
 	gifControl
-	rect       image.Rectangle
+	rect       image.Rectangle // may reach beyond the screen
+	onScreen   int             // rows, from the first on, that are not below the screen
 	interlaced bool
 	palette    gifPalette
 	pixels     io.Reader // indices
@@ -158,6 +160,13 @@ func (g *gifReader) readFrame() (*gifFrame, error) {
 	if f.rect.Empty() {
 		return nil, &CorruptError{Format: formatGIF, Reason: "GIF frame has no pixels"}
 	}
+	if pixels := int64(f.rect.Dx()) * int64(f.rect.Dy()); pixels > g.maxPixels {
+		return nil, &TooLargeError{
+			What: "pixels", Got: pixels, Limit: g.maxPixels, Setting: "MaxPixels",
+			Detail: fmt.Sprintf("a %dx%d frame of a %dx%d GIF", f.rect.Dx(), f.rect.Dy(), g.w, g.h),
+		}
+	}
+	f.onScreen = min(f.rect.Dy(), g.h-f.rect.Min.Y)
 	switch {
 	case head[8]&0x80 != 0:
 		if err := f.palette.read(g.r, head[8]); err != nil {
@@ -183,15 +192,19 @@ func (g *gifReader) readFrame() (*gifFrame, error) {
 	return f, nil
 }
 
-// rows reads the frame's rows in the order they are stored and hands on each with its place in the frame.
+// rows reads the frame's rows in the order they are stored and hands on each with its place in the frame. It ends at the last one that
+// the screen has: what lies below is read only where an interlaced frame's next pass is behind it.
 func (f *gifFrame) rows(show func(y int, indices []byte)) error {
-	h := f.rect.Dy()
 	passes := []struct{ first, step int }{{0, 1}}
 	if f.interlaced {
 		passes = []struct{ first, step int }{{0, 8}, {4, 8}, {2, 4}, {1, 2}}
 	}
 	row := make([]byte, f.rect.Dx())
-	for _, p := range passes {
+	for i, p := range passes {
+		h := f.rect.Dy()
+		if i == len(passes)-1 {
+			h = f.onScreen
+		}
 		for y := p.first; y < h; y += p.step {
 			if _, err := io.ReadFull(f.pixels, row); err != nil {
 				return err

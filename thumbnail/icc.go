@@ -140,18 +140,54 @@ func interpolate(n int, x float64, at func(int) float64) float64 {
 	return at(i)*(1-f) + at(j)*f
 }
 
-// pngProfile unpacks the chunk iCCP: name, zero, method zero, zlib data. It is nil when that is damaged.
-func pngProfile(chunk []byte) []byte {
+// profileBytes bounds what using a profile of n bytes takes: itself where it was packed, and its grid and curves as floating-point numbers, at
+// most four times as long as they are written.
+func profileBytes(n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	return 5*n + 64<<10
+}
+
+// packedProfile is what the chunk iCCP holds: a name, zero, method zero, zlib data. It is unpacked when the picture is decoded: some kilobytes
+// may become megabytes.
+type packedProfile struct {
+	data []byte // nil where there is none, or none that can be used
+	size int64  // unpacked, as the profile's first bytes say
+}
+
+// pngProfile looks at the chunk, and as far into the profile as its own length.
+func pngProfile(chunk []byte) (p packedProfile) {
 	_, packed, ok := bytes.Cut(chunk, []byte{0})
 	if !ok || len(packed) < 1 || packed[0] != 0 {
-		return nil
+		return p
 	}
 	r, err := zlib.NewReader(bytes.NewReader(packed[1:]))
 	if err != nil {
+		return p
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return p
+	}
+	n := int64(binary.BigEndian.Uint32(size[:]))
+	if n > maxProfileBytes {
+		return p
+	}
+	return packedProfile{packed[1:], n}
+}
+
+// unpack gives the profile, nil when it is damaged or not as long as it says.
+func (p packedProfile) unpack() []byte {
+	if p.data == nil {
 		return nil
 	}
-	profile, err := io.ReadAll(io.LimitReader(r, maxProfileBytes+1))
-	if err != nil || len(profile) > maxProfileBytes {
+	r, err := zlib.NewReader(bytes.NewReader(p.data))
+	if err != nil {
+		return nil
+	}
+	profile := make([]byte, p.size)
+	if _, err := io.ReadFull(r, profile); err != nil {
 		return nil
 	}
 	return profile

@@ -24,7 +24,9 @@ func profileOf(space, pcs string, tags map[string][]byte) []byte {
 		table = binary.BigEndian.AppendUint32(table, uint32(len(data)))
 		body = append(body, data...)
 	}
-	return append(table, body...)
+	out := append(table, body...)
+	binary.BigEndian.PutUint32(out, uint32(len(out)))
+	return out
 }
 
 func s15(v ...float64) (b []byte) {

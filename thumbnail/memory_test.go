@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/jpeg"
 	"runtime"
@@ -61,9 +62,9 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 		data []byte
 		most int64
 	}{
-		{"12 MP PNG", largePNG(6000, 2000, 0), 4 << 20},
-		{"12 MP interlaced PNG", largePNG(6000, 2000, 1), 10 << 20},
-		{"12 MP JPEG", jpg.Bytes(), 3 << 20},
+		{"12 MP PNG", largePNG(6000, 2000, 0), 5 << 20},
+		{"12 MP interlaced PNG", largePNG(6000, 2000, 1), 11 << 20},
+		{"12 MP JPEG", jpg.Bytes(), 4 << 20},
 	} {
 		p, err := Open(bytes.NewReader(tt.data), Options{Sizes: []Size{{200, 200, false}}})
 		if err != nil {
@@ -84,23 +85,63 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 	}
 }
 
-func TestAFlatHugeJPEGFitsASmallFunction(t *testing.T) {
+// flatJPEG is a grey picture of one colour: with the standard's example tables, a block like the one before it is 00 for its DC and 1010 for
+// the end, so four blocks are three bytes.
+func flatJPEG(w, h int) []byte {
+	grey := image.NewGray(image.Rect(0, 0, 8, 8))
+	for i := range grey.Pix {
+		grey.Pix[i] = 128
+	}
+	one := mustJPEG(grey)
+	at := bytes.Index(one, []byte{0xff, 0xc0})
+	binary.BigEndian.PutUint16(one[at+5:], uint16(h))
+	binary.BigEndian.PutUint16(one[at+7:], uint16(w))
+	data := bytes.Index(one, []byte{0xff, 0xda}) + 2 + 8
+	blocks := (w + 7) / 8 * ((h + 7) / 8)
+	out := append(one[:data:data], bytes.Repeat([]byte{0x28, 0xa2, 0x8a}, (blocks+3)/4)...)
+	return append(out, 0xff, 0xd9)
+}
+
+// smallFunction is what is left for pictures of a function of 128 MB, see workers/uploads.
+const smallFunction = 48 << 20
+
+func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 	t.Parallel()
-	// 268 MP of one colour: 16383 x 16383, a megabyte of data. Only the header is needed to know.
-	header := mustJPEG(image.NewGray(image.Rect(0, 0, 8, 8)))
-	at := bytes.Index(header, []byte{0xff, 0xc0})
-	copy(header[at+5:], []byte{0x3f, 0xff, 0x3f, 0xff})
-	p, err := Open(bytes.NewReader(header), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: 64 << 20})
+	data := flatJPEG(20000, 14000)
+	p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Cost() > 16<<20 {
 		t.Errorf("cost is %d: at 1/8 it needs a few megabytes", p.Cost())
 	}
+	res, err := p.Thumbnails(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Thumbnails[0]; res.Width != 20000 || res.Height != 14000 || got.Width != 200 || got.Height != 140 {
+		t.Errorf("got %dx%d of %dx%d", got.Width, got.Height, res.Width, res.Height)
+	}
 	// The same picture wanted large needs what it has.
-	_, err = Open(bytes.NewReader(header), Options{Sizes: []Size{{8000, 8000, false}}, MemoryBytes: 64 << 20})
+	_, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{8000, 8000, false}}, MemoryBytes: smallFunction})
 	if kindOf(err) != "too large" {
 		t.Errorf("got %v, want a refusal by memory", err)
+	}
+}
+
+// An interlaced PNG is kept as far as the thumbnail needs it: 50 MP of 16 bits fit when a small one is wanted, and not when a large one is.
+func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
+	t.Parallel()
+	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
+	data := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, 16, pngRGBA, 0, 0, 1))...)
+	data = append(data, pngChunk("IDAT", []byte{0x78, 0xda})...)
+	if _, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction}); err != nil {
+		t.Errorf("200 x 200: %v", err)
+	}
+	_, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{2000, 2000, false}}, MemoryBytes: smallFunction})
+	got, ok := errors.AsType[*TooLargeError](err)
+	if !ok || got.What != "memory bytes" || got.Got < 8660*5774*4 || got.Limit != smallFunction || got.Setting != "MemoryBytes" {
+		t.Errorf("2000 x 2000: got %v, want a refusal by memory", err)
 	}
 }
 

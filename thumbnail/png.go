@@ -3,6 +3,7 @@ package thumbnail
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -158,6 +159,12 @@ func (c *pngChunks) begin() (kind string, n int64, err error) {
 	return string(head[4:]), n, nil
 }
 
+// ancillary is the bit of a chunk's name that says that the picture can be shown without it.
+const ancillary = 0x20
+
+// errDamagedNote says that a chunk which is not needed does not match its checksum: it is left out, as libpng does.
+var errDamagedNote = errors.New("damaged")
+
 // body reads a short chunk whole and checks it.
 func (c *pngChunks) body(kind string, n int64) ([]byte, error) {
 	data := make([]byte, n+4)
@@ -166,6 +173,9 @@ func (c *pngChunks) body(kind string, n int64) ([]byte, error) {
 	}
 	crc := crc32.Update(crc32.ChecksumIEEE([]byte(kind)), crc32.IEEETable, data[:n])
 	if crc != binary.BigEndian.Uint32(data[n:]) {
+		if kind[0]&ancillary != 0 {
+			return nil, errDamagedNote
+		}
 		return nil, &CorruptError{Format: formatPNG, Reason: fmt.Sprintf("PNG chunk %q does not match its checksum", kind)}
 	}
 	return data[:n], nil
@@ -194,6 +204,9 @@ func (c *pngChunks) toData(f *pngForm) error {
 			return &CorruptError{Format: formatPNG, Reason: "PNG holds no picture"}
 		case kind == "PLTE" && n <= 768, kind == "tRNS" && n <= 256, kind == "eXIf" && n <= maxExifBytes, kind == "iCCP" && n <= maxProfileBytes:
 			data, err := c.body(kind, n)
+			if errors.Is(err, errDamagedNote) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -205,14 +218,14 @@ func (c *pngChunks) toData(f *pngForm) error {
 			case "eXIf":
 				c.header.noteExif(data)
 			case "iCCP":
-				c.header.profile = pngProfile(data)
+				c.header.packed = pngProfile(data)
 			}
 			if err != nil {
 				return err
 			}
 		case kind == "PLTE" || kind == "tRNS" || kind == "IHDR":
 			return &CorruptError{Format: formatPNG, Reason: fmt.Sprintf("PNG chunk %q of %d bytes is not valid here", kind, n)}
-		case kind[0]&0x20 == 0:
+		case kind[0]&ancillary == 0:
 			return &UnsupportedError{Format: formatPNG, Reason: fmt.Sprintf("it needs a reader that knows %q", kind)}
 		default:
 			if err := c.skip(n); err != nil {
@@ -259,18 +272,27 @@ func (c *pngChunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish reads what follows the picture: rests of data, the orientation, the end.
+// finish reads what follows the picture: rests of data, the orientation, the end. A file that is cut there has its picture whole.
 func (c *pngChunks) finish() error {
+	// Compared, not asked by errors.Is: the error of a reader that lost its connection is another's, and may wrap these.
+	if err := c.readTail(); err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	return nil
+}
+
+func (c *pngChunks) readTail() error {
 	if _, err := io.Copy(io.Discard, c); err != nil {
 		return err
 	}
 	for kind, n := c.kind, c.next; kind != "IEND"; {
 		if kind == "eXIf" && n <= maxExifBytes {
 			data, err := c.body(kind, n)
-			if err != nil {
+			if err == nil {
+				c.header.noteExif(data)
+			} else if !errors.Is(err, errDamagedNote) {
 				return err
 			}
-			c.header.noteExif(data)
 		} else if err := c.skip(n); err != nil {
 			return err
 		}
@@ -295,7 +317,8 @@ func (f *pngForm) readPalette(data []byte) error {
 
 func (f *pngForm) readTransparency(data []byte) error {
 	switch {
-	case f.colour == pngPalette && len(data) <= f.colours:
+	case f.colour == pngPalette && f.colours > 0:
+		// There may be more of them than colours: the others belong to black.
 		for i, a := range data {
 			e := &f.palette[i]
 			e[3] = a

@@ -1,7 +1,7 @@
 // Package thumbnail makes small pictures of large ones: bytes in, upright, resized and encoded pictures out.
 //
 // It reads JPEG, PNG, GIF (first frame) and WebP, told apart by their content. The header is checked against the
-// limits before anything large is allocated. The EXIF orientation is applied, metadata is dropped, a picture is never
+// limits before the picture is decoded. The EXIF orientation is applied, metadata is dropped, a picture is never
 // enlarged, and all sizes come from one decoding. Opaque pictures become JPEG, transparent ones PNG.
 //
 // [Make] does it in one call. [Open] stops after the header, so that a caller can weigh [Picture.Cost]
@@ -23,7 +23,7 @@ import (
 // The values that a zero field of Options stands for.
 const (
 	DefaultQuality     = 80
-	DefaultMaxPixels   = 268_402_689 // 16383 x 16383, as other tools have it
+	DefaultMaxPixels   = 1 << 30 // a guard: it is the memory that decides, see Picture.Cost
 	DefaultMaxBytes    = 64 << 20
 	DefaultMemoryBytes = 512 << 20
 )
@@ -32,7 +32,7 @@ const (
 type Options struct {
 	Sizes       []Size // what to make, in this order; at least one
 	Quality     int    // of JPEG output, 1 to 100; zero means 80
-	MaxPixels   int64  // width x height of the source; zero means 268,402,689
+	MaxPixels   int64  // width x height of the source; of an animation, of all frames that are read; zero means 1 << 30
 	MaxBytes    int64  // encoded bytes read from the source; zero means 64 MiB
 	MemoryBytes int64  // what one decoding may need, see Picture.Cost; zero means 512 MiB
 	// MaxFrames is the most frames that an animated thumbnail may have. A GIF of two frames or more, and no more than these,
@@ -121,6 +121,8 @@ type Picture struct {
 	o      Options
 	ratio  float64 // see header.memory
 	used   bool
+	// interest is that of an animation's first frame, so that all frames are cropped alike.
+	interest *interest
 }
 
 // header is what a format's reader learned before the picture's data.
@@ -128,6 +130,7 @@ type header struct {
 	width, height int // as stored, before orientation
 	orientation   orientation
 	profile       []byte // ICC, nil where there is none
+	packed        packedProfile
 	// lateOrientation is set where the orientation may follow the data: decode notes it then.
 	lateOrientation bool
 	// lateHeight is set where the height is not known before the data (JPEG's DNL): decode notes it then.
@@ -252,11 +255,22 @@ func (p *Picture) Height() int {
 	return h
 }
 
-// Cost is an upper bound in bytes of the memory that Thumbnails needs for pixels, at least 1. It depends on the
-// sizes asked for more than on the picture: most are decoded to a fraction of their size.
+// Cost is an upper bound in bytes of the memory that Thumbnails needs: for pixels, the decoder's and the encoders' tables, a colour profile,
+// and the results, which are the caller's. It is more than a still takes in all, freed or not; of an animation it is what is in use at
+// once, while the frames go by. It depends on the sizes asked for as much as on the picture: most are decoded to a fraction of their size.
+//
+// What Open has allocated is not in it: at most 2 MiB, and what it read and keeps (a profile, EXIF, at most 4 MiB each).
 func (p *Picture) Cost() int64 {
-	return p.header.memory(p.ratio) + p.resizeBytes()
+	profile := p.header.packed.size
+	if profile == 0 {
+		profile = int64(len(p.header.profile))
+	}
+	return p.header.memory(p.ratio) + p.resizeBytes() + profileBytes(profile) + workBytes
 }
+
+// workBytes is what does not depend on the picture: the windows and hash tables of deflate, in both directions, Huffman tables, the colours that
+// are counted for a palette, the picture that a smart crop looks at. TestCostBoundsWhatIsAllocated measures it.
+const workBytes = 3 << 19
 
 // resizeBytes bounds what the steps after decoding allocate: smaller forms of the picture, filter weights and a pair of rows
 // of column sums, and for a pixel of a thumbnail its channels, what the encoder keeps, and the encoded bytes.
@@ -325,6 +339,12 @@ func (p *Picture) animation(ctx context.Context) (*Result, error) {
 			if frames++; frames > p.o.MaxFrames {
 				return errEnough
 			}
+			if pixels := int64(frames) * int64(p.header.width) * int64(p.header.height); pixels > p.o.MaxPixels {
+				return &TooLargeError{
+					What: "pixels", Got: pixels, Limit: p.o.MaxPixels, Setting: "MaxPixels",
+					Detail: fmt.Sprintf("%s with at least %d frames", p.describe(), frames),
+				}
+			}
 			pictures, err := p.makeAll(ctx, img, true)
 			if err != nil {
 				return err
@@ -340,7 +360,11 @@ func (p *Picture) animation(ctx context.Context) (*Result, error) {
 		if err == nil || errors.Is(err, errEnough) || ctx.Err() != nil {
 			return err
 		}
-		return p.src.fail(p.format, err)
+		err = p.src.fail(p.format, err)
+		if _, damaged := errors.AsType[*CorruptError](err); damaged && first != nil {
+			return nil // the frames before the damage are whole
+		}
+		return err
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
@@ -396,9 +420,12 @@ func (p *Picture) begin(ctx context.Context, work func() error) (err error) {
 // makeAll makes all sizes of a decoded picture.
 func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*small, error) {
 	h := p.header
+	if h.packed.data != nil {
+		h.profile, h.packed = h.packed.unpack(), packedProfile{}
+	}
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
-		convert: newColourTransform(h.profile, img.model), whole: whole, smart: p.o.SmartCrop,
+		convert: newColourTransform(h.profile, img.model), whole: whole, smart: p.o.SmartCrop, interest: p.interest,
 	}
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {
@@ -407,6 +434,7 @@ func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*smal
 		}
 		pictures[i] = c.make(size)
 	}
+	p.interest = c.interest
 	return pictures, nil
 }
 
@@ -418,6 +446,7 @@ func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, e
 		opaque = opaque && s.opaque()
 	}
 	thumbnails := make([]Thumbnail, len(pictures))
+	var work *pngBuffer
 	for i, s := range pictures {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -426,8 +455,11 @@ func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, e
 			thumbnails[i] = encodeJPEG(s, p.o.Quality)
 			continue
 		}
+		if work == nil {
+			work = new(pngBuffer)
+		}
 		var err error
-		if thumbnails[i], err = encodePNG(s); err != nil {
+		if thumbnails[i], err = encodePNG(s, work); err != nil {
 			return nil, fmt.Errorf("encode thumbnail %s: %w", s.size, err)
 		}
 	}

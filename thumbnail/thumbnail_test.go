@@ -212,7 +212,7 @@ func TestBadPictures(t *testing.T) {
 		{"truncated animated WebP", "corrupt", fixture(t, "animated.webp")[:500], "WebP data ends early"},
 		{"text", "unsupported", fixture(t, "bad/not-a-picture.jpg"), `not a picture: first bytes are "Dear colleague, `},
 		{"bytes", "unsupported", []byte{0, 1, 2, 3}, "not a picture: first bytes are 00 01 02 03"},
-		{"bomb header", "too large", fixture(t, "bad/bomb-header.png"), "60000x60000 PNG has 3600000000 pixels, the limit is 268402689 (MaxPixels)"},
+		{"bomb header", "too large", fixture(t, "bad/bomb-header.png"), "60000x60000 PNG has 3600000000 pixels, the limit is 1073741824 (MaxPixels)"},
 		{"zero bytes", "corrupt", fixture(t, "bad/zero-bytes.png"), "the file is empty (0 bytes)"},
 		{"TIFF", "unsupported", []byte("II*\x00\x08\x00\x00\x00"), "TIFF is not supported"},
 		{"HEIC", "unsupported", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), "HEIC is not supported"},

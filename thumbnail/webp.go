@@ -309,8 +309,17 @@ func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster, 
 	return out, w.readTail(h)
 }
 
-// readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames.
+// readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames. A file
+// that is cut or damaged there has its picture whole.
 func (w *webpReader) readTail(h *header) error {
+	err := w.findExif(h)
+	if _, damaged := err.(*CorruptError); damaged || err == io.EOF || err == io.ErrUnexpectedEOF {
+		return nil
+	}
+	return err
+}
+
+func (w *webpReader) findExif(h *header) error {
 	if !w.frame.Empty() || w.flags&webpExif == 0 || h.orientation != 0 {
 		return nil
 	}

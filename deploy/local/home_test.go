@@ -365,7 +365,7 @@ func TestBadPicturesAreRejectedWithAReason(t *testing.T) {
 		t.Errorf("error: got %v, want errRejected, which is exit status 1", err)
 	}
 	for name, reason := range map[string]string{
-		"bomb-header.png": "rejected: 60000x60000 PNG has 3600000000 pixels, the limit is 268402689 (MAX_PIXELS)",
+		"bomb-header.png": "rejected: 60000x60000 PNG has 3600000000 pixels, the limit is 1073741824 (MAX_PIXELS)",
 		"not-a-picture":   "rejected: not a picture",
 		"truncated.jpg":   "rejected: JPEG data ends early",
 		"zero-bytes.png":  "rejected: the file is empty",

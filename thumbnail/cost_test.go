@@ -1,0 +1,150 @@
+package thumbnail
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+)
+
+// tableProfile is an RGB profile with a grid of 33 x 33 x 33 points of 16 bits, and three megabytes of nothing. It packs well.
+func tableProfile() []byte {
+	b := append([]byte("mft2"), 0, 0, 0, 0, 3, 3, 33, 0)
+	b = append(b, make([]byte, 36)...)
+	b = append(b, 0, 2, 0, 2)
+	for range 3 {
+		b = append(b, 0, 0, 0xff, 0xff)
+	}
+	for r := range 33 {
+		for g := range 33 {
+			for range 33 {
+				b = append(b, byte((r+2*g)*255/96), 0, 0x80, 0, 0x80, 0)
+			}
+		}
+	}
+	for range 3 {
+		b = append(b, 0, 0, 0xff, 0xff)
+	}
+	p := profileOf("RGB ", "Lab ", map[string][]byte{"A2B0": b})
+	p = append(p, make([]byte, 3<<20)...)
+	binary.BigEndian.PutUint32(p, uint32(len(p)))
+	return p
+}
+
+// costPictures are the fixtures, and those that fixtures are not: tiny, flat, with profiles.
+func costPictures(t *testing.T) map[string][]byte {
+	all := map[string][]byte{}
+	files, err := filepath.Glob(filepath.Join(imagesDir, "*.[gjpw]*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, f := range files {
+		if all[filepath.Base(f)], err = os.ReadFile(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	profile := append([]byte("t\x00\x00"), deflated(tableProfile())...)
+	for _, side := range []int{1, 40, 300} {
+		img := image.NewNRGBA(image.Rect(0, 0, side, side))
+		for i := range img.Pix {
+			img.Pix[i] = byte(i * i >> 3) // many colours, and many degrees of transparency
+		}
+		opaque := opaqueRGBA(image.NewNRGBA(img.Rect))
+		for i := range opaque.Pix {
+			opaque.Pix[i] = img.Pix[i] | map[bool]byte{true: 255}[i%4 == 3]
+		}
+		frame := image.NewPaletted(img.Rect, color.Palette{color.Transparent, topLeft, ink})
+		for i := range frame.Pix {
+			frame.Pix[i] = uint8(i % 3)
+		}
+		for name, data := range map[string][]byte{
+			"opaque.png": mustPNG(opaque), "alpha.png": mustPNG(img), "opaque.jpg": mustJPEG(opaque),
+			"alpha.gif":     mustGIF(&gif.GIF{Image: []*image.Paletted{frame}, Delay: []int{1}}),
+			"profile.png":   withPNGChunk(mustPNG(opaque), "iCCP", profile, false),
+			"profile.jpg":   withSegment(mustJPEG(opaque), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(p3Profile())),
+			"profiles.png":  withPNGChunk(mustPNG(img), "iCCP", profile, false),
+			"lossless.webp": webpFile(oneGroup(side, side)),
+		} {
+			all[fmt.Sprintf("%d-%s", side, name)] = data
+		}
+	}
+	return all
+}
+
+// Not parallel: it measures the process.
+func TestCostBoundsWhatIsAllocated(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates by itself")
+	}
+	for name, data := range costPictures(t) {
+		for _, sizes := range [][]Size{{{200, 200, false}}, {{200, 200, false}, {64, 64, true}}, {{2000, 2000, false}}} {
+			var p *Picture
+			opened := allocated(func() {
+				var err error
+				if p, err = Open(bytes.NewReader(data), Options{Sizes: sizes, SmartCrop: true}); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			})
+			if opened > openBytes+4*int64(len(data)) {
+				t.Errorf("%s: Open allocates %d bytes", name, opened)
+			}
+			cost := p.Cost()
+			got := allocated(func() {
+				if _, err := p.Thumbnails(t.Context()); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			})
+			t.Logf("%-28s %v: %d of %d", name, sizes, got, cost)
+			if got > cost {
+				t.Errorf("%s, %v: %d bytes were allocated, the cost is %d", name, sizes, got, cost)
+			}
+		}
+	}
+}
+
+// Of an animation it is what is in use at once.
+func TestCostOfAnAnimation(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates by itself")
+	}
+	in := &gif.GIF{}
+	for n := range 40 {
+		f := image.NewPaletted(image.Rect(0, 0, 400, 300), color.Palette{color.Transparent, topLeft, ink, paper})
+		for i := range f.Pix {
+			f.Pix[i] = uint8((i*(n+3) + i/400) % 7 / 2)
+		}
+		in.Image, in.Delay = append(in.Image, f), append(in.Delay, 3)
+	}
+	data := bytes.NewReader(mustGIF(in))
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	live := func() uint64 {
+		runtime.GC()
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	before := live()
+	var most uint64
+	p, err := Open(readerFunc(func(b []byte) (int, error) {
+		most = max(most, live())
+		return data.Read(b[:min(len(b), 4000)])
+	}), Options{Sizes: []Size{{200, 200, false}, {100, 100, true}}, MaxFrames: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := uint64(p.Cost())
+	if _, err := p.Thumbnails(t.Context()); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	most = max(most, live())
+	if most-before > cost {
+		t.Errorf("%d bytes are in use at once, the cost is %d", most-before, cost)
+	}
+}
