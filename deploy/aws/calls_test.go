@@ -152,6 +152,7 @@ func scenarios(t *testing.T) []scenario {
 	return []scenario{
 		{name: "a thumbnail cannot be written, so its message waits", function: "Uploads", event: recorded(t, "uploads/put-in-queue.json"), refuse: refuse("PutObject")},
 		{name: "a long letter of uploads", function: "Uploads", event: event("uploads", tooLong)},
+		{name: "a file with a mail", function: "Uploads", event: recorded(t, "uploads/inbox-json.json"), settings: map[string]string{"INBOX_TYPES": "order-processing,email-notification"}},
 		{name: "a file of messages that has versions", function: "Uploads", event: event("uploads", notice("inbox/one.json", "v1"))},
 		{name: "a record cannot be written, so its message waits", function: "Jobs", event: recorded(t, "messages/image-processed.json"), refuse: refuse("PutItem")},
 		{name: "an order's step fails", function: "Jobs", event: recorded(t, "messages/order-processing.json"), settings: map[string]string{"ORDER_ENDPOINT": failing.URL}},

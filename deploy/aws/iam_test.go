@@ -167,6 +167,7 @@ func (s *stack) grants(function string) map[string][]string {
 		all["SeeWhatIsGone"] = []string{att("UploadsBucket", "Arn")}
 		all["WriteThumbnails"] = []string{att("ThumbnailsBucket", "Arn") + "/thumbnails/*"}
 		all["SendJobs"] = []string{att("JobsQueue", "Arn")}
+		all["SendNotifications"] = []string{att("NotificationsQueue", "Arn")}
 	case "Jobs":
 		all["ChangeRecords"] = []string{att("RecordsTable", "Arn")}
 		all["ClaimSteps"] = []string{att("StateTable", "Arn")}

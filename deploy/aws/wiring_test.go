@@ -13,7 +13,7 @@ import (
 // parameter of another name.
 var wiring = map[string]map[string]string{
 	"Uploads": {
-		"THUMBNAIL_BUCKET": "ThumbnailsBucket", "JOBS_QUEUE_URL": "JobsQueue", "LETTER_BUCKET": "FailuresBucket",
+		"THUMBNAIL_BUCKET": "ThumbnailsBucket", "JOBS_QUEUE_URL": "JobsQueue", "NOTIFICATIONS_QUEUE_URL": "NotificationsQueue", "LETTER_BUCKET": "FailuresBucket",
 		"SOURCE_QUEUE_URL": "UploadsQueue", "DEAD_LETTER_QUEUE_URL": "UploadsDeadQueue",
 	},
 	"Jobs": {

@@ -26,10 +26,7 @@ func (c *command) send(ctx context.Context, h *remote, typ, data string) error {
 		return err
 	}
 	m.Source, m.Time = "sluice/local", time.Now().UTC()
-	queue := queueJobs
-	if typ == schema.TypeNotification || typ == schema.TypeEmailNotification {
-		queue = queueNotifications
-	}
+	queue := schema.QueueOf(typ)
 	before, err := h.changes(ctx, "now")
 	if err != nil {
 		return err

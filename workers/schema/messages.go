@@ -21,6 +21,22 @@ const (
 	TypeEmailNotification = "email-notification"
 )
 
+// Names of the queues that messages are sent to.
+const (
+	QueueJobs          = "jobs"
+	QueueNotifications = "notifications"
+)
+
+// QueueOf is the queue whose function does a message's job. Those that talk to a
+// slow provider have one of their own, so that they do not starve the others.
+func QueueOf(typ string) string {
+	switch typ {
+	case TypeNotification, TypeEmailNotification:
+		return QueueNotifications
+	}
+	return QueueJobs
+}
+
 // Source names an object, and the notice that told of it.
 type Source struct {
 	Bucket string `json:"bucket"`

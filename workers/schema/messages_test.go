@@ -5,6 +5,18 @@ import (
 	"testing"
 )
 
+func TestQueueOf(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{
+		TypeNotification: "notifications", TypeEmailNotification: "notifications",
+		TypeOrderProcessing: "jobs", TypeImageProcessed: "jobs", "report-ready": "jobs",
+	} {
+		if got := QueueOf(typ); got != want {
+			t.Errorf("%s goes to %q, want %q", typ, got, want)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	src := Source{Bucket: "b", Key: "k"}

@@ -13,6 +13,7 @@ import (
 	"sluice/pipeline"
 	"sluice/pipeline/sqsqueue"
 	"sluice/thumbnail"
+	"sluice/workers/schema"
 	"sluice/workers/setup"
 )
 
@@ -30,6 +31,8 @@ type Config struct {
 	MaxBytes     int64  `env:"MAX_BYTES"`  // of an upload; 0 is thumbnail's own limit
 
 	JobsQueueURL string `env:"JOBS_QUEUE_URL,required,notEmpty"`
+	// NotificationsQueueURL takes what of InboxTypes is a notification.
+	NotificationsQueueURL string `env:"NOTIFICATIONS_QUEUE_URL"`
 
 	// InboxPrefix is where files of messages are uploaded. InboxTypes are the
 	// types that such a file may hold, commas between; none by default.
@@ -75,6 +78,12 @@ func (c Config) Validate() error {
 	}
 	if c.InboxPrefix == "" || strings.HasPrefix(c.InboxPrefix, "/") || !strings.HasSuffix(c.InboxPrefix, "/") {
 		problems = append(problems, fmt.Errorf("INBOX_PREFIX: %q is not like inbox/", c.InboxPrefix))
+	}
+	for _, typ := range c.InboxTypes {
+		if typ = strings.TrimSpace(typ); schema.QueueOf(typ) == schema.QueueNotifications && c.NotificationsQueueURL == "" {
+			problems = append(problems, fmt.Errorf("NOTIFICATIONS_QUEUE_URL: is missing, and INBOX_TYPES has %s", typ))
+			break
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -107,3 +107,16 @@ func TestNewMakesNoCalls(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestConfigOfNotificationsInFiles(t *testing.T) {
+	t.Parallel()
+	environ := least()
+	environ["INBOX_TYPES"] = "order-processing, email-notification"
+	if _, err := setup.Read[Config](environ); err == nil || !strings.Contains(err.Error(), "NOTIFICATIONS_QUEUE_URL: is missing, and INBOX_TYPES has email-notification") {
+		t.Errorf("got %v, want the queue asked for", err)
+	}
+	environ["NOTIFICATIONS_QUEUE_URL"] = "http://sqs.test/1/notifications"
+	if _, err := setup.Read[Config](environ); err != nil {
+		t.Error(err)
+	}
+}

@@ -170,6 +170,7 @@ func refused(status int, code string) error {
 type queue struct {
 	mu       sync.Mutex
 	messages []pipeline.Message
+	urls     []string // of the queues that the messages went to
 	letters  []*sqs.SendMessageInput
 	delayed  []*sqs.ChangeMessageVisibilityInput
 	err      error // of SendMessageBatch
@@ -186,7 +187,7 @@ func (q *queue) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInpu
 		if err != nil {
 			return nil, err
 		}
-		q.messages = append(q.messages, m)
+		q.messages, q.urls = append(q.messages, m), append(q.urls, *in.QueueUrl)
 	}
 	return &sqs.SendMessageBatchOutput{}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/workers/schema"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 	maxInboxProblems = 20
 )
 
-// inbox puts the messages of an uploaded file on the queue: those of a .json
+// inbox puts the messages of an uploaded file on their queues: those of a .json
 // file, one message or a list of them, or the lines of an .ndjson file. Either
 // all of them are sent or none: a file with a bad message is permanent, and its
 // error tells of each by its place. Removing a file takes nothing back. What was
@@ -65,7 +66,20 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
 		return pipeline.Permanentf("nothing of the file was sent: %s%s",
 			strings.ReplaceAll(errors.Join(problems...).Error(), "\n", "; "), more)
 	}
-	if err := w.jobs.Send(ctx, messages...); err != nil {
+	// Should the second queue fail, the next delivery sends all of them again,
+	// under the same ids.
+	var jobs, notifications []pipeline.Message
+	for _, m := range messages {
+		if schema.QueueOf(m.Type) == schema.QueueNotifications {
+			notifications = append(notifications, m)
+		} else {
+			jobs = append(jobs, m)
+		}
+	}
+	if err := w.jobs.Send(ctx, jobs...); err != nil {
+		return err
+	}
+	if err := w.notifications.Send(ctx, notifications...); err != nil {
 		return err
 	}
 	w.log.InfoContext(ctx, "messages queued", "bucket", n.Bucket, "key", n.Key, "messages", len(messages))

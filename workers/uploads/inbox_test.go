@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,24 @@ func TestInboxTypes(t *testing.T) {
 		b.done(b.inboxFile("a.json", report)) // no picture
 		b.wantTold("report-ready ", "image-rejected uploads/inbox/a.json")
 	})
+}
+
+// TestInboxMessagesGoToTheQueueOfTheirType: the function of jobs sends no mails.
+func TestInboxMessagesGoToTheQueueOfTheirType(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) {
+		c.InboxTypes, c.NotificationsQueueURL = []string{"report-ready", " email-notification", "notification"}, "http://sqs.test/1/notifications"
+	})
+	b.done(b.inboxFile("a.ndjson", strings.Join([]string{
+		`{"type":"email-notification","id":"1"}`, `{"type":"report-ready","id":"2"}`, `{"type":"notification","id":"3"}`, `{"type":"report-ready","id":"4"}`,
+	}, "\n")))
+	var got []string
+	for i, m := range b.sqs.messages {
+		got = append(got, m.ID+" "+path.Base(b.sqs.urls[i]))
+	}
+	if want := []string{"2 jobs", "4 jobs", "1 notifications", "3 notifications"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // TestInboxIDs: sent twice a message has the same id, and no two of a file, and

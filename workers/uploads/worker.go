@@ -25,15 +25,16 @@ const name = "uploads"
 
 // Worker is the use case. Safe for concurrent use.
 type Worker struct {
-	config   Config
-	s3       Objects
-	jobs     sqsqueue.Queue
-	run      pipeline.Options
-	log      *slog.Logger
-	template keyTemplate
-	options  thumbnail.Options
-	memory   *semaphore.Weighted // decoded bytes, of all records in hand
-	handler  pipeline.Handler
+	config        Config
+	s3            Objects
+	jobs          sqsqueue.Queue
+	notifications sqsqueue.Queue
+	run           pipeline.Options
+	log           *slog.Logger
+	template      keyTemplate
+	options       thumbnail.Options
+	memory        *semaphore.Weighted // decoded bytes, of all records in hand
+	handler       pipeline.Handler
 }
 
 // Build makes a worker of its settings and clients. Of run it takes Logger, Now
@@ -51,12 +52,13 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{
-		config:   c,
-		s3:       clients.S3,
-		jobs:     sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL},
-		run:      run,
-		log:      run.Logger,
-		template: template,
+		config:        c,
+		s3:            clients.S3,
+		jobs:          sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL},
+		notifications: sqsqueue.Queue{Client: clients.SQS, URL: c.NotificationsQueueURL},
+		run:           run,
+		log:           run.Logger,
+		template:      template,
 		options: thumbnail.Options{
 			Sizes: sizes, Quality: c.Quality,
 			MaxPixels: c.MaxPixels, MaxBytes: c.MaxBytes, MemoryBytes: c.memoryBytes(),
