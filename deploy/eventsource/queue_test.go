@@ -56,6 +56,13 @@ func TestQueueValidate(t *testing.T) {
 		{"bad filter", func(m *QueueMapping) { m.Filters = []string{`{"body":["x"]}`, `{"body":[]}`} }, "Filters[1]"},
 		{"11 filters", func(m *QueueMapping) { m.Filters = slices.Repeat([]string{`{"body":["x"]}`}, 11) }, "Filters"},
 		{"filter on another key", func(m *QueueMapping) { m.Filters = []string{`{"messageId":["x"]}`} }, "Filters"},
+		{"filter with or at the root", func(m *QueueMapping) {
+			m.Filters = []string{`{"$or":[{"body":{"a":["x"]}},{"$or":[{"body":{"b":["y"]}},{"body":["z"]}]}]}`}
+		}, ""},
+		{"filter with another key behind or", func(m *QueueMapping) {
+			m.Filters = []string{`{"$or":[{"body":{"a":["x"]}},{"$or":[{"body":["y"]},{"attributes":["z"]}]}]}`}
+		}, "Filters"},
+		{"filter with an unknown operator", func(m *QueueMapping) { m.Filters = []string{`{"body":{"a":[{"wildcard":"*"}]}}`} }, "Filters[0]"},
 		{"several at once", func(m *QueueMapping) { m.BatchSize, m.MaxConcurrency, m.Timeout = 20, 1, time.Hour }, "Window MaxConcurrency Timeout"},
 	}
 	for _, tt := range tests {
