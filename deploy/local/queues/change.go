@@ -85,6 +85,9 @@ func (q *queue) changeVisibility(receiptHandle string, seconds int64) error {
 	if !ok || st.nonce != h.nonce || q.conf.fifo && st.availableAt <= q.now {
 		return errValue(receiptHandle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change.")
 	}
+	if st.availableAt <= q.now { // another receive may have it any moment: it is not hidden again
+		return errBatch("MessageNotInflight", "The message referred to is not in flight.")
+	}
 	if (q.now-st.last)/1000+seconds > maxVisibility {
 		return errValue(seconds, attrVisibility, "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
 	}

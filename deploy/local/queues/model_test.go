@@ -150,7 +150,7 @@ func runModel(t *testing.T, fifo bool, seed uint64) {
 			}
 			seconds := r.Int64N(6)
 			err := s.change(t.Context(), name, func(q *queue) error { return q.changeVisibility(x.handle, seconds) })
-			if late := fifo && !x.at.After(time.Now()); late != (err != nil) {
+			if late := !x.at.After(time.Now()); late != (err != nil) {
 				t.Fatalf("hide %s: %v", x.body, err)
 			} else if !late {
 				x.at = time.Now().Add(time.Duration(seconds) * time.Second)

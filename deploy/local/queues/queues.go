@@ -7,6 +7,8 @@
 //
 // It departs from AWS in these points, each because one machine knows what a distributed service cannot:
 //   - Attributes take effect at once, counts are exact, a short poll sees every message.
+//   - ChangeMessageVisibility for a message that is visible again is MessageNotInflight, as AWS documents it. AWS was seen to
+//     answer success and do nothing.
 //   - A name can be used again right after DeleteQueue; AWS asks for 60 seconds.
 //   - ReceiveRequestAttemptId is checked and otherwise ignored: a receive is not replayed.
 //   - Policies, permissions and encryption keys are kept and shown, and decide nothing. AddPermission and RemovePermission are

@@ -65,6 +65,9 @@ func (s *Service) receive(ctx context.Context, name string, r receipt) ([]delive
 			return nil, nil
 		}
 		got, more, err := s.take(ctx, name, r)
+		for more && len(got) == 0 && err == nil && ctx.Err() == nil { // it only removed and moved
+			got, more, err = s.take(ctx, name, r)
+		}
 		if more {
 			s.lines.wake(name)
 		}
@@ -133,7 +136,8 @@ func (s *Service) peek(name string) (g glance, err error) {
 	return g, err
 }
 
-// take receives without waiting. more tells that something is left for another receive; it is true too where that is not known.
+// take receives without waiting, in a bounded transaction: without messages and with more it has made room, and should be called
+// again. more tells that something is left for another receive; it is true too where that is not known.
 func (s *Service) take(ctx context.Context, name string, r receipt) (got []delivered, more bool, err error) {
 	err = s.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
 		got, more = nil, true
@@ -164,8 +168,8 @@ func (s *Service) take(ctx context.Context, name string, r receipt) (got []deliv
 		got = t.got
 		return q.save()
 	})
-	if errors.Is(err, errNothing) {
-		return nil, more, nil
+	if errors.Is(err, errNothing) { // what is left is not for anybody now: too much is in flight
+		return nil, false, nil
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil, true, nil
@@ -193,7 +197,7 @@ type taking struct {
 	dead      *queue // the dead-letter queue, once it is needed
 }
 
-// cleanLimit bounds the rounds of one receive, for when messages are removed or moved instead of delivered.
+// cleanLimit bounds the rounds of one transaction, for when messages are removed or moved instead of delivered.
 const cleanLimit = 100
 
 // standard takes from the front of the ready messages.

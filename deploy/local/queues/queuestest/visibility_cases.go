@@ -151,15 +151,23 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "hide after the timeout",
-		Rule: "On a standard queue the last receive's handle can still be used to change visibility after the timeout.",
+		Rule: "A message whose visibility timeout is over is not hidden again by its old handle: that is MessageNotInflight, or does nothing.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "1")
 			t.send(url, "x")
 			m := t.one(url, "x")
 			t.sleep(1100 * time.Millisecond)
-			if err := t.hide(url, m, 2); err != nil {
-				t.Errorf("got %v", err)
+			if err := t.hide(url, m, 20); err != nil {
+				wantError[*types.MessageNotInflight](t, "after the timeout", err)
 			}
+			m = t.one(url, "x")
+			if err := t.hide(url, m, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := t.hide(url, m, 20); err != nil {
+				wantError[*types.MessageNotInflight](t, "after it was given back", err)
+			}
+			t.one(url, "x")
 		},
 	},
 	{
