@@ -2,15 +2,19 @@ package queues_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"sluice/deploy/local/queues"
 	"sluice/deploy/local/store"
 )
 
@@ -147,6 +151,114 @@ func TestSyncBeforeAnswer(t *testing.T) {
 		_, err := c.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: handle})
 		return err
 	})
+	step("send batch", 1, func() error {
+		_, err := c.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{
+			{Id: aws.String("a"), MessageBody: aws.String("x")}, {Id: aws.String("b"), MessageBody: aws.String("y")},
+		}})
+		return err
+	})
+	var handles []*string
+	step("receive two", 1, func() error {
+		out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
+		for _, m := range out.Messages {
+			handles = append(handles, m.ReceiptHandle)
+		}
+		if err == nil && len(handles) != 2 {
+			err = fmt.Errorf("got %d messages", len(handles))
+		}
+		return err
+	})
+	if t.Failed() {
+		return
+	}
+	step("hide batch", 1, func() error {
+		_, err := c.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+			{Id: aws.String("a"), ReceiptHandle: handles[0], VisibilityTimeout: 9}, {Id: aws.String("b"), ReceiptHandle: handles[1], VisibilityTimeout: 9},
+		}})
+		return err
+	})
+	step("delete batch", 1, func() error {
+		_, err := c.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: []types.DeleteMessageBatchRequestEntry{
+			{Id: aws.String("a"), ReceiptHandle: handles[0]}, {Id: aws.String("b"), ReceiptHandle: handles[1]},
+		}})
+		return err
+	})
+	step("set attributes", 1, func() error {
+		_, err := c.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "7"}})
+		return err
+	})
+	step("tag", 1, func() error {
+		_, err := c.TagQueue(t.Context(), &sqs.TagQueueInput{QueueUrl: url, Tags: map[string]string{"a": "b"}})
+		return err
+	})
+	step("tags", 0, func() error {
+		_, err := c.ListQueueTags(t.Context(), &sqs.ListQueueTagsInput{QueueUrl: url})
+		return err
+	})
+	step("untag", 1, func() error {
+		_, err := c.UntagQueue(t.Context(), &sqs.UntagQueueInput{QueueUrl: url, TagKeys: []string{"a"}})
+		return err
+	})
+	step("purge", 1, func() error {
+		_, err := c.PurgeQueue(t.Context(), &sqs.PurgeQueueInput{QueueUrl: url})
+		return err
+	})
+	step("list", 0, func() error {
+		_, err := c.ListQueues(t.Context(), &sqs.ListQueuesInput{})
+		return err
+	})
+
+	// q becomes a dead-letter queue with much in it and a slow task to move that elsewhere.
+	step("create a source", 1, func() error {
+		_, err := c.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("source"), Attributes: map[string]string{
+			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:q","maxReceiveCount":1}`,
+		}})
+		return err
+	})
+	for range 10 {
+		step("send", 1, func() error {
+			_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x")})
+			return err
+		})
+	}
+	var task *string
+	atLeast := func(what string, do func() error) { // the task works beside it
+		t.Helper()
+		before := syncs.Load()
+		if err := do(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if syncs.Load() == before {
+			t.Errorf("%s: answered without a sync", what)
+		}
+	}
+	atLeast("start a move", func() error {
+		out, err := c.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{
+			SourceArn: aws.String("arn:aws:sqs:us-east-1:000000000000:q"), DestinationArn: aws.String("arn:aws:sqs:us-east-1:000000000000:source"), MaxNumberOfMessagesPerSecond: aws.Int32(1),
+		})
+		if err == nil {
+			task = out.TaskHandle
+		}
+		return err
+	})
+	atLeast("cancel the move", func() error {
+		_, err := c.CancelMessageMoveTask(t.Context(), &sqs.CancelMessageMoveTaskInput{TaskHandle: task})
+		return err
+	})
+	atLeast("delete queue", func() error {
+		_, err := c.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: url})
+		return err
+	})
+	// Whatever changes something above stands here; what does not, here too.
+	for name := range queues.Actions() {
+		if !slices.Contains([]string{
+			"CreateQueue", "SendMessage", "SendMessageBatch", "ReceiveMessage", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "DeleteMessage",
+			"DeleteMessageBatch", "SetQueueAttributes", "TagQueue", "UntagQueue", "PurgeQueue", "StartMessageMoveTask", "CancelMessageMoveTask", "DeleteQueue",
+			"GetQueueAttributes", "GetQueueUrl", "ListQueues", "ListQueueTags", "ListDeadLetterSourceQueues", "ListMessageMoveTasks", "AddPermission", "RemovePermission",
+		}, name) {
+			t.Errorf("%s is new: does it sync before it answers?", name)
+		}
+	}
 }
 
 // TestFullDisk fills the disk with messages and empties it again.
