@@ -28,6 +28,7 @@ type fakeSQS struct {
 	visibility time.Duration
 	fifo       bool
 	maxReceive int // 0 has no dead-letter queue
+	redrive    string
 
 	// Faults. Each is called with the queue locked.
 	failReceive func() error
@@ -302,11 +303,19 @@ func (q *fakeSQS) ChangeMessageVisibilityBatch(ctx context.Context, in *sqs.Chan
 	return out, nil
 }
 
-func (q *fakeSQS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+func (q *fakeSQS) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	if q.visibility == 0 {
 		return nil, errors.New("no such queue")
 	}
-	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
-		"VisibilityTimeout": strconv.Itoa(int(q.visibility / time.Second)),
-	}}, nil
+	has := map[string]string{"VisibilityTimeout": strconv.Itoa(int(q.visibility / time.Second))}
+	if q.redrive != "" {
+		has["RedrivePolicy"] = q.redrive
+	}
+	asked := make(map[string]string)
+	for _, name := range in.AttributeNames {
+		if v, ok := has[string(name)]; ok {
+			asked[string(name)] = v
+		}
+	}
+	return &sqs.GetQueueAttributesOutput{Attributes: asked}, nil
 }

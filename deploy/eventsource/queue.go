@@ -2,6 +2,7 @@ package eventsource
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -34,6 +35,7 @@ const (
 	receiveMax         = 10 // SQS gives, deletes and changes ten messages a call
 	longPoll           = 20 * time.Second
 	recommendedFactor  = 6 // Lambda recommends a visibility of six timeouts
+	recommendedReceive = 5 // and a maxReceiveCount of five or more
 )
 
 // QueueMapping is an event source mapping from an SQS queue to a function.
@@ -59,6 +61,9 @@ type QueueMapping struct {
 	MaxConcurrency int
 	// ReportBatchItemFailures obeys the failures an answer names. Without it every answer means success.
 	ReportBatchItemFailures bool
+	// MaxAttempts is after how many attempts the function itself writes a dead letter; zero means that it does not. It changes
+	// nothing here: Run warns of a queue that moves its messages earlier, without a reason.
+	MaxAttempts int
 	// Filters are FilterCriteria patterns over the key "body". A message that matches none of them is DELETED.
 	Filters []string
 	// DrainLimit is how long Run waits for running invocations after its context ended. Zero means the Timeout. Run takes up
@@ -119,6 +124,7 @@ func (m *QueueMapping) Validate() error {
 		p.refuse(d.BatchSize > receiveMax && d.Window < time.Second, "Window",
 			"%v, a BatchSize of %d (over %d) needs 1s or more", d.Window, d.BatchSize, receiveMax)
 	}
+	p.refuse(d.MaxAttempts < 0, "MaxAttempts", "%d is negative", d.MaxAttempts)
 	p.refuse(d.MaxConcurrency < minConcurrency || d.MaxConcurrency > maxConcurrency, "MaxConcurrency",
 		"%d is not within %d to %d", d.MaxConcurrency, minConcurrency, maxConcurrency)
 	patterns := p.shared(d.Function, d.FunctionName, d.Timeout, d.Window, d.DrainLimit, d.BatchSize, d.MaxAbandoned, d.Filters)
@@ -142,11 +148,11 @@ func (e *VisibilityError) Error() string {
 	return fmt.Sprintf("mapping from queue %q: Timeout: %v is longer than the queue's visibility timeout of %v", e.QueueARN, e.Timeout, e.Visibility)
 }
 
-// checkQueue asks the queue for its visibility timeout and returns it.
+// checkQueue asks the queue for its visibility timeout and returns it. It warns of settings that Lambda advises against.
 func (m *QueueMapping) checkQueue(ctx context.Context) (time.Duration, error) {
 	out, err := m.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl:       &m.QueueURL,
-		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout},
+		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout, types.QueueAttributeNameRedrivePolicy},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("read the attributes of queue %q: %w", m.QueueARN, err)
@@ -163,7 +169,31 @@ func (m *QueueMapping) checkQueue(ctx context.Context) (time.Duration, error) {
 	if recommended := recommendedFactor*m.Timeout + m.Window; visibility < recommended {
 		m.Logger.WarnContext(ctx, "the queue's visibility timeout is short", "visibility", visibility, "recommended", recommended)
 	}
+	if problem := m.redriveProblem(out.Attributes[string(types.QueueAttributeNameRedrivePolicy)]); problem != "" {
+		m.Logger.WarnContext(ctx, "the queue's redrive policy", "problem", problem)
+	}
 	return visibility, nil
+}
+
+// redriveProblem says what is wrong with a queue's RedrivePolicy, "" when nothing is.
+func (m *QueueMapping) redriveProblem(policy string) string {
+	if policy == "" {
+		return "there is none: a message that always fails comes back until its retention ends, and is then lost"
+	}
+	var p struct {
+		MaxReceiveCount json.RawMessage `json:"maxReceiveCount"` // a number, or one as text
+	}
+	err := json.Unmarshal([]byte(policy), &p)
+	most, convErr := strconv.Atoi(strings.Trim(string(p.MaxReceiveCount), `"`))
+	switch {
+	case err != nil || convErr != nil:
+		return fmt.Sprintf("%q cannot be read", policy)
+	case m.MaxAttempts > 0 && most <= m.MaxAttempts:
+		return fmt.Sprintf("maxReceiveCount is %d and MaxAttempts %d: the queue moves messages to its dead letters before the function says why", most, m.MaxAttempts)
+	case most < recommendedReceive:
+		return fmt.Sprintf("maxReceiveCount is %d, %d or more are recommended: a message that is given back or waits counts too", most, recommendedReceive)
+	}
+	return ""
 }
 
 // Run checks the mapping and its queue, then polls until ctx ends. Then it waits up to DrainLimit for open polls, gives back

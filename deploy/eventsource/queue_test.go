@@ -52,7 +52,7 @@ func TestQueueValidate(t *testing.T) {
 		{"concurrency of 2", func(m *QueueMapping) { m.MaxConcurrency = 2 }, ""},
 		{"concurrency of 1000", func(m *QueueMapping) { m.MaxConcurrency = 1000 }, ""},
 		{"concurrency of 1001", func(m *QueueMapping) { m.MaxConcurrency = 1001 }, "MaxConcurrency"},
-		{"negative limits", func(m *QueueMapping) { m.DrainLimit, m.MaxAbandoned = -1, -1 }, "DrainLimit MaxAbandoned"},
+		{"negative limits", func(m *QueueMapping) { m.DrainLimit, m.MaxAbandoned, m.MaxAttempts = -1, -1, -1 }, "MaxAttempts DrainLimit MaxAbandoned"},
 		{"bad filter", func(m *QueueMapping) { m.Filters = []string{`{"body":["x"]}`, `{"body":[]}`} }, "Filters[1]"},
 		{"11 filters", func(m *QueueMapping) { m.Filters = slices.Repeat([]string{`{"body":["x"]}`}, 11) }, "Filters"},
 		{"filter on another key", func(m *QueueMapping) { m.Filters = []string{`{"messageId":["x"]}`} }, "Filters"},
@@ -146,6 +146,42 @@ func TestQueueWarnsOfAShortVisibility(t *testing.T) {
 			run.stopClean()
 			if got := strings.Contains(log.String(), "visibility timeout is short"); got != tt.warn {
 				t.Errorf("visibility %v: warned %t, want %t", tt.visibility, got, tt.warn)
+			}
+		})
+	}
+}
+
+func TestQueueWarnsOfItsRedrivePolicy(t *testing.T) {
+	t.Parallel()
+	const dead = `"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:123456789012:dead"`
+	for _, tt := range []struct {
+		policy   string
+		attempts int
+		want     string // "" warns of nothing
+	}{
+		{"", 0, "there is none"},
+		{`{` + dead + `,"maxReceiveCount":5}`, 0, ""},
+		{`{` + dead + `,"maxReceiveCount":"5"}`, 0, ""},
+		{`{` + dead + `,"maxReceiveCount":4}`, 0, "maxReceiveCount is 4, 5 or more"},
+		{`{` + dead + `,"maxReceiveCount":"4"}`, 3, "maxReceiveCount is 4, 5 or more"},
+		{`{` + dead + `,"maxReceiveCount":9}`, 8, ""},
+		{`{` + dead + `,"maxReceiveCount":8}`, 8, "maxReceiveCount is 8 and MaxAttempts 8"},
+		{`{` + dead + `,"maxReceiveCount":7}`, 8, "maxReceiveCount is 7 and MaxAttempts 8"},
+		{`{` + dead + `}`, 0, "cannot be read"},
+		{`{`, 0, "cannot be read"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log logBuffer
+			q := newFakeSQS(t, time.Hour)
+			q.redrive = tt.policy
+			m := queueMapping(q, newRecorder(nil))
+			m.MaxAttempts, m.Logger = tt.attempts, log.logger()
+			run := startMapping(t, m.Run)
+			synctest.Wait()
+			run.stopClean()
+			warned := strings.Contains(log.String(), "redrive policy")
+			if warned != (tt.want != "") || !strings.Contains(log.String(), tt.want) {
+				t.Errorf("%s, %d attempts: log %q, want %q", tt.policy, tt.attempts, log.String(), tt.want)
 			}
 		})
 	}

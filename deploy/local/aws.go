@@ -139,6 +139,7 @@ func (a *onAWS) mapQueue(ctx context.Context, f function) error {
 	a.queues = append(a.queues, &eventsource.QueueMapping{
 		Client: a.sqs, QueueURL: url, QueueARN: queueARN,
 		Function: f.call, FunctionName: f.name, Timeout: f.settings.Timeout, MaxConcurrency: f.settings.Concurrency,
+		MaxAttempts:             f.settings.MaxAttempts,
 		ReportBatchItemFailures: true, DrainLimit: a.options.DrainLimit, Logger: a.log.With("mapping", f.name),
 	})
 	return nil

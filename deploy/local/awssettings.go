@@ -47,8 +47,9 @@ func (c awsConfig) validateTables() error {
 
 // functionConfig is what Lambda's own settings of a function are here.
 type functionConfig struct {
-	Timeout     time.Duration `env:"TIMEOUT" envDefault:"60s"`   // a sixth of the queue's visibility, or less
-	Concurrency int           `env:"CONCURRENCY" envDefault:"5"` // invocations at a time; a stream's shard has one
+	Timeout     time.Duration `env:"TIMEOUT" envDefault:"60s"`    // a sixth of the queue's visibility, or less
+	Concurrency int           `env:"CONCURRENCY" envDefault:"5"`  // invocations at a time; a stream's shard has one
+	MaxAttempts int           `env:"MAX_ATTEMPTS" envDefault:"8"` // the worker's own, to compare with the queue's
 }
 
 // Validate reports what a mapping would refuse.

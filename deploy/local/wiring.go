@@ -196,6 +196,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 			Client: h.clients.SQS, QueueURL: h.queues.URL(m.queue), QueueARN: h.queues.ARN(m.queue),
 			Function: h.watched(m.queue, m.call), FunctionName: m.queue, Timeout: cmp.Or(h.options.timeout, m.timeout), MaxConcurrency: 2,
 			ReportBatchItemFailures: true, DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", m.queue),
+			MaxAttempts: h.maxAttempts(m.queue),
 			CancelPolls: true, // our queues notice, and Release frees what was on its way
 		}
 		h.runWorker(run, "queue "+m.queue, mapping.Run)
@@ -211,6 +212,12 @@ func (h *home) startWorkers(ctx context.Context) error {
 	h.run(run, "table "+tableRecords, h.records.Run)
 	h.run(run, "table "+tableState, h.state.Run)
 	return nil
+}
+
+// maxAttempts is a worker's MAX_ATTEMPTS, which the worker has read before.
+func (h *home) maxAttempts(queue string) int {
+	n, _ := strconv.Atoi(cmp.Or(h.settings(queue)["MAX_ATTEMPTS"], strconv.Itoa(setup.MaxAttempts)))
+	return n
 }
 
 func (h *home) runWorker(ctx context.Context, what string, f func(context.Context) error) {
