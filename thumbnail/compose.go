@@ -61,8 +61,8 @@ func (c *composer) make(s Size) *small {
 	r := c.raster.level(scale * min(cw/float64(tw), ch/float64(th)))
 	out := &small{size: s, model: r.model}
 	out.w, out.h = c.orientation.upright(tw, th)
-	// Luma and chroma go to the encoder as they are, unless a profile wants colours.
-	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole
+	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
+	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole && !r.hardChroma()
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.model == modelYCC || r.model == modelYCCK) {
 		light = 3

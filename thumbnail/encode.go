@@ -7,12 +7,34 @@ import (
 	"image/png"
 )
 
+// QualityOf is the quality that a JPEG of w x h gets where none is asked for: the one at which thumbnails of photographs are as like the picture
+// before encoding as those of 200 pixels at 80 are, which is what other tools take for all. Small ones and large ones need less.
+//
+//	side  quality  SSIM   bits a pixel (at 80)
+//	  64       77  0.965  3.4 (3.6)
+//	 200       80  0.963  1.9
+//	 800       80  0.965  1.2
+//	1600       75  0.965  0.9 (1.0)
+func QualityOf(w, h int) int {
+	switch side := max(w, h); {
+	case side <= 100:
+		return 77
+	case side <= 1000:
+		return 80
+	}
+	return 75
+}
+
 // encodeJPEG encodes an opaque thumbnail. What its planes hold may be multiplied by an alpha of 255.
 func encodeJPEG(s *small, quality int) Thumbnail {
 	var p *jpegPicture
 	switch s.model {
 	case modelRGB:
-		p = rgbToYCC(s)
+		if hardChroma(s) {
+			p = rgbToFullYCC(s)
+		} else {
+			p = rgbToYCC(s)
+		}
 	default:
 		p = &jpegPicture{w: s.w, h: s.h, planes: s.planes, halved: s.halved}
 	}

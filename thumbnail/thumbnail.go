@@ -22,7 +22,6 @@ import (
 
 // The values that a zero field of Options stands for.
 const (
-	DefaultQuality     = 80
 	DefaultMaxPixels   = 1 << 30 // a guard: it is the memory that decides, see Picture.Cost
 	DefaultMaxBytes    = 64 << 20
 	DefaultMemoryBytes = 512 << 20
@@ -31,7 +30,7 @@ const (
 // Options says what to make and where to stop. Sizes is required, every other field may be zero.
 type Options struct {
 	Sizes       []Size // what to make, in this order; at least one
-	Quality     int    // of JPEG output, 1 to 100; zero means 80
+	Quality     int    // of JPEG output, 1 to 100; zero means by size, see QualityOf
 	MaxPixels   int64  // width x height of the source; of an animation, of all frames that are read; zero means 1 << 30
 	MaxBytes    int64  // encoded bytes read from the source; zero means 64 MiB
 	MemoryBytes int64  // what one decoding may need, see Picture.Cost; zero means 512 MiB
@@ -78,7 +77,6 @@ func (o Options) Validate() error {
 }
 
 func (o Options) withDefaults() Options {
-	o.Quality = cmp.Or(o.Quality, DefaultQuality)
 	o.MaxPixels = cmp.Or(o.MaxPixels, DefaultMaxPixels)
 	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
@@ -452,7 +450,7 @@ func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, e
 			return nil, err
 		}
 		if opaque {
-			thumbnails[i] = encodeJPEG(s, p.o.Quality)
+			thumbnails[i] = encodeJPEG(s, cmp.Or(p.o.Quality, QualityOf(s.w, s.h)))
 			continue
 		}
 		if work == nil {

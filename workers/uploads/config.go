@@ -25,9 +25,11 @@ type Config struct {
 	// KeyTemplate makes a thumbnail's key. {size} and {key} must be in it,
 	// {bucket} may be.
 	KeyTemplate  string `env:"THUMBNAIL_KEY" envDefault:"thumbnails/{size}/{key}"`
-	Quality      int    `env:"THUMBNAIL_QUALITY" envDefault:"80"` // of JPEGs, 1 to 100
+	Quality      int    `env:"THUMBNAIL_QUALITY"`    // of JPEGs, 1 to 100; 0 is by their size, see thumbnail
+	MaxFrames    int    `env:"THUMBNAIL_MAX_FRAMES"` // of an animated thumbnail; 0 and 1 make stills
+	SmartCrop    bool   `env:"THUMBNAIL_SMART_CROP"` // filled boxes show what is interesting, not the centre
 	CacheControl string `env:"THUMBNAIL_CACHE_CONTROL" envDefault:"public, max-age=3600"`
-	MaxPixels    int64  `env:"MAX_PIXELS"` // of a picture; 0 is thumbnail's own limit
+	MaxPixels    int64  `env:"MAX_PIXELS"` // of a picture; 0 leaves it to the memory
 	MaxBytes     int64  `env:"MAX_BYTES"`  // of an upload; 0 is thumbnail's own limit
 
 	JobsQueueURL string `env:"JOBS_QUEUE_URL,required,notEmpty"`
@@ -62,7 +64,8 @@ func (c Config) Validate() error {
 		n        int64
 		min, max int64
 	}{
-		{"THUMBNAIL_QUALITY", int64(c.Quality), 1, 100},
+		{"THUMBNAIL_QUALITY", int64(c.Quality), 0, 100},
+		{"THUMBNAIL_MAX_FRAMES", int64(c.MaxFrames), 0, 1000},
 		{"MAX_PIXELS", c.MaxPixels, 0, 1 << 40},
 		{"MAX_BYTES", c.MaxBytes, 0, 5 << 40},
 		{"MAX_ATTEMPTS", int64(c.MaxAttempts), 1, 1000},

@@ -22,7 +22,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Sizes != "200x200" || c.KeyTemplate != "thumbnails/{size}/{key}" || c.Quality != 80 || c.CacheControl != "public, max-age=3600" ||
+	if c.Sizes != "200x200" || c.KeyTemplate != "thumbnails/{size}/{key}" || c.Quality != 0 || c.MaxFrames != 0 || c.SmartCrop || c.CacheControl != "public, max-age=3600" ||
 		c.MaxPixels != 0 || c.MaxBytes != 0 || c.InboxPrefix != "inbox/" || len(c.InboxTypes) != 0 || c.MaxAttempts != setup.MaxAttempts ||
 		c.Parallel != 4 || c.Reserve != 2*time.Second || c.MemoryMB != 1024 {
 		t.Errorf("got %+v", c)
@@ -39,7 +39,7 @@ func TestConfigDefaults(t *testing.T) {
 func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"THUMBNAIL_BUCKET": "", "THUMBNAIL_SIZES": "0x0", "THUMBNAIL_KEY": "{name}", "THUMBNAIL_QUALITY": "101", "MAX_PIXELS": "-1",
+		"THUMBNAIL_BUCKET": "", "THUMBNAIL_SIZES": "0x0", "THUMBNAIL_KEY": "{name}", "THUMBNAIL_QUALITY": "101", "THUMBNAIL_MAX_FRAMES": "-1", "THUMBNAIL_SMART_CROP": "perhaps", "MAX_PIXELS": "-1",
 		"MAX_BYTES": "many", "INBOX_PREFIX": "/inbox", "MAX_ATTEMPTS": "0", "PARALLEL": "1001", "RESERVE": "-1s", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "127",
 	}
 	_, err := setup.Read[Config](bad)
@@ -60,7 +60,11 @@ func TestConfigValidate(t *testing.T) {
 		{"THUMBNAIL_SIZES", "8x8,8x8", "THUMBNAIL_SIZES"},
 		{"THUMBNAIL_SIZES", "8x8, 16x16:fill", ""},
 		{"THUMBNAIL_KEY", "{size}/{key}", ""},
-		{"THUMBNAIL_QUALITY", "0", "THUMBNAIL_QUALITY: 0 is not between 1 and 100"},
+		{"THUMBNAIL_QUALITY", "0", ""},
+		{"THUMBNAIL_QUALITY", "-1", "THUMBNAIL_QUALITY: -1 is not between 0 and 100"},
+		{"THUMBNAIL_MAX_FRAMES", "1000", ""},
+		{"THUMBNAIL_MAX_FRAMES", "1001", "THUMBNAIL_MAX_FRAMES: 1001 is not between 0 and 1000"},
+		{"THUMBNAIL_SMART_CROP", "true", ""},
 		{"THUMBNAIL_QUALITY", "1", ""},
 		{"THUMBNAIL_QUALITY", "100", ""},
 		{"MAX_BYTES", "0", ""},

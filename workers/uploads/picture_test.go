@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
 	"image/color"
+	"image/gif"
+	_ "image/jpeg"
 	"io"
 	"net/http"
 	"os"
@@ -623,5 +626,43 @@ func TestMemoryIsGivenBackAfterFailures(t *testing.T) {
 	b.fails("unexpected EOF", b.created("a.png"))
 	if !b.memory.TryAcquire(b.config.memoryBytes()) {
 		t.Error("memory was not given back")
+	}
+}
+
+// TestAnimatedAndSmart sees the two settings reach the thumbnails.
+func TestAnimatedAndSmart(t *testing.T) {
+	t.Parallel()
+	colours := color.Palette{color.Black, color.White, color.NRGBA{200, 0, 0, 255}}
+	frame := image.NewPaletted(image.Rect(0, 0, 64, 16), colours)
+	for i := range frame.Pix {
+		if x := i % 64; x < 16 {
+			frame.Pix[i] = uint8(x % 2) // something to see, on the left
+		} else {
+			frame.Pix[i] = 2
+		}
+	}
+	var moving bytes.Buffer
+	if err := gif.EncodeAll(&moving, &gif.GIF{Image: []*image.Paletted{frame, frame}, Delay: []int{5, 5}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		frames      int
+		smart       bool
+		contentType string
+	}{{0, false, "image/jpeg"}, {1, true, "image/jpeg"}, {2, false, "image/gif"}, {2, true, "image/gif"}} {
+		b := newBench(t, func(c *Config) { c.Sizes, c.MaxFrames, c.SmartCrop = "16x16:fill", tt.frames, tt.smart })
+		b.s3.put("uploads/a.gif", moving.Bytes())
+		b.done(b.created("a.gif"))
+		got, ok := b.s3.get("thumbs/thumbnails/16x16-fill/a.gif")
+		if !ok || got.contentType != tt.contentType {
+			t.Fatalf("%+v: got %q, %t", tt, got.contentType, ok)
+		}
+		img, _, err := image.Decode(bytes.NewReader(got.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, g, _, _ := img.At(15, 8).RGBA(); (r>>8 > 150 && g>>8 < 90) == tt.smart {
+			t.Errorf("%+v: the right side is %v", tt, img.At(15, 8))
+		}
 	}
 }

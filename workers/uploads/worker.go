@@ -60,7 +60,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		log:           run.Logger,
 		template:      template,
 		options: thumbnail.Options{
-			Sizes: sizes, Quality: c.Quality,
+			Sizes: sizes, Quality: c.Quality, MaxFrames: c.MaxFrames, SmartCrop: c.SmartCrop,
 			MaxPixels: c.MaxPixels, MaxBytes: c.MaxBytes, MemoryBytes: c.memoryBytes(),
 			Pool: new(thumbnail.Pool),
 		},

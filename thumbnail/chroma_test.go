@@ -1,0 +1,131 @@
+package thumbnail
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/draw"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// redLines are lines of one pixel of the thumbnail, at full size k pixels wide.
+func redLines(k int) *image.NRGBA {
+	img := image.NewNRGBA(image.Rect(0, 0, 200*k, 150*k))
+	draw.Draw(img, img.Rect, image.White, image.Point{}, draw.Src)
+	for x := 11; x < 200; x += 20 {
+		draw.Draw(img, image.Rect(x*k, 0, (x+1)*k, 150*k), image.NewUniform(color.NRGBA{255, 0, 0, 255}), image.Point{}, draw.Src)
+	}
+	return img
+}
+
+func chromaSampling(t *testing.T, data []byte) (*image.YCbCr, image.YCbCrSubsampleRatio) {
+	t.Helper()
+	res, img := makeOne(t, data, "200x200")
+	ycc, ok := img.(*image.YCbCr)
+	if !ok {
+		t.Fatalf("got %T (%s)", img, res.Thumbnails[0].ContentType)
+	}
+	return ycc, ycc.SubsampleRatio
+}
+
+func TestGraphicsKeepTheirChroma(t *testing.T) {
+	t.Parallel()
+	full := image.NewYCbCr(image.Rect(0, 0, 1600, 1200), image.YCbCrSubsampleRatio444)
+	lines := redLines(8)
+	for i := range full.Y {
+		p := lines.Pix[4*i:]
+		full.Y[i], full.Cb[i], full.Cr[i] = color.RGBToYCbCr(p[0], p[1], p[2])
+	}
+	for name, data := range map[string][]byte{
+		"PNG": mustPNG(redLines(1)), "PNG, reduced": mustPNG(redLines(4)), "JPEG of full chroma, 1/8": fullChromaJPEG(t, full),
+	} {
+		img, ratio := chromaSampling(t, data)
+		if ratio != image.YCbCrSubsampleRatio444 {
+			t.Errorf("%s: got %v, want 4:4:4", name, ratio)
+		}
+		if r, g, b, _ := img.At(111, 75).RGBA(); r>>8 < 200 || g>>8 > 60 || b>>8 > 60 {
+			t.Errorf("%s: a red line is %v", name, color.NRGBAModel.Convert(img.At(111, 75)))
+		}
+	}
+}
+
+// fullChromaJPEG encodes by our own writer: image/jpeg halves chroma always.
+func fullChromaJPEG(t *testing.T, img *image.YCbCr) []byte {
+	t.Helper()
+	p := &jpegPicture{w: img.Rect.Dx(), h: img.Rect.Dy(), planes: [][]byte{img.Y, img.Cb, img.Cr}}
+	return writeJPEG(p, 90)
+}
+
+func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(photosDir, "*.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Skip("the photographs are not part of the project")
+	}
+	for _, f := range files {
+		if name := filepath.Base(f); noPictures[name] || strings.HasPrefix(name, "camera") || strings.ContainsAny(name, "_") && !strings.Contains(name, "_1.") {
+			continue
+		}
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ratio := chromaSampling(t, data); ratio != image.YCbCrSubsampleRatio420 {
+			t.Errorf("%s: got %v, want 4:2:0", f, ratio)
+		}
+		// As if it had come as PNG, and as JPEG of full chroma.
+		img := onlySmall(t, data, Size{800, 800, false})
+		if n := hardShareOf(onlySmall(t, data, Size{200, 200, false})); n > 0.001 {
+			t.Errorf("%s: %.3f %% of its pixels are hard, which is near the threshold", f, 100*n)
+		} else {
+			t.Logf("%s: %.4f %%", f, 100*n)
+		}
+		if _, ratio := chromaSampling(t, mustPNG(img)); ratio != image.YCbCrSubsampleRatio420 {
+			t.Errorf("%s as PNG: got %v, want 4:2:0", f, ratio)
+		}
+		full := image.NewYCbCr(img.Bounds(), image.YCbCrSubsampleRatio444)
+		for i := range full.Y {
+			r, g, b, _ := img.At(i%full.YStride, i/full.YStride).RGBA()
+			full.Y[i], full.Cb[i], full.Cr[i] = color.RGBToYCbCr(byte(r>>8), byte(g>>8), byte(b>>8))
+		}
+		if _, ratio := chromaSampling(t, fullChromaJPEG(t, full)); ratio != image.YCbCrSubsampleRatio420 {
+			t.Errorf("%s as JPEG of full chroma: got %v, want 4:2:0", f, ratio)
+		}
+	}
+}
+
+// hardShareOf is the part of a picture's pixels that are far from the mean of their four.
+func hardShareOf(img image.Image) float64 {
+	b := img.Bounds()
+	s := &small{w: b.Dx(), h: b.Dy(), planes: make([][]byte, 3)}
+	for i := range s.w * s.h {
+		r, g, b, _ := img.At(i%s.w, i/s.w).RGBA()
+		for c, v := range []uint32{r, g, b} {
+			s.planes[c] = append(s.planes[c], byte(v>>8))
+		}
+	}
+	return float64(countHardChroma(s)) / float64(s.w*s.h)
+}
+
+func TestHowHardChromaIs(t *testing.T) {
+	t.Parallel()
+	s := &small{w: 200, h: 150, model: modelRGB, planes: make([][]byte, 3)}
+	for c := range s.planes {
+		s.planes[c] = bytes.Repeat([]byte{200}, 200*150)
+	}
+	for y := range 100 { // a red line, which tints two columns
+		if n := countHardChroma(s); n != y/2*4 && n != y/2*4+1 {
+			t.Fatalf("a line of %d pixels: %d are counted", y, n)
+		}
+		if got := hardChroma(s); got != (y >= 76) {
+			t.Fatalf("a line of %d pixels of 30,000: got %t", y, got)
+		}
+		s.planes[1][200*y], s.planes[2][200*y] = 0, 0
+	}
+}

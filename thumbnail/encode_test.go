@@ -1,0 +1,27 @@
+package thumbnail
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestQualityBySize(t *testing.T) {
+	t.Parallel()
+	sizes := []Size{{64, 64, false}, {200, 200, false}, {1600, 1600, false}}
+	data := mustPNG(redLines(10)) // 2000 x 1500
+	bySize, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, quality := range []int{77, 80, 75} {
+		fixed, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes, Quality: quality})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range sizes {
+			if same := bytes.Equal(fixed.Thumbnails[k].Data, bySize.Thumbnails[k].Data); same != (i == k) {
+				t.Errorf("size %s at quality %d and by size: the same is %t", sizes[k], quality, same)
+			}
+		}
+	}
+}
