@@ -38,11 +38,13 @@ func (h *home) control() http.Handler {
 				http.Error(w, "the token of "+addressFile+" is wanted", http.StatusUnauthorized)
 				return
 			}
+			h.door.welcome(r)
 			v, err := f(r)
 			answerJSON(w, v, err)
 		})
 	}
 	mux.HandleFunc("GET "+controlPrefix+"hello", func(w http.ResponseWriter, r *http.Request) {
+		h.door.welcome(r) // who asks this is about to begin
 		fmt.Fprint(w, h.address.prove(r.FormValue("nonce")))
 	})
 	handle("GET idle", func(r *http.Request) (any, error) { return h.idle(r.Context()) })
@@ -130,6 +132,7 @@ type seenChange struct {
 	Old           map[string]any        `json:"old,omitempty"`
 	New           map[string]any        `json:"new,omitempty"`
 	Notifications []notify.Notification `json:"notifications,omitempty"`
+	Jobs          []string              `json:"jobs,omitempty"` // ids of the messages that follow
 }
 
 // seenChanges is a page of changes; Last is where the next one begins.
@@ -157,7 +160,7 @@ func (h *home) changes(ctx context.Context, after string) (seenChanges, error) {
 			return out, err
 		}
 		for _, r := range page.Records {
-			c, err := h.seen(r)
+			c, err := h.seen(ctx, r)
 			if err != nil {
 				return out, err
 			}
@@ -167,7 +170,7 @@ func (h *home) changes(ctx context.Context, after string) (seenChanges, error) {
 	return out, nil
 }
 
-func (h *home) seen(r eventsource.FeedRecord) (seenChange, error) {
+func (h *home) seen(ctx context.Context, r eventsource.FeedRecord) (seenChange, error) {
 	event := []byte(`{"Records":[` + string(r.JSON) + `]}`)
 	batch, err := lambdaevent.Decode(event, lambdaevent.DynamoDBStream)
 	if err != nil {
@@ -176,7 +179,14 @@ func (h *home) seen(r eventsource.FeedRecord) (seenChange, error) {
 	c, notifications, err := h.workers.changes.Notifications(batch.Records[0])
 	out := seenChange{Sequence: r.Sequence, Key: c.Key, Old: c.Old, New: c.New, Notifications: notifications}
 	if err != nil {
-		h.log.Warn("rules on a change", "sequence", r.Sequence, "error", err)
+		h.log.WarnContext(ctx, "rules on a change", "sequence", r.Sequence, "error", err)
+	}
+	jobs, err := h.workers.changes.Jobs(ctx, batch.Records[0])
+	if err != nil {
+		h.log.WarnContext(ctx, "jobs of a change", "sequence", r.Sequence, "error", err)
+	}
+	for _, m := range jobs {
+		out.Jobs = append(out.Jobs, m.ID)
 	}
 	return out, nil
 }

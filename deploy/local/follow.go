@@ -17,6 +17,7 @@ import (
 type item struct {
 	picture
 	etag     string
+	failed   error // why it was not uploaded
 	uploaded time.Time
 	final    time.Time // when the last of it was seen; zero while it is on its way
 	image    schema.Image
@@ -25,7 +26,9 @@ type item struct {
 	files    []string        // its thumbnails on disk
 }
 
-func (it *item) done() bool { return it.image.Status != "" && len(it.unsent) == 0 }
+func (it *item) done() bool {
+	return it.failed != nil || it.image.Status != "" && len(it.unsent) == 0
+}
 
 // follower follows pictures through the table's changes to their notifications.
 type follower struct {
@@ -45,6 +48,11 @@ func (f *follower) expect(p picture, etag string) {
 	it := &item{picture: p, etag: strings.Trim(etag, `"`), uploaded: time.Now(), unsent: make(map[string]bool)}
 	f.items = append(f.items, it)
 	f.byKey[schema.KeyText(schema.ImageKey(bucketUploads, p.Key))] = it
+}
+
+// failed notes a picture that was not uploaded.
+func (f *follower) failed(p picture, why error) {
+	f.items = append(f.items, &item{picture: p, failed: why})
 }
 
 // StuckError names the pictures that did not come to an end.
@@ -127,7 +135,7 @@ func (f *follower) look(ctx context.Context) (moved bool, err error) {
 // onlyUnsent reports whether every record is final.
 func (f *follower) onlyUnsent() bool {
 	for _, it := range f.items {
-		if it.image.Status == "" {
+		if it.image.Status == "" && it.failed == nil {
 			return false
 		}
 	}

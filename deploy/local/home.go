@@ -35,7 +35,7 @@ type homeOptions struct {
 	Open        bool              // requests need no signature
 	Environ     map[string]string // settings of the workers, beside those of the home
 	Logger      *slog.Logger
-	DrainLimit  time.Duration // how long Close waits for what is in hand
+	DrainLimit  time.Duration // how long Close waits for what is in hand, requests and work together
 	OrderStep   messages.Step // nil: as the environment says
 	AccessKey   string        // of requests; "": made at the first start and kept in Dir
 	SecretKey   string
@@ -76,7 +76,9 @@ type home struct {
 
 	listener  net.Listener // nil under options.within
 	server    *http.Server
-	transport http.RoundTripper // nil: over the network
+	door      *door
+	insiders  insiders
+	transport http.RoundTripper // the home's own way to itself
 	workers   workers
 
 	stop    context.CancelFunc // of what calls the workers
@@ -111,9 +113,11 @@ func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
 	if err := h.openServices(ctx); err != nil {
 		return nil, err
 	}
+	h.door = newDoor(h.own, h.handler())
 	if o.within != nil {
-		h.transport = o.within(h.handler())
+		h.transport = o.within(h.door)
 	} else {
+		h.transport = h.insiders.transport()
 		h.serve()
 	}
 	h.clients = newClients(h.address, h.transport)
@@ -183,10 +187,14 @@ func (h *home) handler() http.Handler {
 	return guard(h.address, route{control: h.control(), sqs: protect("sqs", h.queues), s3: protect("s3", h.objects)})
 }
 
-// serve puts the handler on the network.
+// own reports whether the home itself asks. Where nothing listens nobody else
+// can.
+func (h *home) own(r *http.Request) bool { return h.options.within != nil || h.insiders.has(r) }
+
+// serve puts the home on the network.
 func (h *home) serve() {
 	h.server = &http.Server{
-		Handler:           h.handler(),
+		Handler:           h.door,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -225,36 +233,69 @@ func (h *home) fail(err error) {
 	}
 }
 
-// Close stops taking work, waits for what is in hand up to the drain limit, and
-// closes the file. Its error says what was left; nothing of it is lost, it comes
-// back with the next start.
+// guestPatience is how long the command of another process may say nothing before
+// it counts as done. Commands that follow something ask about once a second.
+const guestPatience = 3 * time.Second
+
+// closeAfterGuests is Close, once no other command works with the home any more.
+// When ctx ends they are not waited for.
+func (h *home) closeAfterGuests(ctx context.Context) error {
+	h.door.quiet(ctx, guestPatience)
+	return h.Close()
+}
+
+// Close takes in nothing more, ends what waits for messages, waits for requests
+// and work in hand up to the drain limit, and closes the file. Its error says
+// what was left or cut off; nothing that was acknowledged is lost, work comes back
+// with the next start.
 func (h *home) Close() error {
 	h.address.remove(h.options.Dir)
 	return h.shut()
 }
 
 func (h *home) shut() error {
+	ctx, cancel := context.WithTimeout(context.Background(), h.options.DrainLimit)
+	defer cancel()
+	if h.door != nil {
+		h.door.close()
+	}
 	if h.stop != nil {
-		h.stop() // workers first: they talk to the server
-		h.workers.done.Wait()
+		h.stop()
+	}
+	var left []error
+	if h.queues != nil {
+		left = append(left, h.queues.Close()) // long polls end; what workers say is still heard
+	}
+	if h.stop != nil {
+		h.workers.done.Wait() // before the server, which they talk to; they keep the same limit
 	}
 	if h.server != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := h.server.Shutdown(ctx); err != nil {
-			_ = h.server.Close()
+		cut := h.door.wait(ctx)
+		if len(cut) > 0 {
+			left = append(left, &CutError{cut})
 		}
+		h.endServer(len(cut) == 0)
 	} else if h.listener != nil {
 		_ = h.listener.Close()
 	}
 	h.running.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.queues != nil {
-		h.left = append(h.left, h.queues.Close())
-	}
+	left = append(left, h.left...)
 	if h.db != nil {
-		h.left = append(h.left, h.db.Close())
+		left = append(left, h.db.Close())
 	}
-	return errors.Join(h.left...)
+	return errors.Join(left...)
+}
+
+// endServer closes the connections. Answers that are on their last yards arrive,
+// unless somebody had to be cut off anyway; who was cut off removes what it had
+// half done.
+func (h *home) endServer(gently bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if !gently || h.server.Shutdown(ctx) != nil {
+		_ = h.server.Close()
+	}
+	h.door.wait(ctx)
 }

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/deploy/local/store"
 	"sluice/pipeline"
 	"sluice/workers/setup"
 )
@@ -147,28 +148,42 @@ func (c *command) homeRuns() bool {
 // withHome calls act with the home that owns the folder: one that runs already,
 // or one that lives as long as the command.
 func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
-	a, running, err := findHome(c.options.Dir)
-	if err != nil {
-		return err
-	}
-	if running {
-		fmt.Fprintf(c.stderr, "using the home at %s (process %d)\n", a.URL, a.PID)
-		return act(newRemote(a, nil))
-	}
 	if c.options.Addr == "" {
 		c.options.Addr = "127.0.0.1:0"
 	}
-	h, err := openHome(ctx, c.options)
-	if err != nil {
-		return err
+	var h *home
+	for deadline := time.Now().Add(c.options.DrainLimit); ; {
+		a, running, err := findHome(c.options.Dir)
+		if err != nil {
+			return err
+		}
+		if running {
+			fmt.Fprintf(c.stderr, "using the home at %s (process %d)\n", a.URL, a.PID)
+			return act(newRemote(a, nil))
+		}
+		h, err = openHome(ctx, c.options)
+		// Another command's home is opening or closing: it is found, or gone, in a moment.
+		if _, taken := errors.AsType[*store.InUseError](err); taken && time.Now().Before(deadline) && pause(ctx, 100*time.Millisecond) == nil {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		break
 	}
+	defer context.AfterFunc(ctx, c.sayStopping)()
 	failed := make(chan error, 1)
 	go func() { failed <- act(newRemote(h.address, h.transport)) }()
 	select {
-	case err = <-failed:
-	case err = <-h.broken:
+	case err := <-failed:
+		return errors.Join(err, h.closeAfterGuests(ctx))
+	case err := <-h.broken:
+		return errors.Join(err, h.Close())
 	}
-	return errors.Join(err, h.Close())
+}
+
+func (c *command) sayStopping() {
+	fmt.Fprintf(c.stderr, "stopping: waiting up to %v for what is in hand; a second signal ends it at once\n", c.options.DrainLimit)
 }
 
 // workerSettings leaves out of the environment what would lead the home's

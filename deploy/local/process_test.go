@@ -330,3 +330,19 @@ func TestDoorsAreLocked(t *testing.T) {
 		}
 	}
 }
+
+// A thumbnail that cannot be copied is told of, and takes nothing else with it.
+func TestTableIsPrintedWithoutACopy(t *testing.T) {
+	t.Parallel()
+	out := t.TempDir()
+	if err := os.WriteFile(filepath.Join(out, "200x200"), nil, 0o600); err != nil { // where a folder would be
+		t.Fatal(err)
+	}
+	stdout, _, err := runCommand(t, "-data", t.TempDir(), "-out", out, filepath.Join(goodPictures, "orientation-1-upright.jpg"))
+	if err == nil || !strings.Contains(err.Error(), "copy thumbnail thumbnails/200x200/orientation-1-upright.jpg") {
+		t.Errorf("error: got %v, want the copy that failed", err)
+	}
+	if !strings.Contains(stdout, "FILE ") || !strings.Contains(stdout, " ready ") {
+		t.Errorf("standard output: got\n%s\nwant the table", stdout)
+	}
+}

@@ -16,14 +16,22 @@ import (
 type program struct {
 	*exec.Cmd
 	stdout, stderr lockedBuffer
-	lines          chan string // of stdout and stderr; closed at the end
+	lines          chan string   // of stdout and stderr; closed at the end
+	ended          chan struct{} // closed when it has ended with err
+	err            error
 }
 
 // startProgram starts the program. It is killed with the test, if it still runs.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), lines: make(chan string, 10_000)}
-	p.Env = append(os.Environ(), childMain+"=1")
+	return startProgramWith(t, nil, args...)
+}
+
+// startProgramWith is startProgram with more in the environment.
+func startProgramWith(t *testing.T, environ []string, args ...string) *program {
+	t.Helper()
+	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), lines: make(chan string, 10_000), ended: make(chan struct{})}
+	p.Env = append(append(os.Environ(), environ...), childMain+"=1")
 	out, in := io.Pipe()
 	p.Stdout, p.Stderr = io.MultiWriter(&p.stdout, in), io.MultiWriter(&p.stderr, in)
 	if err := p.Start(); err != nil {
@@ -35,20 +43,22 @@ func startProgram(t *testing.T, args ...string) *program {
 			p.lines <- s.Text()
 		}
 	}()
+	go func() {
+		p.err = p.Wait()
+		_ = in.Close()
+		close(p.ended)
+	}()
 	t.Cleanup(func() {
 		_ = p.Process.Kill()
 		_ = p.wait()
-		_ = in.Close()
 	})
 	return p
 }
 
 // wait waits for the end, once or more often.
 func (p *program) wait() error {
-	if p.ProcessState != nil {
-		return nil
-	}
-	return p.Wait()
+	<-p.ended
+	return p.err
 }
 
 // await reads what the program says up to a line that holds text.
@@ -58,7 +68,7 @@ func (p *program) await(t *testing.T, text string) string {
 		select {
 		case line, ok := <-p.lines:
 			if !ok {
-				t.Fatalf("the program ended before it said %q", text)
+				t.Fatalf("the program ended before it said %q:\n%s%s", text, p.stdout.String(), p.stderr.String())
 			}
 			if strings.Contains(line, text) {
 				return line
@@ -92,4 +102,19 @@ func (p *program) kill(t *testing.T) {
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("killed: got %v", exit)
 	}
+}
+
+// interrupt is Ctrl-C. It returns when the program has noticed.
+func (p *program) interrupt(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.await(t, "stopping: ")
+}
+
+// status is the exit status at the program's end.
+func (p *program) status() int {
+	_ = p.wait()
+	return p.ProcessState.ExitCode()
 }

@@ -34,20 +34,38 @@ func (c *command) put(ctx context.Context, h *remote, paths []string) error {
 	}
 	f := newFollower(h, start.Last, c.wait)
 	f.progress = c.stderr
-	for _, p := range pictures {
+	var problems []error
+	for i, p := range pictures {
 		etag, err := h.upload(ctx, p)
-		if err != nil {
-			return fmt.Errorf("upload %s: %w", p.Path, err)
+		switch {
+		case err == nil:
+			f.expect(p, etag)
+			continue
+		case ctx.Err() == nil: // the others may fare better
+			f.failed(p, err)
+			problems = append(problems, fmt.Errorf("upload %s: %w", p.Path, err))
+			continue
 		}
-		f.expect(p, etag)
+		for _, p := range pictures[i:] {
+			f.failed(p, err)
+		}
+		problems = append(problems, fmt.Errorf("%d of %d pictures were not uploaded: %w", len(pictures)-i, len(pictures), ctx.Err()))
+		break
 	}
 	stuck := f.follow(ctx)
-	if err := c.copyThumbnails(ctx, h, f.items); err != nil {
-		return err
+	if ctx.Err() != nil {
+		// What is done is done: it is said before the end.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), min(c.options.DrainLimit, 10*time.Second))
+		defer cancel()
 	}
+	problems = append(problems, c.copyThumbnails(ctx, h, f.items))
 	printTable(c.stdout, f.items)
 	if stuck != nil {
-		return errors.Join(stuck, h.whereStuck(ctx))
+		problems = append(problems, stuck, h.whereStuck(ctx))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
 	}
 	for _, it := range f.items {
 		if it.image.Status != schema.StatusReady {
@@ -76,12 +94,13 @@ func (h *remote) upload(ctx context.Context, p picture) (string, error) {
 }
 
 // copyThumbnails writes the thumbnails to disk, where people look for them. Each
-// item learns where.
+// item learns where. Its error names those that it could not write.
 func (c *command) copyThumbnails(ctx context.Context, h *remote, items []*item) error {
 	dir := c.out
 	if dir == "" {
 		dir = filepath.Join(c.options.Dir, "thumbnails")
 	}
+	var problems []error
 	for _, it := range items {
 		if it.image.Picture == nil {
 			continue
@@ -89,12 +108,13 @@ func (c *command) copyThumbnails(ctx context.Context, h *remote, items []*item) 
 		for _, t := range it.image.Thumbnails {
 			path, err := h.download(ctx, t, dir)
 			if err != nil {
-				return fmt.Errorf("copy thumbnail %s: %w", t.Key, err)
+				problems = append(problems, fmt.Errorf("copy thumbnail %s: %w", t.Key, err))
+				continue
 			}
 			it.files = append(it.files, path)
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 func (h *remote) download(ctx context.Context, t schema.Thumbnail, dir string) (string, error) {

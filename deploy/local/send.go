@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -16,7 +17,8 @@ import (
 )
 
 // send queues a message and prints what came of it: the job's outcome, the
-// records it changed, and the notifications that followed.
+// records it changed, and the notifications that followed. What others do in the
+// home meanwhile is not waited for.
 func (c *command) send(ctx context.Context, h *remote, typ, data string) error {
 	if !json.Valid([]byte(data)) {
 		return fmt.Errorf("data of message %q is not JSON: %s", typ, data)
@@ -39,12 +41,13 @@ func (c *command) send(ctx context.Context, h *remote, typ, data string) error {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "queued  %s %s on %s\n", m.Type, m.ID, queue)
-	failed := c.printOutcome(ctx, h, m.ID)
+	failed := c.printOutcome(ctx, h, m.ID, c.stdout)
 	return errors.Join(failed, c.printChanges(ctx, h, before.Last, func(change seenChange) bool { return change.New["cause"] == m.ID }))
 }
 
-// printOutcome waits for the message to be done, or to become a dead letter.
-func (c *command) printOutcome(ctx context.Context, h *remote, id string) error {
+// printOutcome waits for the message to be done, or to become a dead letter. That
+// it is done is said to done.
+func (c *command) printOutcome(ctx context.Context, h *remote, id string, done io.Writer) error {
 	shown := 0
 	for deadline := time.Now().Add(c.wait); time.Now().Before(deadline); {
 		out, err := h.outcome(ctx, id)
@@ -52,7 +55,7 @@ func (c *command) printOutcome(ctx context.Context, h *remote, id string) error 
 			return err
 		}
 		if err == nil && out.Error == "" {
-			fmt.Fprintf(c.stdout, "done    attempt %d\n", out.Attempt)
+			fmt.Fprintf(done, "done    attempt %d\n", out.Attempt)
 			return nil
 		}
 		if err == nil && out.Attempt > shown {
@@ -93,51 +96,79 @@ func (c *command) setStatus(ctx context.Context, h *remote, key, status string) 
 	return c.printChanges(ctx, h, before.Last, func(change seenChange) bool { return change.Key == key })
 }
 
-// printChanges waits until nothing is on its way any more, and prints the
-// changes since a position that are ours, with their notifications.
+// printChanges prints the changes since a position that are ours, with what
+// follows from them: jobs, whose changes are ours as well, and notifications. It
+// is called when the first change has been made.
 func (c *command) printChanges(ctx context.Context, h *remote, after string, ours func(seenChange) bool) error {
-	if err := h.settle(ctx, c.wait); err != nil {
-		return err
-	}
 	var told []notify.Notification
+	var problems []error
 	for {
-		page, err := h.changes(ctx, after)
+		now, err := h.changes(ctx, "now")
 		if err != nil {
 			return err
 		}
-		for _, change := range page.Changes {
-			if !ours(change) {
-				continue
+		var jobs []string
+		for after < now.Last {
+			page, err := h.changes(ctx, after)
+			if err != nil {
+				return err
 			}
-			from, to := orNone(change.Old["status"]), orNone(change.New["status"])
-			fmt.Fprintf(c.stdout, "record  %s: %s -> %s\n", change.Key, from, to)
-			told = append(told, change.Notifications...)
+			after = page.Last
+			for _, change := range page.Changes {
+				if !ours(change) {
+					continue
+				}
+				from, to := orNone(change.Old["status"]), orNone(change.New["status"])
+				fmt.Fprintf(c.stdout, "record  %s: %s -> %s\n", change.Key, from, to)
+				told, jobs = append(told, change.Notifications...), append(jobs, change.Jobs...)
+			}
 		}
-		if len(page.Changes) == 0 {
+		if len(jobs) == 0 {
 			break
 		}
-		after = page.Last
+		for _, id := range jobs { // what they change stands in the feed when they are done
+			problems = append(problems, c.printOutcome(ctx, h, id, io.Discard))
+		}
 	}
-	return c.printNotifications(ctx, h, told)
+	problems = append(problems, c.printNotifications(ctx, h, told))
+	return errors.Join(problems...)
 }
 
+// printNotifications waits until they are sent, or became dead letters.
 func (c *command) printNotifications(ctx context.Context, h *remote, told []notify.Notification) error {
-	ids := make([]string, len(told))
-	for i, n := range told {
-		ids[i] = n.ID
-	}
-	sent, err := h.sent(ctx, ids)
-	if err != nil {
-		return err
-	}
+	var problem error
 	for _, n := range told {
 		state := "sent"
-		if !sent[n.ID] {
-			state, err = "not sent", errRejected
+		if err := c.awaitSent(ctx, h, n.ID); err != nil {
+			state, problem = "not sent: "+err.Error(), errRejected
 		}
 		fmt.Fprintf(c.stdout, "notify  %s to %s: %q, %s\n", n.Channel, n.To, n.Subject, state)
 	}
-	return err
+	return problem
+}
+
+func (c *command) awaitSent(ctx context.Context, h *remote, id string) error {
+	for deadline := time.Now().Add(c.wait); ; {
+		sent, err := h.sent(ctx, []string{id})
+		if err != nil || sent[id] {
+			return err
+		}
+		letters, err := h.letters(ctx)
+		if err != nil {
+			return err
+		}
+		for _, l := range letters {
+			if l.Cause == id {
+				return errors.New(l.Reason)
+			}
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("%w (%v)", errNoNews, c.wait), h.whereStuck(ctx))
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // settle waits until nothing is on its way.

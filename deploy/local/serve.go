@@ -50,7 +50,7 @@ func (c *command) serve(ctx context.Context) error {
 		strings.TrimPrefix(h.address.URL, "http://"))
 	select {
 	case <-ctx.Done():
-		fmt.Fprintf(c.stderr, "stopping: waiting up to %v for what is in hand; a second signal ends it at once\n", c.options.DrainLimit)
+		c.sayStopping()
 	case err = <-h.broken:
 	}
 	return errors.Join(err, h.Close())

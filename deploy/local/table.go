@@ -25,7 +25,10 @@ func printTable(w io.Writer, items []*item) {
 		if !it.final.IsZero() {
 			took = it.final.Sub(it.uploaded).Round(time.Millisecond).String()
 		}
-		if status == "" {
+		switch {
+		case it.failed != nil:
+			status = "not uploaded"
+		case status == "":
 			status = "stuck"
 		}
 		if it.image.Reason != "" {

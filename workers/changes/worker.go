@@ -136,6 +136,16 @@ func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notif
 	return c, notifications, err
 }
 
+// Jobs tells which messages of jobs follow from a change, without queueing them.
+// The record is one that Invoke would be handed.
+func (w *Worker) Jobs(ctx context.Context, r pipeline.Record) ([]pipeline.Message, error) {
+	c, key, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return w.next(ctx, c, key)
+}
+
 // read is the record's change as package notify takes it, and its key: the
 // text of a key can be read in two ways.
 func read(r pipeline.Record) (notify.Change, pipeline.Key, error) {
