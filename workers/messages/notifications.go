@@ -37,7 +37,9 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 		return pipeline.Permanent(err)
 	}
 	if age := w.now().Sub(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
-		return pipeline.Permanentf("notification %q is %v old, the limit is %v (NOTIFY_MAX_AGE)", n.ID, age, w.config.NotifyMaxAge)
+		// Nobody is to be told, so there is nothing to mend: no letter, no alarm.
+		w.log.WarnContext(ctx, "notification too old to be sent", "notification", n.ID, "channel", n.Channel, "age", age, "limit", w.config.NotifyMaxAge)
+		return nil
 	}
 	before := true
 	_, err := w.once.Do(ctx, notificationClaim(n.ID), func(ctx context.Context) (json.RawMessage, error) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,16 +170,18 @@ func TestNotificationTooOld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *Config, _ *Clients) { c.NotifyMaxAge = time.Hour })
+		var log strings.Builder
+		f.log = slog.New(slog.NewTextHandler(&log, nil))
 		n := news("n1", "email")
 		n.At = time.Now()
 		time.Sleep(time.Hour)
 		f.done(t, telling("m1", n)) // as old as may be
 		n.ID = "n2"
 		time.Sleep(time.Second)
-		if back := f.deliver(t, telling("m2", n)); len(back) > 0 {
-			t.Errorf("comes back: %q, want a letter", back)
+		f.done(t, telling("m2", n)) // told to nobody, and no letter
+		if line := "msg=\"notification too old to be sent\" notification=n2 channel=email age=1h0m1s limit=1h0m0s"; strings.Count(log.String(), line) != 1 {
+			t.Errorf("log: got %s, want one line with %s", log.String(), line)
 		}
-		f.wantLetter(t, "m2", "n2", "1h0m1s old", "NOTIFY_MAX_AGE")
 		if got := f.channel.ids(); !slices.Equal(got, []string{"n1"}) {
 			t.Errorf("sent: got %q, want n1 alone", got)
 		}
