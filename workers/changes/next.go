@@ -2,6 +2,8 @@ package changes
 
 import (
 	"context"
+	"encoding/json"
+	"strconv"
 
 	"sluice/notify"
 	"sluice/pipeline"
@@ -11,7 +13,8 @@ import (
 // next returns the messages of the jobs that follow from a change of key: a user
 // who became pending is to be registered, an order that became received is to be
 // processed. Their ids follow from the change's, so a change that is seen twice
-// makes the same messages.
+// makes the same messages. They follow from no message, and their hops begin anew:
+// what a message changed is followed up by the message's own job.
 func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([]pipeline.Message, error) {
 	var messages []pipeline.Message
 	add := func(typ string, data any) error {
@@ -44,6 +47,16 @@ func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([
 		}
 	}
 	return messages, nil
+}
+
+// hops is how many messages the one followed from that changed item last.
+func hops(item map[string]any) int {
+	n, _ := item["hops"].(json.Number)
+	i, err := strconv.Atoi(n.String())
+	if err != nil || i < 0 {
+		return 0
+	}
+	return min(i, pipeline.MaxHops)
 }
 
 func text(item map[string]any, name string) string {

@@ -117,6 +117,9 @@ func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 		// The notification's own id is derived already; the message takes it, so
 		// that one id can be followed from here to the receiver.
 		m.ID, m.Source, m.Subject, m.Time = n.ID, "sluice/changes", c.Key, c.At
+		if text(c.New, "cause") != "" { // else no message made the record what it is
+			m.Hops, m.TraceParent = hops(c.New)+1, text(c.New, "trace")
+		}
 		messages = append(messages, m)
 	}
 	if err := w.notifications.Send(ctx, messages...); err != nil {

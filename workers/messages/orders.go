@@ -46,9 +46,9 @@ func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderPro
 			w.log.WarnContext(ctx, "order was changed during its step", "email", m.Email, "order", m.ID, "status", current.Status)
 			return nil, nil
 		case result.Failed != "":
-			return orderPatch{Change: w.change(ctx, r, schema.StatusFailed), Reason: &result.Failed}, nil
+			return patch(orderPatch{Change: w.change(ctx, r, schema.StatusFailed), Reason: &result.Failed})
 		}
-		return orderPatch{Change: w.change(ctx, r, schema.StatusCompleted)}, nil
+		return patch(orderPatch{Change: w.change(ctx, r, schema.StatusCompleted)})
 	})
 	return err
 }
@@ -92,7 +92,7 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 		if d := current.OrderDetails; len(d.Items) == 0 && d.Amount == 0 && d.Currency == "" {
 			next.OrderDetails = m.OrderDetails
 		}
-		return next, nil
+		return patch(next)
 	})
 	if err != nil {
 		return order, err

@@ -33,7 +33,7 @@ func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m sche
 		if next.ID == "" {
 			next.ID = m.ID
 		}
-		return next, nil
+		return patch(next)
 	})
 	if err != nil {
 		return fmt.Errorf("user %q: %w", m.Email, err)

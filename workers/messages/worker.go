@@ -5,6 +5,7 @@ package messages
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,12 +122,31 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 
 // change is what a record's change carries of its cause.
 func (w *Worker) change(ctx context.Context, r pipeline.Record, status string) schema.Change {
-	at := r.At
-	if m, ok := pipeline.MessageFrom(ctx); ok && !m.Time.IsZero() {
-		at = m.Time
+	c := schema.Change{Status: status, Cause: r.Cause, At: r.At}
+	if m, ok := pipeline.MessageFrom(ctx); ok {
+		c.Hops, c.Trace = m.Hops, m.TraceParent
+		if !m.Time.IsZero() {
+			c.At = m.Time
+		}
 	}
-	if at.IsZero() {
-		at = w.now()
+	if c.At.IsZero() {
+		c.At = w.now()
 	}
-	return schema.Change{Status: status, Cause: r.Cause, At: at.UTC().Truncate(time.Millisecond)}
+	c.At = c.At.UTC().Truncate(time.Millisecond)
+	return c
+}
+
+// patch is v, which holds a change, as a patch of a record. What the record's
+// last change had and this one does not is taken away.
+func patch(v any) (any, error) {
+	m, err := members(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"hops", "trace"} {
+		if _, ok := m[name]; !ok {
+			m[name] = json.RawMessage("null")
+		}
+	}
+	return m, nil
 }

@@ -62,6 +62,8 @@ type message struct {
 	Data     any // JSON if it is a string
 	Attempt  int // 0 is 1
 	Time     time.Time
+	Hops     int
+	Trace    string
 }
 
 // deliver invokes the worker with the messages and returns the ids of those
@@ -86,7 +88,7 @@ func (f *fixture) invoke(ctx context.Context, ms ...message) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		body, err := json.Marshal(pipeline.Message{ID: m.ID, Type: m.Type, Data: data, Time: m.Time})
+		body, err := json.Marshal(pipeline.Message{ID: m.ID, Type: m.Type, Data: data, Time: m.Time, Hops: m.Hops, TraceParent: m.Trace})
 		if err != nil {
 			return nil, err
 		}
@@ -429,4 +431,29 @@ func TestChangeTellsWhenTheCauseWas(t *testing.T) {
 	when := morning.Add(-time.Hour).Add(1500 * time.Microsecond)
 	f.done(t, message{ID: "m", Time: when, Type: schema.TypeUserRegistration, Data: schema.UserRegistration{Email: "ada@example.com"}})
 	f.want(t, schema.UserKey("ada@example.com"), map[string]any{"at": "2026-01-02T02:04:05.001Z", "cause": "m"})
+}
+
+// TestChangeCarriesHopsAndTrace from the message to the record, and no longer
+// than the record's last change.
+func TestChangeCarriesHopsAndTrace(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		key  pipeline.Key
+		typ  string
+		data any
+	}{
+		"user":  {schema.UserKey("ada@example.com"), schema.TypeUserRegistration, schema.UserRegistration{Email: "ada@example.com"}},
+		"order": {schema.OrderKey("ada@example.com", "7"), schema.TypeOrderProcessing, schema.OrderProcessing{Email: "ada@example.com", ID: "7"}},
+		"image": {schema.ImageKey("b", "k"), schema.TypeImageRemoved, schema.ImageRemoved{Source: schema.Source{Bucket: "b", Key: "k"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, nil)
+			f.done(t, message{ID: "m1", Type: tt.typ, Data: tt.data, Hops: 3, Trace: "00-a-b-01"})
+			f.want(t, tt.key, map[string]any{"cause": "m1", "hops": 3, "trace": "00-a-b-01"})
+			f.set(t, tt.key, map[string]any{"status": map[string]string{"user": "pending", "order": "received", "image": "ready"}[name]})
+			f.done(t, message{ID: "m2", Type: tt.typ, Data: tt.data})
+			f.want(t, tt.key, map[string]any{"cause": "m2", "hops": nil, "trace": nil})
+		})
+	}
 }

@@ -89,6 +89,10 @@ type Change struct {
 	// message changes nothing twice.
 	Cause string    `json:"cause,omitempty"`
 	At    time.Time `json:"at,omitzero"` // when the cause was taken in
+	// Hops and Trace are the message's, so that a circle through the table ends
+	// and a trace goes on behind it.
+	Hops  int    `json:"hops,omitempty"`
+	Trace string `json:"trace,omitempty"`
 }
 
 // Image is the data of an image's record.
