@@ -32,6 +32,8 @@ type Function func(ctx context.Context, payload []byte) ([]byte, error)
 const (
 	// MaxPayloadBytes is the largest event a function gets: 6 MB.
 	MaxPayloadBytes = 6 << 20
+	// MaxAnswerBytes is the largest answer of a function. A larger one is a function error.
+	MaxAnswerBytes = 6<<20 + 100
 	// MaxTimeout is the longest a function may run.
 	MaxTimeout = 15 * time.Minute
 	// MaxBatchSize is the most records of one event; 10 for a FIFO queue.
@@ -71,6 +73,13 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string { return fmt.Sprintf("function timed out after %v", e.After) }
 
+// AnswerSizeError is a function whose answer is over MaxAnswerBytes.
+type AnswerSizeError struct{ Bytes int }
+
+func (e *AnswerSizeError) Error() string {
+	return fmt.Sprintf("the answer has %d bytes, at most %d are allowed", e.Bytes, MaxAnswerBytes)
+}
+
 // errDrained is the outcome of an invocation that the drain limit cut short, and that did not answer.
 var errDrained = errors.New("invocation cut short: the drain limit is over")
 
@@ -98,7 +107,7 @@ func newInvoker(f Function, functionARN string, timeout time.Duration, maxAbando
 type result struct {
 	requestID string
 	answer    []byte
-	err       error // the function's own, *CrashError, *TimeoutError or errDrained
+	err       error // the function's own, *CrashError, *TimeoutError, *AnswerSizeError or errDrained
 	running   bool  // the function has not returned: it was abandoned
 }
 
@@ -172,6 +181,8 @@ func (v *invoker) judge(ctx context.Context, r result, deadline time.Time) resul
 		return result{requestID: r.requestID, err: &TimeoutError{After: v.timeout}}
 	case ctx.Err() != nil && r.err == context.Canceled:
 		r.err = errDrained
+	case r.err == nil && len(r.answer) > MaxAnswerBytes:
+		return result{requestID: r.requestID, err: &AnswerSizeError{Bytes: len(r.answer)}}
 	}
 	return r
 }

@@ -114,3 +114,14 @@ func TestCallGivesEachInvocationItsOwnID(t *testing.T) {
 		t.Errorf("request ids %q and %q", a.requestID, b.requestID)
 	}
 }
+
+func TestCallRefusesAnAnswerOverTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{MaxAnswerBytes, MaxAnswerBytes + 1} {
+		r := testInvoker(func(context.Context, []byte) ([]byte, error) { return make([]byte, size), nil }).call(t.Context(), nil)
+		tooLarge, refused := errors.AsType[*AnswerSizeError](r.err)
+		if refused != (size > MaxAnswerBytes) || refused && (tooLarge.Bytes != size || r.answer != nil) {
+			t.Errorf("an answer of %d bytes: got %d bytes, %v", size, len(r.answer), r.err)
+		}
+	}
+}

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// markerVariable names a folder that the first invocation of a mode ending in "once" makes.
+const markerVariable = "SLUICE_TEST_MARKER"
+
 // seen is what the bootstrap tells of an invocation.
 type seen struct {
 	Payload    string
@@ -69,6 +72,19 @@ func bootstrap(mode string) {
 	case "breaks off": // fails while its response streams
 		lambda.Start(func() (io.Reader, error) {
 			return io.MultiReader(strings.NewReader("half"), iotest.ErrReader(&refusedError{"no more"})), nil
+		})
+	case "exit once", "panic once", "hang once": // each over all processes that share the marker
+		lambda.Start(func() (map[string]any, error) {
+			if err := os.Mkdir(os.Getenv(markerVariable), 0o700); err != nil {
+				return map[string]any{"batchItemFailures": []any{}}, nil
+			}
+			switch mode {
+			case "exit once":
+				os.Exit(7)
+			case "hang once":
+				select {}
+			}
+			panic("boom")
 		})
 	case "together": // answers only when two invocations are in work at the same time
 		var both sync.WaitGroup

@@ -24,6 +24,13 @@ type StackFrame struct {
 	Label string `json:"label"`
 }
 
+// RequestTooLargeError is an event that Lambda would not take.
+type RequestTooLargeError struct{ Bytes int }
+
+func (e *RequestTooLargeError) Error() string {
+	return fmt.Sprintf("the request has %d bytes, at most %d are allowed", e.Bytes, MaxRequestBytes)
+}
+
 // InitError is a process that did not come as far as its first invocation.
 type InitError struct {
 	Type     string // what it reported, Runtime.ExitError or Sandbox.Timedout

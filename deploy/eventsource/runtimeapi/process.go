@@ -29,6 +29,8 @@ import (
 
 // Lambda's limits and times.
 const (
+	// MaxRequestBytes is the largest event of a function.
+	MaxRequestBytes = 6 << 20
 	// MaxResponseBytes is the largest answer of a function.
 	MaxResponseBytes = 6<<20 + 100
 	// ShutdownGrace is how long a process has between SIGTERM, or the end of its invocations, and SIGKILL.
@@ -222,8 +224,11 @@ func (p *Process) awaitReady(ctx context.Context) error {
 //
 // Errors: [*FunctionError] from the function, which leaves the process running unless it was a panic; [*TimeoutError] when the
 // deadline passed, after which the process is killed; ctx's error when it was cancelled, likewise; [*ExitError] when the
-// process ended.
+// process ended; [*RequestTooLargeError] for a payload over MaxRequestBytes, which the function does not see.
 func (p *Process) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if len(payload) > MaxRequestBytes {
+		return nil, &RequestTooLargeError{Bytes: len(payload)}
+	}
 	started := time.Now()
 	ctx, cancel := withDeadline(ctx, p.options.Timeout)
 	defer cancel()
