@@ -38,11 +38,20 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 	return h, nil
 }
 
+// blockTolerance is what coefficients of progressive pictures may be uncertain by at 1/4 and above. A 24 megapixel picture of quality 90 to 600
+// pixels takes 110 ms instead of 175, and has 55.5 dB instead of 55.7; twice the tolerance would be 51 ms and 50.5 dB. At 1/2, where less is
+// averaged away, 4 dB would go for a fifth of the time.
+const blockTolerance = 4
+
 // jpegOptions is how a picture is decoded for thumbnails that take ratio pixels for one of theirs.
 func jpegOptions(hdr *scaledjpeg.Header, o *Options, ratio float64) scaledjpeg.Options {
 	scale := jpegScale(ratio, hdr.Width, hdr.Height)
+	tolerance := 0
+	if scale >= 4 {
+		tolerance = blockTolerance
+	}
 	return scaledjpeg.Options{
-		Scale: scale, FineChroma: ratio/float64(scale) < fineChroma,
+		Scale: scale, FineChroma: ratio/float64(scale) < fineChroma, Tolerance: tolerance,
 		MaxPixels: o.MaxPixels, MaxBytes: o.MemoryBytes,
 		Strict: true, // a damaged picture is refused: what lies behind the damage is not worth its time
 	}

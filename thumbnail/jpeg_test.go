@@ -114,3 +114,20 @@ func TestChromaIsFineEnough(t *testing.T) {
 		t.Errorf("gain-map.jpg: got %.1f dB, want 54", got)
 	}
 }
+
+// What is left out of progressive pictures is not seen: these are at most half a decibel below those of all bits.
+func TestProgressiveQuality(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("a large photograph, and -short")
+	}
+	data := photo(t, "camera-24mp-progressive.jpg")
+	for _, tt := range []struct {
+		size  int
+		floor float64
+	}{{600, 55.2}, {200, 54.3}} {
+		if got := jpegQuality(t, data, Size{tt.size, tt.size, false}); got < tt.floor {
+			t.Errorf("%d pixels: got %.2f dB, want %.1f", tt.size, got, tt.floor)
+		}
+	}
+}

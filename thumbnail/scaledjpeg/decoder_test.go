@@ -351,38 +351,110 @@ func checkPhotoScale(t *testing.T, data []byte, full *Image, scale int) {
 	}
 }
 
-// Without refinements a picture at 1/8 is the same, one of scans that refine
-// nothing too, and a photograph at 1/4 is nearly.
-func TestSkipRefinement(t *testing.T) {
-	t.Parallel()
-	p := newPicture(131, 77, sampling420, 1)
-	m, err := Decode(bytes.NewReader(p.encode(writeOptions{progressive: true, script: scriptSpectral})), Options{Scale: 4, SkipRefinement: true})
-	if err != nil {
-		t.Fatal(err)
+// spared is how many bits of component i's AC coefficients at 1/scale may be
+// missing.
+func (p *picture) spared(i, scale, tolerance int) (spare int) {
+	coarsest := 1
+	for k := 1; k < 64; k++ {
+		if n := 8 / scale; int(zigzag[k]%8) < n && int(zigzag[k]/8) < n {
+			coarsest = max(coarsest, int(p.quant[p.comps[i].tq][k]))
+		}
 	}
-	checkPlanes(t, p, m)
+	for coarsest<<(spare+1) <= tolerance {
+		spare++
+	}
+	return spare
+}
 
+// lowBits is the lowest bit that is known of each coefficient after the scans, of
+// which a decoder reads those that it must when bits may be missing.
+func (p *picture) lowBits(scans []scanSpec, m *Image, tolerance int) func(i, k int) int {
+	return func(i, k int) int {
+		low, bits := 0, p.spared(i, m.Planes[i].Scale, tolerance)
+		for _, s := range scans {
+			if slices.Contains(s.comps, i) && s.ss <= k && k <= s.se && (s.ah == 0 || k == 0 || s.al >= bits) {
+				low = s.al
+			}
+		}
+		return low
+	}
+}
+
+// What may be missing is put in the middle, and nothing else is missing: whatever
+// the script, deep ones too, and those whose refinements cover bands that were
+// sent apart.
+func TestTolerance(t *testing.T) {
+	t.Parallel()
+	// The bands of first scans and refinements differ.
+	across := []scanSpec{
+		{[]int{0, 1, 2}, 0, 0, 0, 0},
+		{[]int{0}, 1, 4, 0, 3},
+		{[]int{0}, 5, 63, 0, 3},
+		{[]int{0}, 1, 63, 3, 2},
+		{[]int{0}, 1, 63, 2, 1},
+		{[]int{0}, 1, 63, 1, 0},
+		{[]int{1}, 1, 63, 0, 1},
+		{[]int{1}, 1, 20, 1, 0},
+		{[]int{1}, 21, 63, 1, 0},
+		{[]int{2}, 1, 63, 0, 0},
+	}
+	for name, script := range map[string][]scanSpec{"usual": scriptUsual, "spectral": scriptSpectral, "deep": scriptDeep, "across": across} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var d Decoder
+			for seed, tolerance := range []int{0, 20, 40, 100, 1000, 1 << 20} {
+				p := newPicture(99, 77, [][][2]int{sampling420, sampling444}[seed%2], uint64(seed))
+				p.restart = seed * 3
+				data := p.encode(writeOptions{progressive: true, script: script})
+				for _, scale := range []int{8, 4, 2, 1} {
+					for _, fine := range []bool{false, true} {
+						if _, err := d.ReadHeader(bytes.NewReader(data)); err != nil {
+							t.Fatal(err)
+						}
+						m, err := d.Decode(Options{Scale: scale, Tolerance: tolerance, FineChroma: fine})
+						if err != nil {
+							t.Fatal(err)
+						}
+						p.low = p.lowBits(script, m, tolerance)
+						checkPlanes(t, p, m)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A photograph at 1/8 is the same, at 1/4 and 1/2 nearly: before and after its
+// planes are halved, as a thumbnail does.
+func TestToleranceOfPhoto(t *testing.T) {
+	t.Parallel()
 	data := photo(t, "camera-24mp-progressive.jpg")
 	for _, tt := range []struct {
-		scale int
-		floor float64
-	}{{8, math.Inf(1)}, {4, 49}, {2, 41}} {
+		scale, tolerance int
+		floor, halved    float64
+	}{{8, 1 << 20, math.Inf(1), math.Inf(1)}, {4, 1, math.Inf(1), math.Inf(1)}, {4, 8, 49, 55.5}, {4, 4, 54, 55.5}, {2, 16, 46, 52.5}} {
 		exact, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale, SkipRefinement: true})
+		m, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale, Tolerance: tt.tolerance})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum := 0.0
-		for i, v := range exact.Planes[0].Pix {
-			d := float64(v) - float64(m.Planes[0].Pix[i])
-			sum += d * d
+		whole := func(p Plane) (out []float64) {
+			for y := range p.H {
+				for _, v := range p.Pix[y*p.Stride:][:p.W] {
+					out = append(out, float64(v))
+				}
+			}
+			return out
 		}
-		got := 10 * math.Log10(255*255*float64(len(exact.Planes[0].Pix))/sum)
-		if got < tt.floor {
-			t.Errorf("1/%d: %.1f dB against the exact planes, want %.1f", tt.scale, got, tt.floor)
+		half := func(p Plane) []float64 { return whole(boxes(p, 2)) }
+		got := psnr(whole(m.Planes[0]), whole(exact.Planes[0]))
+		halved := psnr(half(m.Planes[0]), half(exact.Planes[0]))
+		t.Logf("1/%d, tolerance %d: %.1f dB, %.1f when halved", tt.scale, tt.tolerance, got, halved)
+		if got < tt.floor || halved < tt.halved {
+			t.Errorf("1/%d, tolerance %d: got %.1f dB, %.1f when halved; want %.1f, %.1f", tt.scale, tt.tolerance, got, halved, tt.floor, tt.halved)
 		}
 	}
 }

@@ -108,8 +108,8 @@
 // the other scales only the coefficients that the scale keeps are stored, with
 // a bit for each other coefficient that is not zero: a refinement scan has a
 // bit for each of these, and only who counts them can read it. Whole groups of
-// such bits are then skipped by counting. [Options].SkipRefinement does
-// without.
+// such bits are then skipped by counting. [Options].Tolerance leaves scans out
+// whose bits are worth little.
 //
 // # Limits and damage
 //

@@ -6,19 +6,39 @@ import (
 )
 
 // wanted reports whether a scan matters for the planes. Where a block gives one
-// sample nothing but DC does. Elsewhere every AC scan does: a refinement can only be read
-// by one who knows which coefficients of its band are not zero. Without
-// refinements, only the bands with coefficients that are kept matter.
+// sample nothing but DC does. Elsewhere an AC scan does when it tells of
+// coefficients that are kept, and of bits that may not be missing. A band of which
+// nothing is kept may share refinements with one that is, and those can be read
+// only by one who knows which coefficients of the band are not zero.
 func (d *Decoder) wanted(s *scan) bool {
+	c := s.comps[0]
 	switch {
 	case s.ss == 0:
 		return true
-	case s.comps[0].n == 1:
+	case c.n == 1:
 		return false
-	case d.opts.SkipRefinement:
-		return s.ah == 0 && s.comps[0].place.kept&band(s) != 0
+	case s.ah == 0:
+		return c.place.kept&band(s) != 0 || s.al > d.spareBits(c)
 	}
-	return true
+	return s.al >= d.spareBits(c)
+}
+
+// spareBits is how many of the lowest bits of AC coefficients may be missing, by
+// the coarsest quantisation of those that are kept: one number for all bands,
+// since who leaves out a refinement cannot read the next.
+func (d *Decoder) spareBits(c *component) int {
+	quant := &d.quant[c.tq]
+	if c.seen {
+		quant = &c.quant
+	}
+	coarsest := 1
+	for k := 1; k < 64; k++ {
+		if c.place.kept>>k&1 != 0 {
+			coarsest = max(coarsest, int(quant[k]))
+		}
+	}
+	spare := bits.Len(uint(d.opts.Tolerance/coarsest)) - 1
+	return max(0, spare)
 }
 
 // band is the scan's zig-zag indices, a bit each.

@@ -17,6 +17,9 @@ type picture struct {
 	model   ColorModel
 	restart int     // MCUs between restart markers
 	loose   float64 // how much more than usual samples may be off
+	// low, where it is not nil, is the lowest bit that a decoder has read of zig-zag
+	// index k of component i.
+	low func(i, k int) int
 }
 
 type pictureComp struct {
@@ -203,13 +206,33 @@ func (p *picture) plane(i, scale int) (pix []float64, stride int) {
 	for b := range c.coef {
 		var f [64]float64
 		for k, z := range zigzag {
-			f[z] = float64(c.coef[b][z]) * float64(p.quant[c.tq][k])
+			f[z] = p.known(i, k, c.coef[b][z]) * float64(p.quant[c.tq][k])
 		}
 		for j, v := range reduce(&f, scale) {
 			pix[(b/c.pw*n+j/n)*stride+b%c.pw*n+j%n] = v
 		}
 	}
 	return pix, stride
+}
+
+// known is what a decoder must make of value v at zig-zag index k of component i:
+// the middle of what it can be after the bits that were read.
+func (p *picture) known(i, k int, v int32) float64 {
+	if p.low == nil {
+		return float64(v)
+	}
+	l := p.low(i, k)
+	middle := float64(int(1)<<l-1) / 2
+	mag := float64(max(v, -v) >> l << l)
+	switch {
+	case k == 0: // DC is shifted, AC is divided
+		return float64(v>>l<<l) + middle
+	case mag == 0:
+		return 0
+	case v < 0:
+		return -mag - middle
+	}
+	return mag + middle
 }
 
 // scanSpec asks for one scan.
