@@ -33,7 +33,8 @@ type Options struct {
 	// uncertain by: the width, dequantised, of what a value can be. Scans that only
 	// tell more than that are jumped over, and the value is put in the middle. A
 	// block's samples have an eighth of the coefficients' amplitude, and thumbnails
-	// average samples: at 1/4, a Tolerance of 4 is not seen in one of half the
+	// average samples; for planes of fewer samples than others half the Tolerance
+	// holds, for fewer are averaged. At 1/4, 8 is not seen in a thumbnail of half the
 	// planes' size. It spares the largest scans of finely quantised pictures, and
 	// does nothing for others. Planes of DC alone are exact anyway. Zero reads all.
 	Tolerance int

@@ -353,12 +353,17 @@ func checkPhotoScale(t *testing.T, data []byte, full *Image, scale int) {
 
 // spared is how many bits of component i's AC coefficients at 1/scale may be
 // missing.
-func (p *picture) spared(i, scale, tolerance int) (spare int) {
+func (p *picture) spared(i int, m *Image, tolerance int) (spare int) {
+	scale := m.Planes[i].Scale
 	coarsest := 1
 	for k := 1; k < 64; k++ {
 		if n := 8 / scale; int(zigzag[k]%8) < n && int(zigzag[k]/8) < n {
 			coarsest = max(coarsest, int(p.quant[p.comps[i].tq][k]))
 		}
+	}
+	hmax, vmax := p.max()
+	if c := p.comps[i]; m.Planes[i].Scale == m.Scale && (c.h < hmax || c.v < vmax) || m.Planes[i].Scale < m.Scale && (2*c.h < hmax || 2*c.v < vmax) {
+		tolerance /= 2
 	}
 	for coarsest<<(spare+1) <= tolerance {
 		spare++
@@ -370,7 +375,7 @@ func (p *picture) spared(i, scale, tolerance int) (spare int) {
 // which a decoder reads those that it must when bits may be missing.
 func (p *picture) lowBits(scans []scanSpec, m *Image, tolerance int) func(i, k int) int {
 	return func(i, k int) int {
-		low, bits := 0, p.spared(i, m.Planes[i].Scale, tolerance)
+		low, bits := 0, p.spared(i, m, tolerance)
 		for _, s := range scans {
 			if slices.Contains(s.comps, i) && s.ss <= k && k <= s.se && (s.ah == 0 || k == 0 || s.al >= bits) {
 				low = s.al

@@ -37,8 +37,13 @@ func (d *Decoder) spareBits(c *component) int {
 			coarsest = max(coarsest, int(quant[k]))
 		}
 	}
-	spare := bits.Len(uint(d.opts.Tolerance/coarsest)) - 1
-	return max(0, spare)
+	tolerance := d.opts.Tolerance
+	for i := range d.hdr.Components {
+		if c.n*c.h < d.comps[i].n*d.comps[i].h || c.n*c.v < d.comps[i].n*d.comps[i].v {
+			tolerance = d.opts.Tolerance / 2 // fewer samples are averaged
+		}
+	}
+	return max(0, bits.Len(uint(tolerance/coarsest))-1)
 }
 
 // band is the scan's zig-zag indices, a bit each.
