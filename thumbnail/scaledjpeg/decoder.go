@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"sort"
 )
 
 // Options bound and scale one decoding. The zero value decodes at full size
@@ -76,16 +77,17 @@ type Decoder struct {
 	adobeColor byte
 	icc        iccParts
 
-	scale  int
-	rows   int // pixel rows that the planes have room for
-	opts   Options
-	scans  int
-	damage error // the first fault that left a usable picture
-	block  [64]int32
-	places [2]placement // of the scale, and of finer components
-	cur    scan
-	walks  [maxMCUBlocks]walkBlock
-	walkAt [2]int // the MCU that the walks stand at
+	scale   int
+	rows    int // pixel rows that the planes have room for
+	opts    Options
+	scans   int
+	damage  error // the first fault that left a usable picture
+	started bool  // a scan had a byte of data
+	block   [64]int32
+	places  [2]placement // of the scale, and of finer components
+	cur     scan
+	walks   [maxMCUBlocks]walkBlock
+	walkAt  [2]int // the MCU that the walks stand at
 }
 
 // component is one color's share of the frame.
@@ -189,13 +191,14 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	d.opts = o
 	d.scans = 0
 	d.damage = nil
+	d.started = false
 	if err := d.allocate(); err != nil {
 		return nil, err
 	}
 	if err := d.decodeScans(); err != nil {
 		return nil, err
 	}
-	if d.stopped() {
+	if d.stopped() || !d.started && d.damage != nil {
 		return nil, d.damage
 	}
 	if d.hdr.Height == 0 {
@@ -291,6 +294,9 @@ func (d *Decoder) allocate() error {
 	if d.rows == 0 {
 		_, vmax := d.hdr.maxSampling()
 		d.rows = min(32*8*vmax, maxDimension)
+		if pixels := d.opts.MaxPixels; pixels > 0 {
+			d.rows = max(1, min(d.rows, int(pixels/int64(d.hdr.Width))))
+		}
 	}
 	if err := d.fits(d.rows, false); err != nil {
 		return err
@@ -303,15 +309,20 @@ func (d *Decoder) allocate() error {
 	return nil
 }
 
-// grow doubles the rows of a picture of unknown height. It returns false when
-// there can be no more.
+// grow doubles the rows of a picture of unknown height, or takes as many as the
+// limits allow. It returns false when there can be no more.
 func (d *Decoder) grow() (bool, error) {
 	if d.rows == maxDimension {
 		return false, nil
 	}
 	rows := min(2*d.rows, maxDimension)
 	if err := d.fits(rows, true); err != nil {
-		return false, err
+		// The most that fits lies between what is there and what does not.
+		more := sort.Search(rows-d.rows, func(i int) bool { return d.fits(d.rows+1+i, true) != nil })
+		if more == 0 {
+			return false, err
+		}
+		rows = d.rows + more
 	}
 	d.setRows(rows, true)
 	return true, nil

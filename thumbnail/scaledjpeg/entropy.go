@@ -124,6 +124,14 @@ func (e *entropy) spent() bool {
 	return e.marker != 0 && e.pos*8-int(e.cnt) > e.end*8-8
 }
 
+// ended is spent, for a segment that may have to be read on to know.
+func (e *entropy) ended(src *source) bool {
+	if e.marker == 0 && e.pos > e.low {
+		e.more(src)
+	}
+	return e.spent()
+}
+
 // finish ends the segment and returns the marker behind it. What is left of
 // its bytes is passed over.
 func (e *entropy) finish(src *source) byte {

@@ -193,7 +193,7 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 	total := s.mcux * s.mcuy
 	for {
 		if done >= total {
-			if !open {
+			if !open || e.ended(&d.src) && e.marker == mDNL {
 				break
 			}
 			more, err := d.grow()
@@ -216,6 +216,7 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 			n = min(n, left)
 		}
 		err := d.run(s, x, y, n)
+		d.started = d.started || e.end > 0
 		done += n
 		left -= n
 		if err != nil {

@@ -321,6 +321,66 @@ func TestLateHeight(t *testing.T) {
 	}
 }
 
+// Room for a late height is taken as the limits allow it: a picture that is within
+// them is decoded, though twice the rows that were there would not be.
+func TestLateHeightAtTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []int{0, 7} {
+		p := newPicture(60, 1000, sampling420, 7)
+		p.restart = restart
+		for i, o := range []writeOptions{{dnl: true}, {dnl: true, script: scriptApart}, {dnl: true, progressive: true, script: scriptUsual}} {
+			data := p.encode(o)
+			for _, scale := range []int{8, 2} {
+				m, err := Decode(bytes.NewReader(data), Options{Scale: scale, MaxPixels: 60 * 1000})
+				if err != nil {
+					t.Fatalf("script %d at 1/%d: %v", i, scale, err)
+				}
+				checkPlanes(t, p, m)
+				m, err = Decode(bytes.NewReader(data), Options{Scale: scale, MaxPixels: 60*1000 - 1})
+				if e, ok := errors.AsType[*LimitError](err); m != nil || !ok || e.Setting != "MaxPixels" || e.Need <= e.Limit {
+					t.Errorf("script %d at 1/%d, a pixel too few: got image %v, error %v", i, scale, m != nil, err)
+				}
+				// Rows that are there and more are held at once while they grow.
+				h := header(t, data)
+				h.Height = 1000
+				enough := 2 * h.MemoryBytes(Options{Scale: scale})
+				if m, err = Decode(bytes.NewReader(data), Options{Scale: scale, MaxBytes: enough}); err != nil {
+					t.Fatalf("script %d at 1/%d, %d bytes: %v", i, scale, enough, err)
+				}
+				checkPlanes(t, p, m)
+			}
+		}
+	}
+}
+
+func header(t *testing.T, data []byte) Header {
+	t.Helper()
+	h, err := DecodeHeader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// A scan header without a byte of data is no picture.
+func TestNothingDecoded(t *testing.T) {
+	t.Parallel()
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptUsual}} {
+		data := newPicture(64, 64, sampling444, 1).encode(o)
+		sos := bytes.Index(data, []byte{0xff, mSOS})
+		behind := sos + 2 + int(data[sos+3])
+		for _, tail := range [][]byte{nil, {0xff}, {0xff, mEOI}, {0xff, mRST0}} {
+			m, err := Decode(bytes.NewReader(join(data[:behind], tail)), Options{Scale: 8})
+			if m != nil || !errors.Is(err, ErrTruncated) && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("progressive %v, no data and %x: got image %v, error %v", o.progressive, tail, m != nil, err)
+			}
+		}
+		if m, err := Decode(bytes.NewReader(data[:behind+1]), Options{Scale: 8}); m == nil || !errors.Is(err, ErrTruncated) {
+			t.Errorf("progressive %v, a byte of data: got image %v, error %v", o.progressive, m != nil, err)
+		}
+	}
+}
+
 // A picture without tables does not get those of the picture before.
 func TestNoBorrowedTables(t *testing.T) {
 	t.Parallel()
