@@ -270,3 +270,109 @@ func TestOnceTakesOverFromTheDead(t *testing.T) {
 		t.Errorf("later: got %s, %v after %d calls", got, err, calls)
 	}
 }
+
+// bothRefused is a table whose claimants all hear that the claim is taken before
+// any of them goes on.
+type bothRefused struct {
+	tabletest.Memory
+	refused sync.WaitGroup
+}
+
+func (b *bothRefused) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+	stored, err := b.Memory.Put(ctx, it, c)
+	if c == pipeline.Absent() {
+		b.refused.Done()
+		b.refused.Wait()
+	}
+	return stored, err
+}
+
+// TestOnceOneTakesOverWhatHasRunOut: two that read the same expired claim are not
+// both its successor.
+func TestOnceOneTakesOverWhatHasRunOut(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	tbl := &bothRefused{}
+	o := &pipeline.Once{Table: tbl, Now: c.Now, InProgress: time.Minute}
+	tbl.refused.Add(1)
+	_, err := o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) {
+		c.add(2 * time.Minute) // and this owner has died
+		tbl.refused.Add(2)
+		var mu sync.Mutex
+		calls, busy := 0, 0
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				_, err := o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					calls++
+					return nil, nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				if _, is := errors.AsType[*pipeline.InProgressError](err); is {
+					busy++
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if calls != 1 || busy != 1 {
+			t.Errorf("%d took over and %d were told that another did, want one each", calls, busy)
+		}
+		return nil, nil
+	})
+	if _, lost := errors.AsType[*pipeline.ClaimLostError](err); !lost {
+		t.Errorf("the first owner: got %v, want a *ClaimLostError", err)
+	}
+}
+
+// TestOnceEndsItsClaimAfterTheDeadline: what was done in the last moment stays
+// done, and what failed then can be tried at once.
+func TestOnceEndsItsClaimAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	for _, failed := range []error{nil, errAgain} {
+		o, _ := newOnce()
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := o.Do(ctx, "k", func(context.Context) (json.RawMessage, error) {
+			cancel()
+			return json.RawMessage(`"first"`), failed
+		})
+		if !errors.Is(err, failed) {
+			t.Errorf("got %v, want %v", err, failed)
+		}
+		calls := 0
+		got, err := o.Do(t.Context(), "k", returning(`"second"`, nil, &calls))
+		want, wantCalls := `"first"`, 0
+		if failed != nil {
+			want, wantCalls = `"second"`, 1
+		}
+		if err != nil || string(got) != want || calls != wantCalls {
+			t.Errorf("after %v: got %s, %v by %d calls, want %s by %d", failed, got, err, calls, want, wantCalls)
+		}
+	}
+}
+
+// TestOnceItemsOutliveTheirClaims, so that no table cleans up one that holds.
+func TestOnceItemsOutliveTheirClaims(t *testing.T) {
+	t.Parallel()
+	o, c := newOnce()
+	o.InProgress = time.Minute
+	check := func(what string, claim time.Duration) {
+		t.Helper()
+		it, err := o.Table.Get(t.Context(), pipeline.Key{PK: "once#k", SK: "-"})
+		if want := c.Now().Add(claim + time.Hour); err != nil || !it.Expires.Equal(want) {
+			t.Errorf("%s: expires at %v, %v, want an hour after the claim: %v", what, it.Expires, err, want)
+		}
+	}
+	_, err := o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) {
+		check("in progress", time.Minute)
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("completed", 24*time.Hour)
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,5 +121,44 @@ func TestUpdateErrors(t *testing.T) {
 	cancel()
 	if _, err := pipeline.Update(ctx, tbl, counterKey, nothing); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+// TestUpdateOfWhatComesOrGoesMeanwhile: after a conflict change hears whether
+// there is an item at all.
+func TestUpdateOfWhatComesOrGoesMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		before string // "" is no item
+		now    string
+		saw    []string
+		want   string
+	}{
+		{"it came", "", `{"n":10,"other":1}`, []string{"0 false", "10 true"}, `{"n":11,"other":1}`},
+		{"it went", `{"n":10,"other":1}`, "", []string{"10 true", "0 false"}, `{"n":1}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tbl := new(tabletest.Memory)
+			if tt.before != "" {
+				put(t, tbl, tt.before)
+			}
+			var saw []string
+			_, err := pipeline.Update(t.Context(), tbl, counterKey, func(current counter, exists bool) (any, error) {
+				if saw = append(saw, fmt.Sprint(current.N, " ", exists)); len(saw) == 1 {
+					if tt.now != "" {
+						put(t, tbl, tt.now)
+					} else if err := tbl.Delete(t.Context(), counterKey, pipeline.Always()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return counter{N: current.N + 1}, nil
+			})
+			got, _ := tbl.Get(t.Context(), counterKey)
+			if err != nil || string(got.Data) != tt.want || !slices.Equal(saw, tt.saw) {
+				t.Errorf("stored %s, %v after seeing %q, want %s after %q", got.Data, err, saw, tt.want, tt.saw)
+			}
+		})
 	}
 }
