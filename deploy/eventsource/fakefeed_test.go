@@ -17,8 +17,10 @@ const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/records/stream/
 type fakeFeed struct {
 	// namesLatest lets an empty page from Latest say which position that is.
 	namesLatest bool
-	failRead    func() error
-	failShards  func() error
+	// skipsTo is the position that an empty page leads to, behind all records; "" leaves it.
+	skipsTo    string
+	failRead   func() error
+	failShards func() error
 
 	mu      sync.Mutex
 	shards  []*fakeShard
@@ -144,6 +146,9 @@ func (f *fakeFeed) Read(ctx context.Context, shard, after string, limit int) (Pa
 		if after == Latest && f.namesLatest && at > 0 {
 			page.After = s.records[at-1].Sequence
 		}
+		if len(page.Records) == 0 && f.skipsTo != "" {
+			page.After = f.skipsTo
+		}
 		changed := f.changed
 		f.mu.Unlock()
 		if len(page.Records) > 0 || page.End {
@@ -165,6 +170,8 @@ func (f *fakeFeed) position(s *fakeShard, after string) (int, error) {
 	case "":
 		return s.trimmed, nil
 	case Latest:
+		return len(s.records), nil
+	case f.skipsTo:
 		return len(s.records), nil
 	}
 	i := slices.IndexFunc(s.records, func(r FeedRecord) bool { return r.Sequence == after })
