@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
@@ -117,6 +118,11 @@ func (c *call) complete(bucket, key, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	leave, err := c.s.completions.enter(c.ctx(), id, func() { c.s.opt.step("completion waits") })
+	if err != nil {
+		return "", err
+	}
+	defer leave()
 	u, parts, err := c.chosenParts(bucket, key, id)
 	if err != nil {
 		return "", err
@@ -130,6 +136,8 @@ func (c *call) complete(bucket, key, id string) (string, error) {
 	if err := c.precheck(bucket, key, cond); err != nil {
 		return "", err
 	}
+	// From here on it is done even if nobody waits for it any more: whoever asks again finds it done.
+	c.r = c.r.WithContext(context.WithoutCancel(c.ctx()))
 	rec := &record{ETag: etag, Header: u.Header, Meta: u.Meta}
 	if err := c.assemble(rec, u, parts); err != nil {
 		return "", err

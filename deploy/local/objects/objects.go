@@ -66,6 +66,8 @@ type Service struct {
 	opt    Options
 	bodies *bodies
 
+	completions flights
+
 	requests  atomic.Uint64
 	nextSweep atomic.Int64 // unix seconds
 }
