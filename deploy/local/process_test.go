@@ -154,6 +154,10 @@ func TestWhatCannotOpenSaysWhy(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(corrupt, "sluice.db"), []byte(strings.Repeat("not a database ", 10_000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	orphans := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(orphans, "objects"), 0o700), os.WriteFile(filepath.Join(orphans, "objects", "ABC"), []byte("photo"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	noKeys := t.TempDir()
 	if err := os.WriteFile(filepath.Join(noKeys, keysFile), []byte(`{"accessKey":"a"}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -166,6 +170,7 @@ func TestWhatCannotOpenSaysWhy(t *testing.T) {
 		{"the port is taken", []string{"-data", t.TempDir(), "-addr", taken.Addr().String()}, []string{taken.Addr().String(), "-addr"}},
 		{"the folder is a file", []string{"-data", filepath.Join(file, "sluice")}, []string{file}},
 		{"the file is corrupt", []string{"-data", corrupt}, []string{"sluice.db"}},
+		{"uploads of a store that was put aside", []string{"-data", orphans}, []string{filepath.Join(orphans, "objects"), "sluice.db", "put the file"}},
 		{"keys without a secret", []string{"-data", noKeys}, []string{keysFile, "secretKey is missing"}},
 		{"an address of other machines'", []string{"-addr", "0.0.0.0:0"}, []string{"-public"}},
 		{"a name that may be another machine's", []string{"-addr", "example.com:80"}, []string{"-public"}},

@@ -161,6 +161,20 @@ func (b *bodies) remove(names ...string) {
 	}
 }
 
+// count counts the bodies, up to limit.
+func (b *bodies) count(limit int) (int, error) {
+	dir, err := os.Open(b.dir)
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(limit)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return len(names), err
+}
+
 // sweep removes every file that is not in keep.
 func (b *bodies) sweep(keep map[string]struct{}) (removed int, err error) {
 	dir, err := os.Open(b.dir)

@@ -72,7 +72,8 @@ type Service struct {
 	nextSweep atomic.Int64 // unix seconds
 }
 
-// New opens the objects that db keeps, and removes the bodies and uploads that nobody will ask for any more.
+// New opens the objects that db keeps, and removes the bodies and uploads that nobody will ask for any more. It returns a
+// [*LostStoreError] if db knows nothing of objects and bodies are there.
 func New(db *store.DB, o Options) (*Service, error) {
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.MaxObjectBytes = cmp.Or(o.MaxObjectBytes, 5<<30)
@@ -91,6 +92,9 @@ func New(db *store.DB, o Options) (*Service, error) {
 	}
 	s := &Service{db: db, opt: o, bodies: b}
 	s.requests.Store(uint64(o.Now().UnixNano()))
+	if err := s.checkStore(); err != nil {
+		return nil, err
+	}
 	if err := db.UpdateEvenIfFull(context.Background(), makeTables); err != nil {
 		return nil, fmt.Errorf("objects: prepare the store: %w", err)
 	}

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,6 +34,40 @@ func (s *Service) sweepSometimes(ctx context.Context) {
 	if err := s.sweepUploads(ctx); err != nil {
 		s.opt.Logger.WarnContext(ctx, "stale uploads were not given up", "error", err)
 	}
+}
+
+// LostStoreError says that the store is new and the folder holds bodies: the file that named them was put aside or lost. They are
+// somebody's uploads, and nothing was done to them.
+type LostStoreError struct {
+	Dir   string // the folder with the bodies
+	Store string // the file that does not name them
+	Count int    // bodies, at least
+}
+
+func (e *LostStoreError) Error() string {
+	return fmt.Sprintf("%q holds uploads (%d files or more) and %q is new and names none of them: put the file that belongs to them back in its place, or move the folder away to begin anew without them",
+		e.Dir, e.Count, e.Store)
+}
+
+// checkStore refuses to take all bodies for what a crash left behind. Our tables are made at the first start, before any body is,
+// so where there are none, the store is not the one that the bodies belong to.
+func (s *Service) checkStore() error {
+	known := false
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		known = tx.Bucket(tableRoot) != nil
+		return nil
+	})
+	if err != nil || known {
+		return err
+	}
+	n, err := s.bodies.count(100)
+	if err != nil {
+		return fmt.Errorf("objects: look for bodies: %w", err)
+	}
+	if n > 0 {
+		return &LostStoreError{Dir: s.bodies.dir, Store: s.db.Path(), Count: n}
+	}
+	return nil
 }
 
 // sweepBodies removes the bodies that no record names: uploads that were cut off by a crash, and what they had replaced.
