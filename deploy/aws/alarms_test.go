@@ -1,18 +1,10 @@
 package aws_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
-
-	"sluice/pipeline"
-	"sluice/workers/setup"
 )
 
 // An alarm is what must ring, and when: at a threshold of one period or above.
@@ -79,37 +71,6 @@ func (s *stack) alarmShapes(all map[string]shape) {
 
 // givenBack is the pattern of a batch's log line that gave records back.
 const givenBack = `{ $.message = "batch" && $.given_back > 0 }`
-
-// TestGivenBackIsLogged runs a batch that has no time, as a process whose
-// environment is Lambda's, and looks for what the log's filter reads.
-func TestGivenBackIsLogged(t *testing.T) {
-	if os.Getenv("SLUICE_TEST_GIVES_BACK") != "" {
-		deadline := time.Now() // nothing is left
-		ctx, cancel := context.WithDeadline(t.Context(), deadline)
-		defer cancel()
-		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}, {ID: "two"}}, nil, pipeline.Options{Logger: setup.Logger("uploads")})
-		return
-	}
-	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestGivenBackIsLogged$")
-	cmd.Env = append(os.Environ(), "SLUICE_TEST_GIVES_BACK=1", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "AWS_LAMBDA_LOG_FORMAT=JSON")
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var line map[string]any
-		if err := dec.Decode(&line); err == io.EOF || err != nil {
-			t.Fatalf("no line of the batch in %s", out)
-		}
-		if line["message"] == "batch" {
-			if line["given_back"] != 2.0 {
-				t.Errorf("given_back: got %v, want 2", line["given_back"])
-			}
-			return
-		}
-	}
-}
 
 // checkDashboard holds the dashboard to the names that are in the stack.
 func checkDashboard(s *stack) (problems []error) {

@@ -1,0 +1,157 @@
+package aws_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/workers/setup"
+)
+
+// matchesLine runs a metric filter's pattern over a line of a log, as CloudWatch
+// documents it for JSON, as far as the template uses it: { term && term }, a term
+// being a selector, = or >, and a text in quotes or a number. What a line does
+// not have matches nothing.
+func matchesLine(pattern string, line map[string]any) (bool, error) {
+	inner, ok := strings.CutPrefix(pattern, "{ ")
+	inner, closed := strings.CutSuffix(inner, " }")
+	if !ok || !closed {
+		return false, fmt.Errorf("pattern %s: is not of the form { ... }", pattern)
+	}
+	for term := range strings.SplitSeq(inner, " && ") {
+		parts := strings.Fields(term)
+		if len(parts) != 3 {
+			return false, fmt.Errorf("pattern %s: %q is no term of a selector, an operator and a value", pattern, term)
+		}
+		value, err := selected(parts[0], line)
+		if err != nil {
+			return false, err
+		}
+		holds := false
+		if text, err := strconv.Unquote(parts[2]); err == nil && parts[1] == "=" {
+			holds = value == text
+		} else if n, err := strconv.ParseFloat(parts[2], 64); err == nil && parts[1] == ">" {
+			f, isNumber := value.(float64)
+			holds = isNumber && f > n
+		} else {
+			return false, fmt.Errorf("pattern %s: %q is nothing that the tests can run", pattern, term)
+		}
+		if !holds {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// selected is what $.name names in a line; nil where there is nothing.
+func selected(selector string, line map[string]any) (any, error) {
+	name, ok := strings.CutPrefix(selector, "$.")
+	if !ok || name == "" {
+		return nil, fmt.Errorf("%q is no selector", selector)
+	}
+	return get(line, strings.Split(name, ".")...), nil
+}
+
+// batchesOfLog are batches that a process runs whose environment is Lambda's,
+// and what the filter is to count for each.
+var batchesOfLog = map[string]struct {
+	counts float64
+	run    func(ctx context.Context, o pipeline.Options)
+}{
+	"no time": {2, func(ctx context.Context, o pipeline.Options) {
+		ctx, cancel := context.WithDeadline(ctx, time.Now()) // nothing is left
+		defer cancel()
+		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}, {ID: "two"}}, nil, o)
+	}},
+	"all is done": {0, func(ctx context.Context, o pipeline.Options) {
+		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}}, func(context.Context, pipeline.Record) error { return nil }, o)
+	}},
+	"one failed and one waits behind it": {0, func(ctx context.Context, o pipeline.Options) {
+		o.Order = pipeline.Stream
+		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}, {ID: "two"}}, func(context.Context, pipeline.Record) error { return errors.New("not now") }, o)
+	}},
+}
+
+// TestFilterCountsWhatIsGivenBack runs the pattern of each function's filter over
+// the real lines of its worker's log: it counts what was given back for want of
+// time, and nothing else that a worker writes.
+func TestFilterCountsWhatIsGivenBack(t *testing.T) {
+	if name := os.Getenv("SLUICE_TEST_BATCH"); name != "" {
+		batchesOfLog[name].run(t.Context(), pipeline.Options{Logger: setup.Logger(os.Getenv("SLUICE_TEST_WORKER"))})
+		return
+	}
+	t.Parallel()
+	s := deploy(t, nil)
+	for name, tt := range batchesOfLog {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFilterCountsWhatIsGivenBack$")
+			cmd.Env = append(os.Environ(), "SLUICE_TEST_BATCH="+name, "SLUICE_TEST_WORKER=uploads", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "AWS_LAMBDA_LOG_FORMAT=JSON")
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			var lines []map[string]any
+			for text := range strings.Lines(string(out)) {
+				var line map[string]any
+				if json.Unmarshal([]byte(text), &line) == nil {
+					lines = append(lines, line)
+				}
+			}
+			if len(lines) == 0 {
+				t.Fatalf("no line of JSON in %s", out)
+			}
+			for _, f := range functions {
+				p := s.Resources[f.name+"GivenBackFilter"].Properties
+				counted := 0.0
+				for _, line := range lines {
+					matched, err := matchesLine(fmt.Sprint(p["FilterPattern"]), line)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !matched {
+						continue
+					}
+					value, err := selected(fmt.Sprint(get(p, "MetricTransformations", "0", "MetricValue")), line)
+					if err != nil {
+						t.Fatal(err)
+					}
+					n, isNumber := value.(float64)
+					if !isNumber {
+						t.Fatalf("%s: the metric's value is %v in %v", f.name, value, line)
+					}
+					counted += n
+				}
+				if counted != tt.counts {
+					t.Errorf("%s: the filter counts %v, want %v, in\n%s", f.name, counted, tt.counts, out)
+				}
+			}
+		})
+	}
+}
+
+func TestMatchesLine(t *testing.T) {
+	t.Parallel()
+	line := map[string]any{"message": "batch", "given_back": 2.0, "inner": map[string]any{"n": 1.0}}
+	for pattern, want := range map[string]bool{
+		`{ $.given_back > 1 }`: true, `{ $.given_back > 2 }`: false, `{ $.message = "batch" && $.given_back > 0 }`: true,
+		`{ $.message = "other" && $.given_back > 0 }`: false, `{ $.missing > 0 }`: false, `{ $.message > 0 }`: false, `{ $.inner.n > 0 }`: true,
+	} {
+		if got, err := matchesLine(pattern, line); err != nil || got != want {
+			t.Errorf("%s: got %v %v, want %v", pattern, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "{ $.a }", "{ a = 1 }", `{ $.a < 1 }`, `$.a > 1`} {
+		if _, err := matchesLine(bad, line); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
