@@ -1,7 +1,10 @@
 package aws_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,8 +25,17 @@ var actions = map[string]string{
 	"DynamoDB.GetItem":            "dynamodb:GetItem",
 	"DynamoDB.PutItem":            "dynamodb:PutItem",
 	"DynamoDB.DeleteItem":         "dynamodb:DeleteItem",
-	"SNS.Publish":                 "sns:Publish",
-	"SESv2.SendEmail":             "ses:SendEmail",
+	// What the mappings call that run the workers without Lambda.
+	"SQS.ReceiveMessage":                "sqs:ReceiveMessage",
+	"SQS.DeleteMessage":                 "sqs:DeleteMessage",
+	"SQS.GetQueueAttributes":            "sqs:GetQueueAttributes",
+	"DynamoDB.DescribeTable":            "dynamodb:DescribeTable",
+	"DynamoDB.Query":                    "dynamodb:Query",
+	"DynamoDB Streams.DescribeStream":   "dynamodb:DescribeStream",
+	"DynamoDB Streams.GetShardIterator": "dynamodb:GetShardIterator",
+	"DynamoDB Streams.GetRecords":       "dynamodb:GetRecords",
+	"SNS.Publish":                       "sns:Publish",
+	"SESv2.SendEmail":                   "ses:SendEmail",
 }
 
 // A permit is one action on one resource, which a role grants or somebody needs.
@@ -95,6 +107,8 @@ func (s *stack) needOf(function string, c call) (permit, error) {
 			return need, fmt.Errorf("function %s calls %s of table %q, which the template does not have", function, operation, resource)
 		}
 		need.resource = att(logical)
+	case "DynamoDB Streams":
+		need.resource = fmt.Sprint(s.attribute("RecordsTable", "StreamArn"))
 	case "SNS":
 		need.resource = resource
 	case "SESv2":
@@ -223,15 +237,20 @@ func (s *stack) statements(function string) (all []any, problems []error) {
 	return all, problems
 }
 
-// granted are all permits of a function's role. Each statement is about what is
-// written down for its Sid, under the condition that is written down.
+// granted are all permits of a function's role.
 func (s *stack) granted(function string) (permits []permit, problems []error) {
-	wrong := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf(function+"Role: "+format, args...))
-	}
 	statements, outside := s.statements(function)
-	problems = append(problems, outside...)
-	written, seen := s.grants(function), map[string]bool{}
+	permits, problems = s.permits(function+"Role", statements, s.grants(function))
+	return permits, append(outside, problems...)
+}
+
+// permits are what statements grant. Each is about what is written down for its
+// Sid, under the condition that is written down.
+func (s *stack) permits(holder string, statements []any, written map[string][]string) (permits []permit, problems []error) {
+	wrong := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf(holder+": "+format, args...))
+	}
+	seen := map[string]bool{}
 	for _, st := range statements {
 		sid := fmt.Sprint(get(st, "Sid"))
 		if seen[sid] {
@@ -269,6 +288,110 @@ func (s *stack) granted(function string) (permits []permit, problems []error) {
 	return permits, problems
 }
 
+// taskStatements are the resources of each statement of TaskPolicy, by Sid.
+func (s *stack) taskStatements() map[string][]string {
+	att := func(name, attr string) string { return fmt.Sprint(s.attribute(name, attr)) }
+	arns := func(names ...string) (all []string) {
+		for _, name := range names {
+			all = append(all, att(name, "Arn"))
+		}
+		return all
+	}
+	failures := att("FailuresBucket", "Arn")
+	all := map[string][]string{
+		"FindTheStream": arns("RecordsTable"), "ReadTheStream": {att("RecordsTable", "StreamArn")},
+		"ChangeRecords": arns("RecordsTable"), "HoldLeasesAndClaims": arns("StateTable"),
+		"WorkQueues":  arns("UploadsQueue", "JobsQueue", "NotificationsQueue"),
+		"Send":        arns("JobsQueue", "NotificationsQueue"),
+		"SendLetters": arns("UploadsDeadQueue", "JobsDeadQueue", "NotificationsDeadQueue", "ChangesDeadQueue"),
+		"ReadUploads": {att("UploadsBucket", "Arn") + "/*"}, "SeeWhatIsGone": arns("UploadsBucket"),
+		"WriteThumbnails": {att("ThumbnailsBucket", "Arn") + "/thumbnails/*"},
+		"KeepLongLetters": {failures + "/letters/*"}, "KeepWhatFailed": {failures + "/aws/lambda/changes/*"},
+	}
+	for _, sid := range []string{"SendMails", "Publish"} {
+		if r, ok := s.grants("Notifications")[sid]; ok {
+			all[sid] = r
+		}
+	}
+	return all
+}
+
+// withoutLambda are the calls of the workers without Lambda, as a test of
+// deploy/local recorded them.
+func withoutLambda() (calls []call, err error) {
+	text, err := os.ReadFile("testdata/without-lambda.json")
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	if err := json.Unmarshal(text, &lines); err != nil {
+		return nil, err
+	}
+	for _, line := range lines {
+		operation, resource, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(resource, "Streams.") { // the service's name has a blank
+			operation, resource, _ = strings.Cut(resource, " ")
+			operation = "DynamoDB " + operation
+		}
+		service, operation, _ := strings.Cut(operation, ".")
+		calls = append(calls, call{service, operation, resource})
+	}
+	return calls, nil
+}
+
+// checkTask holds the policy of a container to what the workers call in it: the
+// same as on Lambda, and what the mappings of deploy/local call in its place.
+func checkTask(s *stack, calls map[string]map[call]bool) (problems []error) {
+	const policy = "TaskPolicy"
+	if s.parameters["RunBy"] != "container" {
+		return nil // checkShapes holds that it is not there
+	}
+	document := s.Resources[policy].Properties["PolicyDocument"]
+	statements, _ := get(document, "Statement").([]any)
+	granted, problems := s.permits(policy, statements, s.taskStatements())
+	needs := slices.Concat(s.exceptions("Uploads"), s.exceptions("Notifications"))
+	add := func(function string, c call) {
+		if c.service == "SESv2" && s.parameters["SesFrom"] == "" || c.service == "SNS" && s.parameters["SnsTopicArn"] == "" {
+			return
+		}
+		need, err := s.needOf(function, c)
+		if err != nil {
+			problems = append(problems, err)
+			return
+		}
+		needs = append(needs, need)
+	}
+	for _, f := range functions {
+		for c := range calls[f.name] {
+			add(f.name, c)
+		}
+	}
+	without, err := withoutLambda()
+	if err != nil {
+		return append(problems, err)
+	}
+	for _, c := range without {
+		if c.resource == "source" {
+			add("Uploads", c)
+			continue
+		}
+		for _, f := range functions {
+			add(f.name, c)
+		}
+	}
+	return append(problems, compare(policy, granted, needs)...)
+}
+
+func TestTask(t *testing.T) {
+	t.Parallel()
+	calls := callsOf(t)
+	for _, parameters := range []map[string]string{{}, optional} {
+		parameters = maps.Clone(parameters)
+		parameters["RunBy"] = "container"
+		report(t, checkTask(deploy(t, parameters), calls))
+	}
+}
+
 func list(v any) []string {
 	var out []string
 	switch v := v.(type) {
@@ -300,15 +423,21 @@ func checkRoles(s *stack, calls map[string]map[call]bool) (problems []error) {
 			}
 			needs = append(needs, need)
 		}
-		for _, n := range needs {
-			if !slices.ContainsFunc(granted, func(g permit) bool { return g.grants(n) }) {
-				problems = append(problems, fmt.Errorf("%sRole does not grant %s: %s", f.name, n, n.why))
-			}
+		problems = append(problems, compare(f.name+"Role", granted, needs)...)
+	}
+	return problems
+}
+
+// compare holds what is granted to what is needed, both ways.
+func compare(holder string, granted, needs []permit) (problems []error) {
+	for _, n := range needs {
+		if !slices.ContainsFunc(granted, func(g permit) bool { return g.grants(n) }) {
+			problems = append(problems, fmt.Errorf("%s does not grant %s: %s", holder, n, n.why))
 		}
-		for _, g := range granted {
-			if !slices.ContainsFunc(needs, g.grants) {
-				problems = append(problems, fmt.Errorf("%sRole grants %s (%s), which nobody needs", f.name, g, g.why))
-			}
+	}
+	for _, g := range granted {
+		if !slices.ContainsFunc(needs, g.grants) {
+			problems = append(problems, fmt.Errorf("%s grants %s (%s), which nobody needs", holder, g, g.why))
 		}
 	}
 	return problems
@@ -333,6 +462,13 @@ func TestActionsAreCalled(t *testing.T) {
 				called[c.service+"."+c.operation+" of a version"] = true
 			}
 		}
+	}
+	without, err := withoutLambda()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range without {
+		called[c.service+"."+c.operation] = true
 	}
 	for operation := range actions {
 		if !called[operation] {

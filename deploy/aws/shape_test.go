@@ -48,6 +48,13 @@ func (s *stack) shapes() map[string]shape {
 			props{"Condition": "HasAlarmEmail"},
 		}
 	}
+	if s.parameters["RunBy"] == "container" {
+		all["TaskPolicy"] = shape{
+			"AWS::IAM::ManagedPolicy",
+			props{"Description": rule{"IAM's console"}, "PolicyDocument": props{"Version": "2012-10-17", "Statement": byRoles}},
+			props{"Condition": "ByContainer"},
+		}
+	}
 	s.bucketShapes(all)
 	s.queueShapes(all)
 	s.tableShapes(all)
@@ -190,7 +197,7 @@ func (s *stack) functionShapes(name string, all map[string]shape) {
 		"Policies":                 items{props{"PolicyName": "worker", "PolicyDocument": props{"Version": "2012-10-17", "Statement": byRoles}}},
 	}}
 	m := props{
-		"FunctionName": s.ref(name + "Function"), "BatchSize": byMappings,
+		"FunctionName": s.ref(name + "Function"), "Enabled": s.parameters["RunBy"] == "lambda", "BatchSize": byMappings,
 		"FunctionResponseTypes": items{"ReportBatchItemFailures"}, "MetricsConfig": props{"Metrics": items{"EventCount"}},
 	}
 	if name == "Changes" {

@@ -3,6 +3,7 @@ package aws_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -13,7 +14,14 @@ import (
 
 // someChannels are parameters under which one of two things that are alike is
 // there, so that one that is taken for the other is seen.
-var someChannels = map[string]string{"SesFrom": "news@example.com"}
+var someChannels = map[string]string{"SesFrom": "news@example.com", "RunBy": "container"}
+
+// allInContainer are the parameters under which TaskPolicy has all that it may.
+func allInContainer() map[string]string {
+	all := maps.Clone(optional)
+	all["RunBy"] = "container"
+	return all
+}
 
 // checkAll is everything that the template is held to.
 func checkAll(template map[string]any, parameters map[string]string, calls map[string]map[call]bool) []error {
@@ -22,6 +30,10 @@ func checkAll(template map[string]any, parameters map[string]string, calls map[s
 		return []error{err}
 	}
 	some, err := resolve(template, someChannels)
+	if err != nil {
+		return []error{err}
+	}
+	container, err := resolve(template, allInContainer())
 	if err != nil {
 		return []error{err}
 	}
@@ -37,6 +49,9 @@ func checkAll(template map[string]any, parameters map[string]string, calls map[s
 		func() []error { return checkNotices(s) },
 		func() []error { return checkRoles(s, calls) },
 		func() []error { return checkRoles(some, calls) },
+		func() []error { return checkShapes(some) },
+		func() []error { return checkTask(some, calls) },
+		func() []error { return checkTask(container, calls) },
 		func() []error { return checkDashboard(s) },
 		func() []error { return checkRules(template) },
 	} {
@@ -298,7 +313,7 @@ func TestTakeAway(t *testing.T) {
 	}
 	t.Log(kinds)
 	for kind, least := range map[string]int{
-		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions), "property": 500, "swap": 300, "turn": 100,
+		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions) + 2, "property": 500, "swap": 300, "turn": 100,
 	} {
 		if kinds[kind] < least {
 			t.Errorf("only %d of kind %q were found", kinds[kind], kind)

@@ -108,7 +108,15 @@ func checkWiring(s *stack) (problems []error) {
 			wrong("condition %s is %v, want that %s is not empty", name, got, parameter)
 		}
 	}
+	for condition, by := range map[string]string{"ByLambda": "lambda", "ByContainer": "container"} {
+		if got, want := defined[condition], map[string]any{"Fn::Equals": []any{map[string]any{"Ref": "RunBy"}, by}}; !reflect.DeepEqual(got, any(want)) {
+			wrong("condition %s is %v, want that RunBy is %s", condition, got, by)
+		}
+	}
 	for name := range defined {
+		if name == "ByLambda" || name == "ByContainer" {
+			continue
+		}
 		if _, ok := conditions[name]; !ok {
 			wrong("condition %s is one that no check knows", name)
 		}
