@@ -20,6 +20,10 @@ const MaxHops = 16
 // A Message asks for one job, or tells one fact. On the wire it is a CloudEvent
 // in structured JSON; [DecodeMessage] takes the short form
 // {"type": ..., "data": ...} as well.
+//
+// Whoever sends a message should give it an id. Without one it is known by its
+// record's Cause, and SQS gives what it moves back from a dead-letter queue
+// another message id, and another time.
 type Message struct {
 	// ID names the message: who sees it twice does its job once. Derived from a
 	// cause it is the same however often the cause comes. "" only in the short

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -354,5 +355,38 @@ func TestStepClaimTellsOrdersApart(t *testing.T) {
 	}
 	if len(seen) != 5 {
 		t.Errorf("got %d claims of 5 orders", len(seen))
+	}
+}
+
+// TestOrderWhoseMessageBecameALetter stays processing, until a redrive takes it
+// to its end or somebody has given it up.
+func TestOrderWhoseMessageBecameALetter(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]struct {
+		end  string
+		runs int
+	}{"": {"completed", 2}, "failed": {"failed", 1}, "cancelled": {"cancelled", 1}} {
+		t.Run("then "+cmp.Or(status, "redriven"), func(t *testing.T) {
+			t.Parallel()
+			f, s := newOrders(t, func(run int) error {
+				if run == 1 {
+					return errAgain
+				}
+				return nil
+			})
+			last := ordering("m1")
+			last.Attempt = f.config.MaxAttempts
+			if back := f.deliver(t, last); len(back) > 0 {
+				t.Errorf("comes back: %q, want a letter", back)
+			}
+			f.wantLetter(t, "m1", errAgain.Error())
+			f.want(t, order7, map[string]any{"status": "processing"})
+			if status != "" {
+				f.set(t, order7, map[string]any{"status": status})
+			}
+			f.done(t, ordering("m1"))
+			f.want(t, order7, map[string]any{"status": want.end})
+			s.want(t, want.runs)
+		})
 	}
 }
