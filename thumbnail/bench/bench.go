@@ -35,21 +35,22 @@ func (m *measured) ratio(peer string) float64 {
 	return m.ms["ours"] / m.ms[peer]
 }
 
-func (b *bench) run(out io.Writer) error {
+// run prints what it measures, and gives the number of promises that are missed.
+func (b *bench) run(out io.Writer) (missed int, err error) {
 	dir, err := filepath.Abs(b.dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	b.dir = dir
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return err
+		return 0, err
 	}
 	if b.photos, err = filepath.Abs(b.photos); err != nil {
-		return err
+		return 0, err
 	}
 	order, err := findPeers(b.dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	fmt.Fprintf(out, "%s %s/%s, %d CPUs, %d rounds\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.rounds)
 	b.peers = map[string]*peer{}
@@ -75,15 +76,20 @@ func (b *bench) run(out io.Writer) error {
 		}
 		m, err := b.measureAll(order, in)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		results[in.name] = m
 		printCPU(out, order, m)
 	}
-	pipe := b.pipeRSS(out, results)
-	quality := b.compareAll(out)
-	printPromises(out, results, pipe, quality)
-	return nil
+	f := figures{results: results, pipe: b.pipeRSS(out, results)}
+	printLinearity(out, results)
+	if f.cores, err = b.twoCores(out); err != nil {
+		return 0, err
+	}
+	if strings.Contains("quality", b.only) {
+		f.quality = b.compareAll(out)
+	}
+	return printPromises(out, f), nil
 }
 
 // measureAll gives every peer its turn, as often as there are rounds.

@@ -92,15 +92,44 @@ func TestVerdicts(t *testing.T) {
 		{promise{promise: 0.4}, "not measured"},
 		{promise{promise: 40, got: []float64{41, 50}, atLeast: true}, "kept"},
 		{promise{promise: 40, got: []float64{39, 50}, atLeast: true}, "MISSED"},
+		{promise{beyond: 48, got: []float64{49, 50}, atLeast: true}, "beyond"},
+		{promise{beyond: 48, got: []float64{47, 50}, atLeast: true}, "not beyond"},
 	} {
 		if got := tt.p.verdict(); got != tt.want {
 			t.Errorf("%+v: got %s, want %s", tt.p, got, tt.want)
 		}
 	}
 	var out bytes.Buffer
-	printPromises(&out, nil, nil, nil)
-	if strings.Count(out.String(), "not measured") != len(promises(nil, nil, nil)) {
-		t.Errorf("nothing was measured, and it says:\n%s", out.String())
+	missed := printPromises(&out, figures{})
+	if strings.Count(out.String(), "not measured") != len(promises(figures{})) || missed != 0 {
+		t.Errorf("nothing was measured, and it says %d are missed:\n%s", missed, out.String())
+	}
+	for _, e := range elsewhere {
+		if !strings.Contains(out.String(), e.command) {
+			t.Errorf("%q is not named in\n%s", e.command, out.String())
+		}
+	}
+	out.Reset()
+	if missed := printPromises(&out, figures{cores: 1.5, pipe: map[string]float64{"PNG 24 MP": 40}}); missed != 2 || strings.Count(out.String(), "MISSED") != 2 {
+		t.Errorf("two are missed, and it says %d:\n%s", missed, out.String())
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	results := map[string]*measured{}
+	for i, l := range linear {
+		if got := growth(results); got != 0 {
+			t.Errorf("%d of %d measured: got %v, want 0", i, len(linear), got)
+		}
+		results[l.name] = &measured{ms: map[string]float64{"ours": 2 * l.mp}}
+	}
+	if got := growth(results); math.Abs(got-1) > 1e-9 {
+		t.Errorf("as many milliseconds a megapixel: got %v, want 1", got)
+	}
+	results["baseline 24 MP"].ms["ours"] *= 1.5
+	if got := growth(results); math.Abs(got-1.5) > 1e-9 {
+		t.Errorf("one of half as many more: got %v, want 1.5", got)
 	}
 }
 
@@ -110,6 +139,9 @@ func TestChildren(t *testing.T) {
 	file := filepath.Join("..", "..", "testdata", "images", "orientation-1-upright.jpg")
 	if err := ours(file, 100, nil); err != nil {
 		t.Error(err)
+	}
+	if ms, err := batch(file, 100, 4, nil); err != nil || ms <= 0 {
+		t.Errorf("a batch: %v ms, %v", ms, err)
 	}
 	if err := naive(file, 100); err != nil {
 		t.Error(err)

@@ -24,7 +24,7 @@ type compared struct {
 
 // photographs that are opaque and in sRGB, so that every peer means the same.
 var photographs = []string{
-	"camera-24mp-baseline.jpg", "2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_1.jpg", "low-contrast.jpg", "gain-map.jpg",
+	"camera-24mp-baseline.jpg", "camera-24mp-progressive.jpg", "2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_1.jpg", "low-contrast.jpg", "gain-map.jpg",
 }
 
 var qualities = []int{60, 65, 70, 75, 80, 85, 90, 95}

@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // input is a picture to measure on.
@@ -23,12 +24,15 @@ type input struct {
 func (b *bench) inputs() []input {
 	camera := filepath.Join(b.photos, "camera-24mp-baseline.jpg")
 	list := []input{
+		b.made("baseline 1 MP", "1mp.jpg", 200, 30, func(out string) error { return b.tile(out, 1200, 832) }),
 		{name: "baseline 24 MP", file: camera, size: 200, n: 4},
 		{name: "progressive 24 MP", file: filepath.Join(b.photos, "camera-24mp-progressive.jpg"), size: 200, n: 3},
+		b.made("24 MP 4:4:4", "24mp-444.jpg", 200, 3, b.convert(camera, "quality=90, subsampling=0")),
 		{name: "24 MP to 800", file: camera, size: 800, n: 4},
 		b.made("baseline 12 MP", "12mp.jpg", 200, 6, func(out string) error { return b.tile(out, 4000, 3000) }),
 		b.made("baseline 100 MP", "100mp.jpg", 200, 1, func(out string) error { return b.tile(out, 12000, 8400) }),
 		b.made("progressive 100 MP", "100mp-progressive.jpg", 200, 1, b.convert("100mp.jpg", "progressive=True, quality=90")),
+		b.made("280 MP flat JPEG", "280mp-flat.jpg", 200, 1, flat),
 		b.made("PNG 24 MP", "24mp.png", 200, 1, b.toPNG),
 		b.made("WebP 12 MP", "12mp.webp", 200, 3, b.convert("12mp.jpg", "quality=80")),
 		{name: "small 0.07 MP", file: filepath.Join(b.photos, "low-contrast.jpg"), size: 200, n: 40},
@@ -51,7 +55,7 @@ func (b *bench) inputs() []input {
 // made gives an input of the work folder, made if it is not there.
 func (b *bench) made(name, file string, size, n int, create func(string) error) input {
 	in := input{name: name, file: filepath.Join(b.dir, file), size: size, n: n}
-	if _, err := os.Stat(in.file); err == nil {
+	if _, err := os.Stat(in.file); err == nil || !strings.Contains(name, b.only) {
 		return in
 	}
 	// Made beside and then renamed: a half-written picture would be measured for ever.
@@ -93,6 +97,12 @@ func (b *bench) tile(out string, w, h int) (err error) {
 	fill(dst.Cb, dst.CStride, w/2, h/2, src.Cb, src.CStride, src.Rect.Dx()/2, src.Rect.Dy()/2)
 	fill(dst.Cr, dst.CStride, w/2, h/2, src.Cr, src.CStride, src.Rect.Dx()/2, src.Rect.Dy()/2)
 	return write(out, func(f *os.File) error { return jpeg.Encode(f, dst, &jpeg.Options{Quality: 90}) })
+}
+
+// flat writes 280 megapixels of one colour, 4:2:0: a file of some megabytes.
+func flat(out string) error {
+	img := image.NewYCbCr(image.Rect(0, 0, 20000, 14000), image.YCbCrSubsampleRatio420)
+	return write(out, func(f *os.File) error { return jpeg.Encode(f, img, &jpeg.Options{Quality: 90}) })
 }
 
 // fill repeats a plane.

@@ -29,13 +29,19 @@ func main() {
 		cache = os.TempDir()
 	}
 	b := &bench{}
+	check := flag.Bool("check", false, "exit 1 when a promise is missed")
 	flag.StringVar(&b.dir, "dir", filepath.Join(cache, "sluice-bench"), "where peers and inputs are kept")
 	flag.StringVar(&b.photos, "photos", "../shared/photos", "the photographs")
 	flag.IntVar(&b.rounds, "rounds", 5, "how often each peer has its turn")
-	flag.StringVar(&b.only, "only", "", "measure only inputs whose name holds this")
+	flag.StringVar(&b.only, "only", "", `measure only what has this in its name: an input's, "quality" or "batch"`)
 	flag.Parse()
-	if err := b.run(os.Stdout); err != nil {
+	missed, err := b.run(os.Stdout)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	if *check && missed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d promises are missed\n", missed)
 		os.Exit(1)
 	}
 }
