@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/draw"
+	"image/jpeg"
 	"os"
 	"path/filepath"
 	"testing"
@@ -49,15 +50,62 @@ func TestContactSheet(t *testing.T) {
 		if len(pictures) == 0 {
 			continue // the photographs are not part of the project
 		}
-		if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name), mustPNG(sheet(pictures)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name), mustPNG(sheet(pictures, 172, 10)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// sheetFile is the sheet that README.md shows.
+const sheetFile = "testdata/sheet.jpg"
+
+// TestReadmesSheet makes it of testdata/images; -update writes it.
+func TestReadmesSheet(t *testing.T) {
+	t.Parallel()
+	orientations, err := filepath.Glob(filepath.Join(imagesDir, "orientation-*.jpg"))
+	if err != nil || len(orientations) != 8 {
+		t.Fatalf("%d orientations, %v", len(orientations), err)
+	}
+	var pictures []image.Image
+	add := func(file string) {
+		_, img := makeOne(t, fixture(t, file), "120x120")
+		pictures = append(pictures, img)
+	}
+	for _, f := range orientations {
+		add(filepath.Base(f))
+	}
+	for _, f := range []string{"cmyk.jpg", "display-p3.png", "gain-map.jpg", "sixteen-bit.png", "transparent.png", "lossless.webp", "transparent.webp", "grey.jpg"} {
+		add(f)
+	}
+	for _, f := range composited(animate(t, fixture(t, "animated.gif"), Options{Sizes: []Size{{120, 120, false}}, MaxFrames: 10})) {
+		pictures = append(pictures, f)
+	}
+	for _, f := range []string{"animated.webp", "lossy.webp", "progressive.jpg", "known-colours.webp"} {
+		add(f)
+	}
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, opaqueRGBA(sheet(pictures, 132, 8)), &jpeg.Options{Quality: 80}); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(sheetFile, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(sheetFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) > 120<<10 {
+		t.Errorf("%s has %d bytes", sheetFile, len(got))
+	}
+	if !sameFile(got, out.Bytes()) {
+		t.Errorf("%s is not what this test makes; -update rewrites it, look at it then", sheetFile)
+	}
+}
+
 // sheet lays pictures out on a chequered ground, which shows what is transparent.
-func sheet(pictures []image.Image) *image.NRGBA {
-	const cell, columns = 172, 10
+func sheet(pictures []image.Image, cell, columns int) *image.NRGBA {
 	out := image.NewNRGBA(image.Rect(0, 0, cell*columns, cell*((len(pictures)+columns-1)/columns)))
 	for i := range out.Pix {
 		x, y := i/4%out.Rect.Dx(), i/4/out.Rect.Dx()

@@ -234,6 +234,9 @@ func madeFixtures() map[string][]byte {
 		o := orientation(i + 1)
 		files["orientation-"+name+".jpg"] = withExif(mustJPEG(opaqueRGBA(stored(upright, o))), o)
 	}
+	files["display-p3.png"] = withPNGChunk(mustPNG(upright), "iCCP", append([]byte("Display P3\x00\x00"), deflated(p3Profile())...), false)
+	// Two pictures in one file, the second a map of brightness, as telephones write them.
+	files["gain-map.jpg"] = append(withSegment(mustJPEG(opaqueRGBA(upright)), 0xe2, "MPF\x00"+"MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"), mustJPEG(image.NewGray(image.Rect(0, 0, 120, 80)))...)
 	whole := files["orientation-1-upright.jpg"]
 	files["bad/truncated.jpg"] = whole[:len(whole)/2]
 	return files
