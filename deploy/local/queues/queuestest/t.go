@@ -18,9 +18,10 @@ import (
 
 // T is one case at work: the test, a client, and short forms of the actions that fail the test where the engine does.
 type T struct {
-	*testing.T
+	testing.TB
 	*sqs.Client
 	target *Target
+	strict bool // errors must be AWS's, whatever the target says
 }
 
 // attrs are queue attributes: name, value, name, value.
@@ -186,7 +187,7 @@ func (t *T) sleep(d time.Duration) {
 // mayNeed ends the case where it could not sleep that long. A case calls it before it starts goroutines and sleeps beside them.
 func (t *T) mayNeed(d time.Duration) {
 	if limit := t.target.MaxSleep; limit != 0 && d > limit {
-		t.Skipf("the rest would sleep for %v", d)
+		t.Skipf("too slow: the rest would sleep for %v", d)
 	}
 }
 
@@ -220,7 +221,7 @@ func bodies(ms []types.Message) []string {
 // wantError checks that err is the SDK's type E.
 func wantError[E error](t *T, what string, err error) {
 	t.Helper()
-	if _, ok := errors.AsType[E](err); !ok && !(t.target.ErrorsDiffer && refused(err)) {
+	if _, ok := errors.AsType[E](err); !ok && !(t.errorsDiffer() && refused(err)) {
 		var want E
 		t.Errorf("%s: got %v, want a %T", what, err, want)
 	}
@@ -230,9 +231,15 @@ func wantError[E error](t *T, what string, err error) {
 func wantCode(t *T, what string, err error, code string) {
 	t.Helper()
 	e, ok := errors.AsType[smithy.APIError](err)
-	if !ok || e.ErrorCode() != code && !t.target.ErrorsDiffer {
+	if !ok || e.ErrorCode() != code && !t.errorsDiffer() {
 		t.Errorf("%s: got %v, want the code %s", what, err, code)
 	}
+}
+
+// errorsDiffer tells that the engine's errors are its own.
+func (t *T) errorsDiffer() bool {
+	_, ok := t.target.Departs[ErrorTypes]
+	return ok && !t.strict
 }
 
 // refused tells that the engine answered with an error.
