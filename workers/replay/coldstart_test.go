@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ var startSettings = []string{
 // from exec to the first time it asks for an invocation, against AWS's library
 // with the same clients and nothing else (testdata/coldstart). The two take
 // turns; medians and their ratio are reported, of wall time and of CPU time, the
-// kernel's share included. -benchtime=200x makes them steadier.
+// kernel's share included, and the most memory that each held. -benchtime=200x makes them steadier.
 func BenchmarkColdStart(b *testing.B) {
 	if raceDetector {
 		b.Skip("the race detector's own start is a multiple of a worker's")
@@ -66,10 +68,21 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-// starts are the times of a binary's starts, in milliseconds.
-type starts struct{ wall, cpu []float64 }
+// maxRSS is the most memory that an ended process held, in MB; 0 where that is
+// not known.
+func maxRSS(s *os.ProcessState) float64 {
+	usage, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok || runtime.GOOS != "linux" { // others count in other units
+		return 0
+	}
+	return float64(usage.Maxrss) / 1024
+}
 
-func (s *starts) add(wall, cpu time.Duration) {
+// starts are the times of a binary's starts, in milliseconds, and its memory.
+type starts struct{ wall, cpu, rss []float64 }
+
+func (s *starts) add(wall, cpu time.Duration, rssMB float64) {
+	s.rss = append(s.rss, rssMB)
 	s.wall = append(s.wall, float64(wall)/float64(time.Millisecond))
 	s.cpu = append(s.cpu, float64(cpu)/float64(time.Millisecond))
 }
@@ -77,6 +90,7 @@ func (s *starts) add(wall, cpu time.Duration) {
 func (s *starts) report(b *testing.B, prefix string) {
 	b.ReportMetric(median(s.wall), prefix+"wall-ms")
 	b.ReportMetric(median(s.cpu), prefix+"cpu-ms")
+	b.ReportMetric(median(s.rss), prefix+"rss-MB")
 }
 
 func median(all []float64) float64 {
@@ -130,7 +144,7 @@ func newFirstNext(b *testing.B) *firstNext {
 }
 
 // start starts a bootstrap and kills it when it is ready.
-func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration) {
+func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration, rssMB float64) {
 	cmd := exec.CommandContext(b.Context(), path)
 	cmd.Env = append(slices.Clone(startSettings), "AWS_LAMBDA_RUNTIME_API="+api.address)
 	cmd.Stderr = os.Stderr
@@ -150,5 +164,5 @@ func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration)
 		b.Fatal(err)
 	}
 	<-ended
-	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), maxRSS(cmd.ProcessState)
 }

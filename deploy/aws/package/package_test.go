@@ -4,53 +4,102 @@ import (
 	"archive/zip"
 	"bytes"
 	"debug/elf"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
-// TestZips packs one worker twice, from two folders: the bytes are the same, and
-// what is in them is what Lambda wants.
+// TestZips packs all workers, from here and from a copy of the sources in
+// another folder: the bytes are the same, and what is in them is what Lambda
+// wants.
 func TestZips(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds binaries: left out by -short")
 	}
-	var zips [2][]byte
-	for i := range zips {
-		dist := filepath.Join(t.TempDir(), strings.Repeat("x", i+1))
-		var said bytes.Buffer
-		if err := run(t.Context(), []string{"-o", dist, "changes"}, &said); err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(dist, "changes.zip")
-		if !strings.Contains(said.String(), file) {
-			t.Errorf("got %q, want the name of %s in it", said.String(), file)
-		}
-		var err error
-		if zips[i], err = os.ReadFile(file); err != nil {
-			t.Fatal(err)
-		}
-		template, err := os.ReadFile(filepath.Join(dist, "template.yaml"))
-		if err != nil || !bytes.Contains(template, []byte("CodeUri: changes.zip")) {
-			t.Errorf("template.yaml: %v, want one that names changes.zip", err)
-		}
-		// Were the time in it, the two would differ only across a second.
-		if i == 0 {
-			old := time.Now().Add(-24 * time.Hour)
-			if err := os.Chtimes(file, old, old); err != nil {
+	dist := t.TempDir()
+	var said bytes.Buffer
+	if err := run(t.Context(), []string{"-o", dist}, &said); err != nil {
+		t.Fatal(err)
+	}
+	template, err := os.ReadFile(filepath.Join(dist, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := moduleRoot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "another-checkout")
+	copySources(t, root, elsewhere)
+	for _, worker := range workers {
+		t.Run(worker, func(t *testing.T) {
+			file := filepath.Join(dist, worker+".zip")
+			if !strings.Contains(said.String(), file) || !bytes.Contains(template, []byte("CodeUri: "+worker+".zip")) {
+				t.Errorf("neither %q nor template.yaml may leave out %s", said.String(), worker)
+			}
+			here, err := os.ReadFile(file)
+			if err != nil {
 				t.Fatal(err)
 			}
+			again := t.TempDir()
+			if _, err := packWorker(t.Context(), elsewhere, worker, again); err != nil {
+				t.Fatal(err)
+			}
+			there, err := os.ReadFile(filepath.Join(again, worker+".zip"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(here, there) {
+				t.Error("two checkouts of the same sources made two different zips")
+			}
+			binary := checkZip(t, here)
+			if bytes.Contains(binary, []byte(root+"/")) {
+				t.Error("the binary tells where it was built")
+			}
+		})
+	}
+}
+
+// copySources copies what builds the workers.
+func copySources(t *testing.T, from, to string) {
+	t.Helper()
+	for _, name := range []string{"go.mod", "go.sum", "workers", "pipeline", "thumbnail", "notify"} {
+		err := filepath.WalkDir(filepath.Join(from, name), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() && entry.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			if entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+				return nil
+			}
+			rel, err := filepath.Rel(from, path)
+			if err != nil {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(to, rel)
+			return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, b, 0o644))
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if !bytes.Equal(zips[0], zips[1]) {
-		t.Error("the same sources made two different zips")
-	}
+}
 
-	archive, err := zip.NewReader(bytes.NewReader(zips[0]), int64(len(zips[0])))
+// checkZip holds a zip to what Lambda wants of it, and returns the binary.
+func checkZip(t *testing.T, content []byte) []byte {
+	t.Helper()
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +123,15 @@ func TestZips(t *testing.T) {
 	if file.Machine != elf.EM_AARCH64 || len(libraries) != 0 || err != nil {
 		t.Errorf("machine %v, libraries %v, %v: want a static arm64 binary", file.Machine, libraries, err)
 	}
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("the binary asks for a loader (%v): want it static", p.Type)
+		}
+	}
 	if file.Section(".symtab") != nil || file.Section(".debug_info") != nil {
 		t.Error("the binary has symbols: want it stripped")
 	}
-	if root, err := moduleRoot(t.Context()); err != nil || bytes.Contains(binary, []byte(root+"/")) {
-		t.Errorf("the binary tells where it was built (%v)", err)
-	}
+	return binary
 }
 
 func TestBareIsTheBinaryAlone(t *testing.T) {
