@@ -39,41 +39,13 @@ func TestFitting(t *testing.T) {
 
 func TestEventIsWithinItsCountedSize(t *testing.T) {
 	t.Parallel()
-	m := newMessage(types.Message{MessageId: aws.String("a"), Body: aws.String(strings.Repeat("\n", 100))}, standardARN, "eu-west-1")
-	batch := []message{m, m, m}
+	m := types.Message{MessageId: aws.String("a"), Body: aws.String(strings.Repeat("\n", 100))}
+	batch := newMessages([]types.Message{m, m, m}, standardARN, "eu-west-1")
 	counted := len(eventHead) + len(eventTail)
 	for _, m := range batch {
 		counted += m.size()
 	}
 	if got := len(event(batch, message.json)); got > counted || got < counted-len(batch) {
 		t.Errorf("an event of %d bytes was counted as %d", got, counted)
-	}
-}
-
-// BenchmarkQueueBatch is what a mapping adds to ten messages of 200 bytes: the event's JSON and the answer.
-func BenchmarkQueueBatch(b *testing.B) {
-	b.ReportAllocs()
-	raw := types.Message{
-		MessageId: aws.String("059f36b4-87a3-44ab-83d2-661975830a7d"), ReceiptHandle: aws.String(strings.Repeat("h", 100)),
-		Body: aws.String(strings.Repeat("x", 200)), MD5OfBody: aws.String(strings.Repeat("0", 32)),
-		Attributes: map[string]string{
-			"ApproximateReceiveCount": "1", "SentTimestamp": "1545082649183",
-			"SenderId": "local", "ApproximateFirstReceiveTimestamp": "1545082649185",
-		},
-	}
-	answer := []byte(failures(*raw.MessageId))
-	for b.Loop() {
-		batch := make([]message, 10)
-		ids := make([]string, 10)
-		for i := range batch {
-			batch[i] = newMessage(raw, standardARN, "eu-west-1")
-			ids[i] = batch[i].id()
-		}
-		if p := event(batch, message.json); len(p) < 2000 {
-			b.Fatal("short event")
-		}
-		if v := readAnswer(answer, ids); v.whole != nil {
-			b.Fatal(v.whole)
-		}
 	}
 }

@@ -133,12 +133,15 @@ func (r *queueRun) handle(work context.Context, batch []message, received time.T
 			return
 		}
 		failed := r.invoke(work, part)
-		var done []message
-		for i, m := range part {
-			if failed[i] {
-				failedGroups[m.group()] = true
-			} else {
-				done = append(done, m)
+		done := part
+		if len(failed) > 0 {
+			done = nil
+			for i, m := range part {
+				if failed[i] {
+					failedGroups[m.group()] = true
+				} else {
+					done = append(done, m)
+				}
 			}
 		}
 		r.delete(work, done)
@@ -169,7 +172,7 @@ func (r *queueRun) invoke(ctx context.Context, part []message) map[int]bool {
 		return all(len(part))
 	}
 	r.slow.worked()
-	if !r.ReportBatchItemFailures {
+	if !r.ReportBatchItemFailures || isSuccess(out.answer) {
 		return nil
 	}
 	ids := make([]string, len(part))

@@ -58,13 +58,16 @@ func (r *queueRun) receive(ctx, work context.Context, most int, wait time.Durati
 	if err != nil {
 		return nil, err
 	}
+	messages := newMessages(out.Messages, r.QueueARN, r.region)
+	if len(r.filters) == 0 {
+		return messages, nil
+	}
 	var pass, drop []message
-	for _, m := range out.Messages {
-		record := newMessage(m, r.QueueARN, r.region)
+	for _, m := range messages {
 		if r.filters.matchBody(aws.ToString(m.Body)) {
-			pass = append(pass, record)
+			pass = append(pass, m)
 		} else {
-			drop = append(drop, record)
+			drop = append(drop, m)
 		}
 	}
 	r.delete(work, drop)

@@ -16,12 +16,15 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
+// entryIDs name the entries of a call by their position.
+var entryIDs = [receiveMax]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+
 // delete deletes messages ten at a time and retries what failed. What cannot be deleted comes again: that is logged by id.
 func (r *queueRun) delete(ctx context.Context, messages []message) {
 	r.settle(ctx, "delete", messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(chunk))
 		for i, m := range chunk {
-			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
+			entries[i] = types.DeleteMessageBatchRequestEntry{Id: &entryIDs[i], ReceiptHandle: m.ReceiptHandle}
 		}
 		out, err := r.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: r.url, Entries: entries})
 		if err != nil {
@@ -47,7 +50,7 @@ func (r *queueRun) changeVisibility(work context.Context, action string, message
 		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(chunk))
 		for i, m := range chunk {
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
-				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds,
+				Id: &entryIDs[i], ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds,
 			}
 		}
 		out, err := r.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: entries})
