@@ -60,6 +60,7 @@ type colourTransform struct {
 	matrix [3][3]float64 // to linear sRGB, after the curves
 	table  *iccTable     // instead of curves and matrix
 	lab    bool
+	print  bool // the table's black is that of a print, see perceptualBlack
 	grey   *[256]byte
 }
 
@@ -75,8 +76,8 @@ func newColourTransform(profile []byte, model colourModel) *colourTransform {
 	var t *colourTransform
 	switch {
 	case p.space == "RGB " && (model == modelRGB || model == modelYCC):
-		if t, err = matrixTransform(p); err != nil {
-			t, err = tableTransform(p, 3)
+		if t, err = tableTransform(p, 3); err != nil {
+			t, err = matrixTransform(p)
 		}
 	case p.space == "GRAY" && model == modelGrey:
 		t, err = greyTransform(p)
@@ -130,7 +131,7 @@ func tableTransform(p *iccProfile, inputs int) (*colourTransform, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &colourTransform{space: p.space, table: table, lab: p.lab}, nil
+	return &colourTransform{space: p.space, table: table, lab: p.lab, print: p.four}, nil
 }
 
 func greyTransform(p *iccProfile) (*colourTransform, error) {
@@ -192,7 +193,11 @@ func (t *colourTransform) convert(in [4]byte) [3]byte {
 		for i := range t.table.inputs {
 			v[i] = float64(in[i]) / 255
 		}
-		linear = multiply(&xyzToSRGB, t.table.xyz(t.table.at(v[:]), t.lab))
+		xyz := t.table.xyz(t.table.at(v[:]), t.lab)
+		if t.print {
+			xyz = withoutBlack(xyz)
+		}
+		linear = multiply(&xyzToSRGB, xyz)
 	} else {
 		linear = multiply(&t.matrix, [3]float64{t.curves[0][in[0]], t.curves[1][in[1]], t.curves[2][in[2]]})
 	}

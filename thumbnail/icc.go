@@ -11,7 +11,7 @@ import (
 
 // A colour profile (ISO 15076-1) says what a picture's numbers mean. Three kinds are read: RGB by a matrix and curves, which is
 // what cameras, telephones and screens have (Display P3, Adobe RGB), grey by a curve, and CMYK or RGB by look-up tables of the types
-// mft1 and mft2, which is what printing has. Numbers are taken to XYZ or Lab under D50, and from there to sRGB.
+// mft1, mft2 and mAB, which is what printing has. Where there is a table it stands over the matrix, as the standard wants it. Numbers are taken to XYZ or Lab under D50, and from there to sRGB.
 
 // errProfile is why a profile is not used. Nobody is told: the picture is shown as if it had none, as other tools do.
 var errProfile = errors.New("profile is not usable")
@@ -20,6 +20,7 @@ var errProfile = errors.New("profile is not usable")
 type iccProfile struct {
 	space string // "RGB ", "GRAY" or "CMYK"
 	lab   bool   // the tables end in Lab, not XYZ
+	four  bool   // of version 4
 	tags  map[string][]byte
 }
 
@@ -27,7 +28,7 @@ func parseProfile(data []byte) (*iccProfile, error) {
 	if len(data) < 132 || string(data[36:40]) != "acsp" {
 		return nil, errProfile
 	}
-	p := &iccProfile{space: string(data[16:20]), lab: string(data[20:24]) == "Lab ", tags: map[string][]byte{}}
+	p := &iccProfile{space: string(data[16:20]), lab: string(data[20:24]) == "Lab ", four: data[8] >= 4, tags: map[string][]byte{}}
 	table := data[132:]
 	for range min(binary.BigEndian.Uint32(data[128:]), 200) {
 		if len(table) < 12 {
@@ -59,35 +60,9 @@ func (p *iccProfile) xyz(tag string) (v [3]float64, err error) {
 
 // curve reads a tone curve as 256 values from 0 to 1.
 func (p *iccProfile) curve(tag string) (*[256]float64, error) {
-	b := p.tags[tag]
-	if len(b) < 12 {
-		return nil, errProfile
-	}
-	var f func(float64) float64
-	switch string(b[:4]) {
-	case "curv":
-		n := int(binary.BigEndian.Uint32(b[8:]))
-		values := b[12:]
-		switch {
-		case n == 0:
-			f = func(x float64) float64 { return x }
-		case n < 0 || n > len(values)/2:
-			return nil, errProfile
-		case n == 1:
-			gamma := float64(binary.BigEndian.Uint16(values)) / 256
-			f = func(x float64) float64 { return math.Pow(x, gamma) }
-		default:
-			f = func(x float64) float64 {
-				return interpolate(n, x, func(i int) float64 { return float64(binary.BigEndian.Uint16(values[2*i:])) / 65535 })
-			}
-		}
-	case "para":
-		var err error
-		if f, err = parametricCurve(b[8:]); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, errProfile
+	f, _, err := parseCurve(p.tags[tag])
+	if err != nil {
+		return nil, err
 	}
 	var out [256]float64
 	for i := range out {
@@ -99,15 +74,51 @@ func (p *iccProfile) curve(tag string) (*[256]float64, error) {
 	return &out, nil
 }
 
-// parametricCurve reads the five forms of the type "para".
+// parseCurve reads a curve of type "curv" or "para", and tells how many bytes it has.
+func parseCurve(b []byte) (f func(float64) float64, size int, err error) {
+	if len(b) < 12 {
+		return nil, 0, errProfile
+	}
+	switch string(b[:4]) {
+	case "curv":
+		n := int(binary.BigEndian.Uint32(b[8:]))
+		values := b[12:]
+		size = 12 + 2*n
+		switch {
+		case n == 0:
+			f = func(x float64) float64 { return x }
+		case n < 0 || n > len(values)/2:
+			return nil, 0, errProfile
+		case n == 1:
+			gamma := float64(binary.BigEndian.Uint16(values)) / 256
+			f = func(x float64) float64 { return math.Pow(x, gamma) }
+		default:
+			f = func(x float64) float64 {
+				return interpolate(n, x, func(i int) float64 { return float64(binary.BigEndian.Uint16(values[2*i:])) / 65535 })
+			}
+		}
+	case "para":
+		if f, err = parametricCurve(b[8:]); err != nil {
+			return nil, 0, err
+		}
+		size = 12 + 4*parametricCounts[binary.BigEndian.Uint16(b[8:])]
+	default:
+		return nil, 0, errProfile
+	}
+	return f, size, nil
+}
+
+// parametricCounts are the parameters of the five forms of the type "para".
+var parametricCounts = [5]int{1, 3, 4, 5, 7}
+
+// parametricCurve reads one.
 func parametricCurve(b []byte) (func(float64) float64, error) {
 	kind := binary.BigEndian.Uint16(b)
-	counts := []int{1, 3, 4, 5, 7}
-	if int(kind) >= len(counts) || len(b) < 4+4*counts[kind] {
+	if int(kind) >= len(parametricCounts) || len(b) < 4+4*parametricCounts[kind] {
 		return nil, errProfile
 	}
 	var v [7]float64 // g a b c d e f
-	for i := range counts[kind] {
+	for i := range parametricCounts[kind] {
 		v[i] = fixed16(b[4+4*i:])
 	}
 	g, a, off, c, d, e, f := v[0], v[1], v[2], v[3], v[4], v[5], v[6]
@@ -146,7 +157,7 @@ func profileBytes(n int64) int64 {
 	if n == 0 {
 		return 0
 	}
-	return 5*n + 64<<10
+	return 5*n + 128<<10
 }
 
 // packedProfile is what the chunk iCCP holds: a name, zero, method zero, zlib data. It is unpacked when the picture is decoded: some kilobytes

@@ -2,13 +2,16 @@ package thumbnail
 
 import "encoding/binary"
 
-// iccTable is a look-up table of type mft1 or mft2: a curve for each input, a grid of outputs, a curve for each output.
+// iccTable is a look-up table of type mft1, mft2 or mAB: a curve for each input, a grid of outputs, and a curve for each output; in mAB curves
+// and a matrix may stand before the last, and the grid may be left out.
 type iccTable struct {
 	inputs  int
-	points  int         // of the grid, along each input
-	curves  [][]float64 // of the inputs
-	grid    []float32   // three outputs at each point; the last input runs fastest
-	results [][]float64 // curves of the outputs
+	points  [4]int       // of the grid, along each input
+	curves  [][]float64  // of the inputs
+	grid    []float32    // three outputs at each point; the last input runs fastest. nil: the inputs are the outputs
+	middle  [][]float64  // curves after the grid; nil where there are none
+	matrix  *[12]float64 // three rows of three, then what is added; nil where there is none
+	results [][]float64  // curves of the outputs
 	// labScale turns an output of 1 into L*; a* and b* follow. Eight and sixteen bits encode Lab differently.
 	sixteen bool
 }
@@ -17,10 +20,14 @@ type iccTable struct {
 const maxGridPoints = 33 * 33 * 33 * 33
 
 func parseTable(b []byte, inputs int) (*iccTable, error) {
+	if len(b) >= 32 && string(b[:4]) == "mAB " {
+		return parseStages(b, inputs)
+	}
 	if len(b) < 52 || int(b[8]) != inputs || b[9] != 3 || b[10] < 2 {
 		return nil, errProfile
 	}
-	t := &iccTable{inputs: inputs, points: int(b[10])}
+	points := int(b[10])
+	t := &iccTable{inputs: inputs, points: [4]int{points, points, points, points}}
 	entriesIn, entriesOut, at, size := 256, 256, 48, 1
 	switch string(b[:4]) {
 	case "mft1":
@@ -33,7 +40,7 @@ func parseTable(b []byte, inputs int) (*iccTable, error) {
 	}
 	cells := 1
 	for range inputs {
-		cells *= t.points
+		cells *= points
 	}
 	if cells > maxGridPoints || entriesIn < 2 || entriesOut < 2 || len(b)-at < size*(inputs*entriesIn+3*cells+3*entriesOut) {
 		return nil, errProfile
@@ -68,17 +75,39 @@ func parseTable(b []byte, inputs int) (*iccTable, error) {
 }
 
 // at gives the outputs, from 0 to 1, for inputs from 0 to 1: linear between the grid's points in every direction.
-func (t *iccTable) at(in []float64) (out [3]float64) {
+func (t *iccTable) at(in []float64) [3]float64 {
+	out := t.gridAt(in)
+	apply := func(curves [][]float64) {
+		for o, c := range curves {
+			out[o] = interpolate(len(c), out[o], func(k int) float64 { return c[k] })
+		}
+	}
+	apply(t.middle)
+	if m := t.matrix; m != nil {
+		v := out
+		for o := range out {
+			out[o] = m[3*o]*v[0] + m[3*o+1]*v[1] + m[3*o+2]*v[2] + m[9+o]
+		}
+	}
+	apply(t.results)
+	return out
+}
+
+func (t *iccTable) gridAt(in []float64) (out [3]float64) {
+	if t.grid == nil {
+		copy(out[:], in)
+		return out
+	}
 	var index [4][2]int
 	var fraction [4]float64
 	stride := 3
 	for i := t.inputs - 1; i >= 0; i-- {
 		c := t.curves[i]
-		x := interpolate(len(c), in[i], func(k int) float64 { return c[k] }) * float64(t.points-1)
-		low := min(int(x), t.points-1)
-		index[i] = [2]int{low * stride, min(low+1, t.points-1) * stride}
+		x := interpolate(len(c), in[i], func(k int) float64 { return c[k] }) * float64(t.points[i]-1)
+		low := min(int(x), t.points[i]-1)
+		index[i] = [2]int{low * stride, min(low+1, t.points[i]-1) * stride}
 		fraction[i] = x - float64(low)
-		stride *= t.points
+		stride *= t.points[i]
 	}
 	for corner := range 1 << t.inputs {
 		weight, at := 1.0, 0
@@ -97,10 +126,6 @@ func (t *iccTable) at(in []float64) (out [3]float64) {
 		for o := range out {
 			out[o] += weight * float64(t.grid[at+o])
 		}
-	}
-	for o := range out {
-		c := t.results[o]
-		out[o] = interpolate(len(c), out[o], func(k int) float64 { return c[k] })
 	}
 	return out
 }
