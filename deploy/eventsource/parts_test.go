@@ -10,7 +10,7 @@ import (
 )
 
 // aPart is a body whose record fills most of an event: JSON writes each byte as six.
-var aPart = strings.Repeat("\x01", 700<<10)
+var aPart = strings.Repeat("\x01", 550<<10)
 
 func TestQueueKeepsWaitingPartsInvisible(t *testing.T) {
 	t.Parallel()
