@@ -1,14 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,14 +68,19 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-// maxRSS is the most memory that an ended process held, in MB; 0 where that is
-// not known.
-func maxRSS(s *os.ProcessState) float64 {
-	usage, ok := s.SysUsage().(*syscall.Rusage)
-	if !ok || runtime.GOOS != "linux" { // others count in other units
+// peakRSS is the most memory that a process held so far, in MB; 0 where there is
+// no /proc. What wait tells of an ended child counts its parent's memory too.
+func peakRSS(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
 		return 0
 	}
-	return float64(usage.Maxrss) / 1024
+	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes := 0.0
+	if _, err := fmt.Sscan(peak, &kilobytes); err != nil {
+		return 0
+	}
+	return kilobytes / 1000
 }
 
 // starts are the times of a binary's starts, in milliseconds, and its memory.
@@ -157,6 +162,7 @@ func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration,
 	select {
 	case asked := <-api.asked:
 		wall = asked.Sub(started)
+		rssMB = peakRSS(cmd.Process.Pid)
 	case <-ended:
 		b.Fatalf("%s ended before it was ready: %v", path, cmd.ProcessState)
 	}
@@ -164,5 +170,5 @@ func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration,
 		b.Fatal(err)
 	}
 	<-ended
-	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), maxRSS(cmd.ProcessState)
+	return wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rssMB
 }
