@@ -33,11 +33,11 @@ func FuzzMake(f *testing.F) {
 		var res *Result
 		var p *Picture
 		var err error
-		opened := allocated(func() { p, err = Open(bytes.NewReader(data), o) })
+		opened := measuredAllocs(func() { p, err = Open(bytes.NewReader(data), o) })
 		var used, cost int64
 		if err == nil {
 			cost = p.Cost()
-			used = allocated(func() { res, err = p.Thumbnails(t.Context()) })
+			used = measuredAllocs(func() { res, err = p.Thumbnails(t.Context()) })
 		}
 		// The race detector allocates by itself.
 		if !underRace && (opened > openBytes+4*int64(len(data)) || used > cost) {
