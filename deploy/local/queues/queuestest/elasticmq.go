@@ -9,6 +9,7 @@ var ElasticMQ = map[string]Departure{
 	"purge again":                                {"purges as often as it is asked", "APIReference/API_PurgeQueue.html", "PurgeQueueInProgress"},
 	"message size":                               {"does not count attributes, and ignores the queue's MaximumMessageSize", "SQSDeveloperGuide/quotas-messages.html", "message size, message attributes"},
 	"list queues":                                {"does not list in pages", "APIReference/API_ListQueues.html", "MaxResults and NextToken"},
+	"retention":                                  {"keeps messages past the queue's retention period", "APIReference/API_SetQueueAttributes.html", "MessageRetentionPeriod"},
 	"set attributes":                             {"drops MessageRetentionPeriod", "APIReference/API_SetQueueAttributes.html", "MessageRetentionPeriod"},
 	"attribute limits":                           {"takes values outside their ranges and fails with 500 on what is no number", "APIReference/API_SetQueueAttributes.html", "Attributes"},
 	"FIFO stays FIFO":                            {"takes FifoQueue=false without a word", "APIReference/API_CreateQueue.html", "FifoQueue: it cannot be changed"},

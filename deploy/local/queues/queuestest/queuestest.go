@@ -81,13 +81,17 @@ func (c Case) run(t *testing.T, target *Target, client *sqs.Client) {
 	c.Check(&T{TB: t, Client: client, target: target})
 }
 
-// departedLimit is how long a case may take in which an engine departs: one of its ways is not to answer.
+// departedLimit is how long a case may take in which an engine departs, beside its sleeps: one of an engine's ways is not to answer.
 const departedLimit = 30 * time.Second
 
 // runDeparted expects the case to fail.
 func (c Case) runDeparted(t *testing.T, target *Target, client *sqs.Client, d Departure) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), departedLimit)
+	limit := departedLimit + 24*time.Hour
+	if target.MaxSleep > 0 {
+		limit = departedLimit + 4*target.MaxSleep
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	w := &witness{TB: t, ctx: ctx}
 	done := make(chan struct{})
