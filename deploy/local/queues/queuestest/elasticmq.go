@@ -18,7 +18,7 @@ var ElasticMQ = map[string]Departure{
 	"order in a group":                           {"numbers messages with a few digits that do not order as text", "APIReference/API_SendMessage.html", "SequenceNumber: 128 bits, increasing"},
 	"old receipt handle":                         {"refuses an old handle", "APIReference/API_DeleteMessage.html", "an old handle: the request succeeds, the message stays"},
 	"redrive policy":                             {"takes a FIFO queue as the target of a standard one, lists no sources after SetQueueAttributes, and does not let the policy be removed", "SQSDeveloperGuide/sqs-dead-letter-queues.html", "source and dead-letter queue are of one kind"},
-	"redrive refused":                            {"fails with 500 where there is nothing to redrive to", "APIReference/API_StartMessageMoveTask.html", "Errors"},
+	"redrive refused":                            {"has no answer but a 500 or a 503 where there is nothing to redrive to", "APIReference/API_StartMessageMoveTask.html", "Errors"},
 	"redrive elsewhere":                          {"reports no end for a cancelled task", "APIReference/API_ListMessageMoveTasks.html", "Status CANCELLED"},
 	"deduplication by group":                     {"ignores DeduplicationScope", "SQSDeveloperGuide/high-throughput-fifo.html", "DeduplicationScope"},
 	"attributes and their defaults":              {"does not show MessageRetentionPeriod and MaximumMessageSize", "APIReference/API_GetQueueAttributes.html", "AttributeNames"},
