@@ -63,7 +63,7 @@ const (
 var ErrTrimmed = errors.New("records are trimmed")
 
 // Checkpoints keep for each shard the sequence number up to which everything is done. They are safe for concurrent use.
-// Several copies of a mapping may share a feed when the checkpoints hold leases and use the two errors.
+// Several copies of a mapping may share a feed when the checkpoints hold leases, use the two errors and are [Leases].
 type Checkpoints interface {
 	// Load returns a shard's checkpoint, "" when there is none. ErrLeased means that another copy reads the shard: the mapping
 	// asks again later.

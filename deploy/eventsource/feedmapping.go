@@ -43,7 +43,8 @@ type FeedMapping struct {
 	BatchSize int
 	// Window is how long a batch gathers after its first record, up to 300 s. Zero takes what is there.
 	Window time.Duration
-	// StartingPosition is for shards without a checkpoint. Empty means TrimHorizon.
+	// StartingPosition is for shards without a checkpoint. Empty means TrimHorizon. StartAtLatest is refused with Checkpoints
+	// that are [Leases].
 	StartingPosition StartingPosition
 	// MaxAttempts is how often a batch is tried before its records go to OnFailure: Lambda's MaximumRetryAttempts plus one.
 	// Zero has no limit, Lambda's -1: a poison record blocks its shard until it is trimmed.
@@ -117,6 +118,9 @@ func (m *FeedMapping) Validate() error {
 	p.refuse(d.Checkpoints == nil, "Checkpoints", "missing")
 	p.refuse(d.StartingPosition != TrimHorizon && d.StartingPosition != StartAtLatest, "StartingPosition",
 		"%q is not %s or %s", d.StartingPosition, TrimHorizon, StartAtLatest)
+	_, shared := d.Checkpoints.(Leases)
+	p.refuse(d.StartingPosition == StartAtLatest && shared, "StartingPosition",
+		"%s is not possible with checkpoints that copies share: which of them sees a new shard first would decide what is read", StartAtLatest)
 	p.refuse(d.MaxAttempts < 0 || d.MaxAttempts > maxAttempts, "MaxAttempts",
 		"%d is not within 0 (no limit) to %d", d.MaxAttempts, maxAttempts)
 	p.refuse(d.MaxRecordAge != 0 && (d.MaxRecordAge < minRecordAge || d.MaxRecordAge > maxRecordAge), "MaxRecordAge",
@@ -147,5 +151,6 @@ func (m *FeedMapping) Run(ctx context.Context) error {
 		finished:    make(map[string]bool),
 		wake:        make(chan struct{}, 1),
 	}
+	r.leases, _ = d.Checkpoints.(Leases)
 	return r.run(ctx)
 }

@@ -13,6 +13,7 @@ type feedRun struct {
 	FeedMapping
 	filters filters
 	invoker *invoker
+	leases  Leases        // nil where the checkpoints have none
 	wake    chan struct{} // a shard ended: look for its children at once
 
 	mu       sync.Mutex
@@ -95,6 +96,9 @@ func (r *feedRun) startShards(ctx, work context.Context, wg *sync.WaitGroup) err
 		listed[s.ID] = true
 	}
 	r.forgetFinished(listed)
+	if r.leases != nil && r.invoker.stalledFor() > 0 {
+		return nil // others can do more for a shard
+	}
 	// A parent that turns out to be finished frees its children in the same look.
 	var errs []error
 	for more := true; more; {
@@ -142,7 +146,8 @@ func (r *feedRun) mayStart(s Shard, listed map[string]bool) bool {
 	if r.active[s.ID] || r.finished[s.ID] {
 		return false
 	}
-	return s.Parent == "" || !listed[s.Parent] || r.finished[s.Parent]
+	// A parent that fell off the listing may still be in hand here.
+	return s.Parent == "" || r.finished[s.Parent] || !listed[s.Parent] && !r.active[s.Parent]
 }
 
 func (r *feedRun) setActive(shard string, on bool) {

@@ -94,6 +94,7 @@ type invoker struct {
 
 	mu        sync.Mutex
 	abandoned int
+	stalled   time.Time     // since when maxAbandoned of them run; zero when fewer do
 	returned  chan struct{} // closed and replaced when an abandoned invocation returns
 }
 
@@ -193,6 +194,9 @@ func (v *invoker) abandon(requestID string, done <-chan result) {
 	v.mu.Lock()
 	v.abandoned++
 	n := v.abandoned
+	if n >= v.maxAbandoned && v.stalled.IsZero() {
+		v.stalled = time.Now()
+	}
 	v.mu.Unlock()
 	started := time.Now()
 	v.logger.Error("abandoned an invocation that runs past its deadline", "requestId", requestID, "abandoned", n)
@@ -201,12 +205,25 @@ func (v *invoker) abandon(requestID string, done <-chan result) {
 		v.mu.Lock()
 		v.abandoned--
 		n := v.abandoned
+		if n < v.maxAbandoned {
+			v.stalled = time.Time{}
+		}
 		close(v.returned)
 		v.returned = make(chan struct{})
 		v.mu.Unlock()
 		v.logger.Warn("an abandoned invocation returned; its result is ignored",
 			"requestId", requestID, "late", time.Since(started)+returnGrace, "abandoned", n)
 	}()
+}
+
+// stalledFor returns how long nothing is admitted already.
+func (v *invoker) stalledFor() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.stalled.IsZero() {
+		return 0
+	}
+	return max(1, time.Since(v.stalled))
 }
 
 // newRequestID returns a random UUID, the form of Lambda's request ids.

@@ -93,14 +93,17 @@ func (l *lane) gather(ctx context.Context) []tracked {
 }
 
 // process brings a batch to its end: done, or given up. attempts is how often it was tried before. It returns false when
-// ctx ended or the lease was lost first; what is not done then is read again from the checkpoint.
+// ctx ended or the lease was lost or wanted first; what is not done then is read again from the checkpoint.
 func (l *lane) process(ctx, work context.Context, batch []tracked, attempts int) bool {
 	for failures := 1; len(batch) > 0; failures++ {
+		if !l.mayGoOn() {
+			return false
+		}
 		var ok bool
 		if batch, ok = l.giveUpOld(ctx, work, batch, attempts); !ok || len(batch) == 0 {
 			return ok
 		}
-		if ctx.Err() != nil || !l.invoker.admit(ctx) {
+		if ctx.Err() != nil || !l.invoker.admit(ctx) || !l.mayGoOn() {
 			return false
 		}
 		out := l.invoker.call(work, event(batch, func(t tracked) []byte { return t.JSON }))

@@ -44,11 +44,12 @@ func newShardReader(r *feedRun, s Shard, after string) *shardReader {
 // readAhead is how many records may be read and not done.
 func (sr *shardReader) readAhead() int { return 2 * sr.BatchSize * len(sr.lanes) }
 
-// run reads until the shard's end, until ctx ends or the lease is lost. It returns true when the shard is finished and
-// that is stored.
-func (sr *shardReader) run(ctx, work context.Context) bool {
-	ctx, stop := context.WithCancel(ctx)
+// run reads until the shard's end, until ctx ends, or the lease is lost or wanted by another copy. It returns true when the
+// shard is finished and that is stored.
+func (sr *shardReader) run(run, work context.Context) bool {
+	ctx, stop := context.WithCancel(run)
 	defer stop()
+	go sr.watchLease(ctx, stop)
 	var lanes sync.WaitGroup
 	for _, l := range sr.lanes {
 		lanes.Go(func() { l.run(ctx, work, stop) })
@@ -61,10 +62,14 @@ func (sr *shardReader) run(ctx, work context.Context) bool {
 		l.close()
 	}
 	lanes.Wait()
-	if after, err := sr.store(work); err != nil && !errors.Is(err, ErrLeaseLost) { // in case the last one failed
+	// In case the last one failed. What is missing while the mapping goes on, it reads again.
+	if after, err := sr.store(work); err != nil && !errors.Is(err, ErrLeaseLost) && draining(work) {
 		sr.addUnsaved(sr.shard.ID, after, err)
 	}
 	if !ended || ctx.Err() != nil {
+		if !draining(work) {
+			sr.release(run, work)
+		}
 		return false
 	}
 	for failures := 1; ; failures++ {
@@ -82,7 +87,7 @@ func (sr *shardReader) run(ctx, work context.Context) bool {
 // read fills the lanes. It returns true at the shard's end.
 func (sr *shardReader) read(ctx context.Context) (ended bool) {
 	failures := 0
-	for sr.waitForRoom(ctx) {
+	for sr.waitForRoom(ctx) && sr.mayGoOn() {
 		page, err := sr.Feed.Read(ctx, sr.shard.ID, sr.position, sr.BatchSize)
 		switch {
 		case ctx.Err() != nil:

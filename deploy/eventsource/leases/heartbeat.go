@@ -4,72 +4,85 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 )
 
-// sighting is what this copy saw of another's heartbeat.
-type sighting struct {
-	version   string    // "" when there was none
-	since     time.Time // when this version was seen first
-	confirmed time.Time // when it was seen last
-}
-
-// view is what the last look at the table showed.
-type view struct {
-	leases map[string]lease // by shard
-	copies map[string]bool  // owners that live and read, this one included
+// lateBeat is heartbeats after a silence in which others may have taken shards:
+// they count when a look that began after the first of them has shown which.
+type lateBeat struct {
+	ended time.Time // of the first; zero when there is none
+	began time.Time // of the last
 }
 
 // Run beats until ctx ends, then gives back what this copy has and leaves. It
 // returns when that is done: end its context after the mapping has returned.
+//
+// The heart does nothing but beat. Looking at the others, and what is written for
+// any other reason, goes on beside it, so that a slow call delays none of them.
 func (c *Checkpoints) Run(ctx context.Context) error {
-	t := time.NewTicker(c.every)
+	var running sync.WaitGroup
+	running.Go(func() { c.repeat(ctx, c.every, "heartbeat", c.beat) })
+	running.Go(func() { c.repeat(ctx, c.every, "look at the leases", c.look) })
+	running.Go(func() { c.repeat(ctx, min(c.lease, time.Hour), "tidy the leases", c.tidy) })
+	running.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.quiet)
+	defer cancel()
+	return c.leave(last)
+}
+
+// repeat does something at once, and then every so often until ctx ends.
+func (c *Checkpoints) repeat(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for ctx.Err() == nil {
-		if err := c.beat(ctx); err != nil && ctx.Err() == nil {
-			c.log.ErrorContext(ctx, "heartbeat", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			c.log.ErrorContext(ctx, what, "error", err)
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 		}
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.quiet)
-	defer cancel()
-	return c.leave(last)
 }
 
-// join beats for the first time, before this copy takes anything.
+// join beats and looks before this copy takes anything: at first, and again when
+// its heart stood still.
 func (c *Checkpoints) join(ctx context.Context) error {
 	c.mu.Lock()
-	joined, left := c.joined, c.left
+	ready, left := c.joined && c.isGood(), c.left
 	c.mu.Unlock()
 	switch {
 	case left:
 		return fmt.Errorf("this copy has left: %w", eventsource.ErrLeased)
-	case joined:
+	case ready:
 		return nil
 	}
-	return c.beat(ctx)
+	if err := c.beat(ctx); err != nil {
+		return err
+	}
+	return c.look(ctx)
 }
 
-// beat writes this copy's heartbeat and looks at all others.
+// beat writes this copy's heartbeat.
 func (c *Checkpoints) beat(ctx context.Context) error {
-	c.beating.Lock()
-	defer c.beating.Unlock()
+	if err := c.beating.take(ctx); err != nil {
+		return err
+	}
+	defer c.beating.give()
 	c.mu.Lock()
 	left := c.left
 	c.mu.Unlock()
 	if left {
 		return nil
 	}
-	// A call that hangs must not keep the heart from its next beat.
-	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
+	ctx, cancel := context.WithTimeout(ctx, c.quiet/4)
 	defer cancel()
 	c.beats++
+	began := c.now()
 	it, err := c.item(c.copyKey(c.owner), heartbeat{Beat: c.beats, Reads: c.reads(), At: c.stamp()})
 	if err != nil {
 		return err
@@ -77,80 +90,32 @@ func (c *Checkpoints) beat(ctx context.Context) error {
 	if _, err := c.table.Put(ctx, it, pipeline.Always()); err != nil {
 		return fmt.Errorf("write the heartbeat of %q: %w", c.owner, err)
 	}
-	if err := c.look(ctx); err != nil {
-		return err
-	}
-	c.refresh(ctx)
-	return nil
-}
-
-// look reads all items of the feed.
-func (c *Checkpoints) look(ctx context.Context) error {
-	began, held := c.now(), c.held()
-	leases, versions, readers := make(map[string]lease), make(map[string]string), make(map[string]bool)
-	for it, err := range c.table.Query(ctx, c.pk, "") {
-		if err != nil {
-			return fmt.Errorf("read the leases of %q: %w", c.pk, err)
-		}
-		shard, owner := kindOf(it.Key.SK)
-		if owner != "" {
-			var h heartbeat
-			if err := it.Decode(&h); err != nil {
-				return err
-			}
-			versions[owner], readers[owner] = it.Version, h.Reads
-			continue
-		}
-		var l lease
-		if err := it.Decode(&l); err != nil {
-			return err
-		}
-		leases[shard] = l
-	}
-	c.see(began, leases, versions, readers)
-	c.noticeLost(ctx, held, leases)
-	c.share(ctx)
-	c.bury(ctx)
-	return nil
-}
-
-// see takes in what a look showed. began is when it began: what it showed was so
-// then or later. A version counts as new from its end on.
-func (c *Checkpoints) see(began time.Time, leases map[string]lease, versions map[string]string, readers map[string]bool) {
 	ended := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range leases {
-		if _, ok := versions[l.Owner]; !ok && l.Owner != "" {
-			versions[l.Owner] = "" // an owner without a heartbeat
-		}
+	switch {
+	case ended.Sub(c.good) < c.quiet:
+		c.good = began // nobody saw a silence that was too long
+	case ended.Sub(c.late.began) < c.quiet:
+		c.late.began = began
+	default:
+		c.late = lateBeat{ended: ended, began: began}
 	}
-	c.joined = true
-	c.view = view{leases: leases, copies: map[string]bool{c.owner: true}}
-	sighted := make(map[string]sighting, len(versions))
-	for owner, version := range versions {
-		s, ok := c.sighted[owner]
-		if !ok || s.version != version {
-			s = sighting{version: version, since: ended, confirmed: ended}
-		} else if began.After(s.confirmed) {
-			s.confirmed = began
-		}
-		sighted[owner] = s
-		if readers[owner] && !c.isSilent(s) {
-			c.view.copies[owner] = true
-		}
-	}
-	c.sighted = sighted
-	for shard, w := range c.waived {
-		if leases[shard].Checkpoint == eventsource.ShardEnd || ended.Sub(w.since) > remember {
-			delete(c.waived, shard)
-		}
-	}
+	return nil
 }
 
-// isSilent reports whether a heartbeat was seen, and seen again unchanged after
-// too long. What was not looked at in the meantime does not count.
-func (c *Checkpoints) isSilent(s sighting) bool { return s.confirmed.Sub(s.since) >= c.quiet }
+// isGood says whether no other copy can have seen this one silent for too long.
+// An observer counts from after the heartbeat, this copy from before it. The
+// caller holds c.mu.
+func (c *Checkpoints) isGood() bool { return !c.good.IsZero() && c.now().Sub(c.good) < c.quiet }
+
+// Alive says whether this copy's heart beats: other copies leave its shards to
+// it. It is false before the first heartbeat.
+func (c *Checkpoints) Alive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isGood()
+}
 
 // reads says whether the mapping works: it has shards, or asked for one lately.
 func (c *Checkpoints) reads() bool {
@@ -169,71 +134,35 @@ func (c *Checkpoints) held() []*holding {
 	return all
 }
 
-// noticeLost drops the leases, of those held before the look, whose items have
-// another term.
-func (c *Checkpoints) noticeLost(ctx context.Context, held []*holding, leases map[string]lease) {
-	for _, h := range held {
-		l := leases[h.shard]
-		if l.Term == h.term {
-			continue
-		}
-		h.mu.Lock()
-		if !h.gone {
-			c.drop(h)
-			c.log.WarnContext(ctx, "lease lost", "shard", h.shard, "to", l.Owner, "after", h.after)
-		}
-		h.mu.Unlock()
-	}
-}
-
-// refresh writes leases again on which nothing happened for long, so that the
-// table's clean-up does not take them.
-func (c *Checkpoints) refresh(ctx context.Context) {
-	for _, h := range c.held() {
-		h.mu.Lock()
-		if !h.gone && c.now().Sub(h.written) > remember/7 {
-			if err := c.write(ctx, h, lease{Owner: c.owner, Term: h.term, Checkpoint: h.after}); err != nil {
-				c.log.WarnContext(ctx, "refresh a lease", "shard", h.shard, "error", err)
-			}
-		}
-		h.mu.Unlock()
-	}
-}
-
-// bury removes the heartbeats of copies that are long dead. An owner among them,
-// whose shards nobody wants, counts as silent without one.
-func (c *Checkpoints) bury(ctx context.Context) {
-	dead := make(map[string]string)
-	c.mu.Lock()
-	for owner, s := range c.sighted {
-		if s.version != "" && s.confirmed.Sub(s.since) > 10*c.lease {
-			dead[owner] = s.version
-		}
-	}
-	c.mu.Unlock()
-	for owner, version := range dead {
-		// Should it live after all, or another copy bury it: so be it.
-		_ = c.table.Delete(ctx, c.copyKey(owner), pipeline.AtVersion(version))
-	}
-}
-
 // leave gives back every lease and removes this copy's heartbeat.
 func (c *Checkpoints) leave(ctx context.Context) error {
-	c.beating.Lock()
-	defer c.beating.Unlock()
 	c.mu.Lock()
 	c.left = true
 	c.mu.Unlock()
 	var errs []error
 	for _, h := range c.held() {
-		h.mu.Lock()
-		if err := c.give(ctx, h, h.after); err != nil && !errors.Is(err, eventsource.ErrLeaseLost) {
+		if err := c.giveAsSaved(ctx, h); err != nil && !errors.Is(err, eventsource.ErrLeaseLost) {
 			errs = append(errs, err)
 		}
-		h.mu.Unlock()
 	}
+	if err := c.beating.take(ctx); err != nil { // a last heartbeat must not come after the end
+		return errors.Join(append(errs, err)...)
+	}
+	defer c.beating.give()
 	if err := c.table.Delete(ctx, c.copyKey(c.owner), pipeline.Always()); err != nil {
 		errs = append(errs, fmt.Errorf("remove the heartbeat of %q: %w", c.owner, err))
 	}
 	return errors.Join(errs...)
+}
+
+// giveAsSaved gives a lease back at its checkpoint.
+func (c *Checkpoints) giveAsSaved(ctx context.Context, h *holding) error {
+	if err := h.writing.take(ctx); err != nil {
+		return c.errorf("give back", h.shard, err)
+	}
+	defer h.writing.give()
+	c.mu.Lock()
+	after := h.after
+	c.mu.Unlock()
+	return c.give(ctx, h, after)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 )
 
@@ -14,6 +15,8 @@ type lease struct {
 	Term       string `json:"term"`  // of the last owner: new with each acquisition
 	Checkpoint string `json:"checkpoint"`
 	At         string `json:"at"` // of the write, for people
+
+	version string // of the item, as it was read
 }
 
 // heartbeat is the data of a copy's item.
@@ -38,9 +41,19 @@ func (c *Checkpoints) copyKey(owner string) pipeline.Key {
 	return pipeline.Key{PK: c.pk, SK: copyPrefix + owner}
 }
 
+// endKey is the item of a shard that is finished. Those lie in a partition of
+// their own, which no look reads: a stream makes six a day of each shard.
+func (c *Checkpoints) endKey(shard string) pipeline.Key {
+	return pipeline.Key{PK: "finished#" + c.feed, SK: shardPrefix + shard}
+}
+
 func (c *Checkpoints) leaseItem(shard string, l lease) (pipeline.Item, error) {
 	l.At = c.stamp()
-	return c.item(c.leaseKey(shard), l)
+	it, err := c.item(c.leaseKey(shard), l)
+	if l.Checkpoint == eventsource.ShardEnd {
+		it.Expires = c.now().Add(rememberEnd)
+	}
+	return it, err
 }
 
 func (c *Checkpoints) item(k pipeline.Key, data any) (pipeline.Item, error) {

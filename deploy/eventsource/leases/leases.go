@@ -6,15 +6,25 @@
 // the copy that its item names. When that copy's heartbeat is silent for too
 // long, another takes the shard, by a write that holds only on the version that
 // was read. From then on the version that the first owner knows, its token, is
-// stale: whatever it does when it wakes, it can save nothing, and reads no more.
+// stale: whatever it does when it wakes, it can save nothing.
+//
+// Nor does it read on. An owner counts the time since its last good heartbeat
+// began, and after that same silence takes its own leases for lost, whether
+// another copy took them or not: so it stops before anyone may begin, also when
+// it can reach the feed and not the table. What it had handed to the function
+// before is not called back: that batch may be done twice.
 //
 // Nobody compares clocks of two machines. A copy is silent when its heartbeat's
 // version, which is new with each write, was seen unchanged over a span on the
 // observer's own clock. So clocks may be hours apart, and an observer that slept
-// itself has seen nothing in that time and takes nothing.
+// itself has seen nothing in that time and takes nothing. Only the rate of the
+// clocks must agree, and a clock must go on while its process sleeps.
 //
 // The heartbeat is the copy's and not the shard's, so that a copy with a hundred
-// shards writes no more often than one with one.
+// shards writes no more often than one with one. At each beat a copy also reads
+// the items of all copies and of all shards that are not finished, so a feed's
+// reads grow with the square of its copies: a copy more than there are shards
+// has nothing to do.
 package leases
 
 import (
@@ -35,18 +45,22 @@ import (
 // Bounds of a lease.
 const (
 	DefaultLease = 30 * time.Second
-	MinLease     = 10 * time.Second
+	// MinLease leaves room for two heartbeats in a row that get no answer.
+	MinLease = 15 * time.Second
 
 	// mappingLooks is how often a mapping asks for shards that it does not read.
 	mappingLooks = 5 * time.Second
 	beatsALease  = 15
-	remember     = 7 * 24 * time.Hour // a stream keeps its records for one day
+	remember     = 7 * 24 * time.Hour
+	// rememberEnd is how long a finished shard is known as such: a stream lists
+	// it for a day.
+	rememberEnd = 3 * 24 * time.Hour
 )
 
 // Options of checkpoints. The zero value is right for most.
 type Options struct {
 	// Lease is how long a shard stands still at most when its owner dies: by
-	// then another copy reads it. Zero is 30 s, less than 10 s is 10 s. All
+	// then another copy reads it. Zero is 30 s, less than 15 s is 15 s. All
 	// copies should have the same.
 	Lease time.Duration
 	// Name tells people which copy this is. Empty is the host and the process id.
@@ -58,15 +72,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Checkpoints are one copy's [eventsource.Checkpoints] over a feed. Safe for
-// concurrent use, by one mapping.
+// Checkpoints are one copy's [eventsource.Checkpoints] and [eventsource.Leases]
+// over a feed. Safe for concurrent use, by one mapping.
 //
 // Run must run beside the mapping: it is the heart that beats. Copies share
 // fairly: one that has at least two shards more than another hands some over,
-// each at its next save, so that nothing is done twice. A shard on which nothing
-// happens is not handed over; it costs nothing.
+// each when what runs of it has ended, so that nothing is done twice.
 type Checkpoints struct {
 	table pipeline.Table
+	feed  string
 	pk    string
 	owner string
 	lease time.Duration
@@ -75,11 +89,14 @@ type Checkpoints struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	beating sync.Mutex // one heartbeat at a time
+	beating turn // one heartbeat at a time
 	beats   int
+	looking turn // one look at a time
 
 	mu      sync.Mutex
 	view    view
+	good    time.Time // when the last good heartbeat began
+	late    lateBeat
 	joined  bool
 	left    bool
 	asked   time.Time           // the last Load
@@ -88,20 +105,25 @@ type Checkpoints struct {
 	sighted map[string]sighting // by owner
 }
 
-var _ eventsource.Checkpoints = (*Checkpoints)(nil)
+var (
+	_ eventsource.Checkpoints = (*Checkpoints)(nil)
+	_ eventsource.Leases      = (*Checkpoints)(nil)
+)
 
 // holding is a lease that this copy has.
 type holding struct {
 	shard string
 	term  string // names this acquisition, in the item too
 
-	mu      sync.Mutex // one write at a time; guards what follows
-	version string     // the token: the item's version
+	// writing is held over a call of the table: the heart never waits for it.
+	writing turn
+	version string // the token: the item's version; guarded by writing
+
+	// Guarded by Checkpoints.mu.
 	after   string
 	written time.Time
-	gone    bool // lost or handed over
-
-	leaving bool // guarded by Checkpoints.mu: hand it over with the next save
+	gone    bool // lost or given back
+	leaving bool // another copy should have it
 }
 
 // New returns the checkpoints of a new copy for a feed, which feed names: its
@@ -110,13 +132,20 @@ func New(table pipeline.Table, feed string, o Options) *Checkpoints {
 	lease := max(cmp.Or(o.Lease, DefaultLease), MinLease)
 	every := lease / beatsALease
 	c := &Checkpoints{
-		table: table,
-		pk:    "lease#" + feed,
-		owner: cmp.Or(o.Name, defaultName()) + "/" + rand.Text(),
-		lease: lease,
-		every: every,
+		table:   table,
+		feed:    feed,
+		beating: newTurn(),
+		looking: newTurn(),
+		pk:      "lease#" + feed,
+		owner:   cmp.Or(o.Name, defaultName()) + "/" + rand.Text(),
+		lease:   lease,
+		every:   every,
 		// A heartbeat is seen by the next look, missed by another one, and then
 		// the mapping has to ask. Two beats more are for slow calls.
+		//
+		// A heartbeat without an answer is given up after a quarter of it. Two of
+		// those and the beat before them are every + 3/4 quiet, up to the answer
+		// of the third one: less than quiet from MinLease on.
 		quiet:   lease - mappingLooks - 4*every,
 		now:     o.Now,
 		log:     o.Logger,
@@ -156,8 +185,10 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 	c.mu.Lock()
 	c.asked = c.now()
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, c.quiet)
+	defer cancel()
 	if err := c.join(ctx); err != nil {
-		return "", err
+		return "", c.errorf("load", shard, err)
 	}
 	if after, ok := c.holds(shard); ok {
 		return after, nil
@@ -170,6 +201,11 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 	var current lease
 	switch {
 	case errors.Is(err, pipeline.ErrNotFound):
+		if finished, err := c.isFinished(ctx, shard); err != nil {
+			return "", c.errorf("load", shard, err)
+		} else if finished {
+			return eventsource.ShardEnd, nil
+		}
 		condition = pipeline.Absent()
 	case err != nil:
 		return "", c.errorf("load", shard, err)
@@ -189,7 +225,7 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 
 // take writes this copy's name into the item of a shard.
 func (c *Checkpoints) take(ctx context.Context, shard string, current lease, condition pipeline.Condition) (string, error) {
-	h := &holding{shard: shard, term: rand.Text(), after: current.Checkpoint, written: c.now()}
+	h := &holding{shard: shard, writing: newTurn(), term: rand.Text(), after: current.Checkpoint, written: c.now()}
 	it, err := c.leaseItem(shard, lease{Owner: c.owner, Term: h.term, Checkpoint: h.after})
 	if err != nil {
 		return "", c.errorf("take", shard, err)
@@ -215,32 +251,63 @@ func (c *Checkpoints) take(ctx context.Context, shard string, current lease, con
 	return h.after, nil
 }
 
-// Save implements [eventsource.Checkpoints]. ErrLeaseLost also says that the
-// shard was handed over, and then the checkpoint is saved.
+// Save implements [eventsource.Checkpoints]. It needs the token and not a good
+// heartbeat: what was done before the table could not be reached is saved when it
+// can be, if no other copy has the shard. It gives up on a slow table after half
+// of the silence that costs a lease.
 func (c *Checkpoints) Save(ctx context.Context, shard, after string) error {
-	c.mu.Lock()
-	h := c.mine[shard]
-	leaving := h != nil && h.leaving
-	c.mu.Unlock()
+	h := c.holding(shard)
 	if h == nil {
 		return c.errorf("save", shard, eventsource.ErrLeaseLost)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
+	defer cancel()
+	if err := h.writing.take(ctx); err != nil {
+		return c.errorf("save", shard, err)
+	}
+	defer h.writing.give()
 	if after == eventsource.ShardEnd {
 		return c.give(ctx, h, after)
-	}
-	if leaving {
-		if err := c.give(ctx, h, after); err != nil {
-			return err
-		}
-		c.log.InfoContext(ctx, "shard handed over", "shard", shard, "after", after)
-		return fmt.Errorf("save shard %q: handed over to a copy that has fewer: %w", shard, eventsource.ErrLeaseLost)
 	}
 	return c.write(ctx, h, lease{Owner: c.owner, Term: h.term, Checkpoint: after})
 }
 
-// give writes a checkpoint and that nobody has the shard. The caller holds h.mu.
+// Release implements [eventsource.Leases].
+func (c *Checkpoints) Release(ctx context.Context, shard, after string) error {
+	h := c.holding(shard)
+	if h == nil {
+		return c.errorf("release", shard, eventsource.ErrLeaseLost)
+	}
+	if err := h.writing.take(ctx); err != nil {
+		return c.errorf("release", shard, err)
+	}
+	defer h.writing.give()
+	if err := c.give(ctx, h, after); err != nil {
+		return err
+	}
+	c.log.InfoContext(ctx, "shard handed over", "shard", shard, "after", after)
+	return nil
+}
+
+// Standing implements [eventsource.Leases].
+func (c *Checkpoints) Standing(shard string) eventsource.Standing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.mine[shard]
+	switch {
+	case h == nil || !c.isGood():
+		return eventsource.Lost
+	case h.leaving:
+		return eventsource.Leaving
+	}
+	return eventsource.Held
+}
+
+// Lease implements [eventsource.Leases].
+func (c *Checkpoints) Lease() time.Duration { return c.lease }
+
+// give writes a checkpoint and that nobody has the shard. The caller holds
+// h.writing.
 func (c *Checkpoints) give(ctx context.Context, h *holding, after string) error {
 	if err := c.write(ctx, h, lease{Term: h.term, Checkpoint: after}); err != nil {
 		return err
@@ -252,10 +319,12 @@ func (c *Checkpoints) give(ctx context.Context, h *holding, after string) error 
 	return nil
 }
 
-// write replaces the item of a lease. The caller holds h.mu.
+// write replaces the item of a lease. The caller holds h.writing.
 func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
+	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
+	defer cancel()
 	for range 3 {
-		if h.gone {
+		if c.isGone(h) {
 			return c.errorf("save", h.shard, eventsource.ErrLeaseLost)
 		}
 		it, err := c.leaseItem(h.shard, l)
@@ -264,7 +333,10 @@ func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
 		}
 		stored, err := c.table.Put(ctx, it, pipeline.AtVersion(h.version))
 		if err == nil {
-			h.version, h.after, h.written = stored.Version, l.Checkpoint, c.now()
+			h.version = stored.Version
+			c.mu.Lock()
+			h.after, h.written = l.Checkpoint, c.now()
+			c.mu.Unlock()
 			return nil
 		}
 		conflict, ok := errors.AsType[*pipeline.ConflictError](err)
@@ -277,33 +349,46 @@ func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
 			h.version = conflict.Current.Version
 			continue
 		}
-		c.drop(h)
-		c.log.WarnContext(ctx, "lease lost", "shard", h.shard, "to", current.Owner, "after", h.after)
+		if c.drop(h) {
+			c.log.WarnContext(ctx, "lease lost", "shard", h.shard, "to", current.Owner)
+		}
 	}
 	return c.errorf("save", h.shard, eventsource.ErrLeaseLost)
 }
 
-// drop forgets a lease. The caller holds h.mu.
-func (c *Checkpoints) drop(h *holding) {
-	h.gone = true
+// drop forgets a lease. It returns false when that was done before.
+func (c *Checkpoints) drop(h *holding) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mine[h.shard] == h {
-		delete(c.mine, h.shard)
+	if h.gone {
+		return false
 	}
+	h.gone = true
+	delete(c.mine, h.shard)
+	return true
+}
+
+func (c *Checkpoints) isGone(h *holding) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return h.gone
+}
+
+// holding returns the lease that this copy has of a shard, or nil.
+func (c *Checkpoints) holding(shard string) *holding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mine[shard]
 }
 
 // holds returns the checkpoint of a shard that this copy has.
 func (c *Checkpoints) holds(shard string) (after string, ok bool) {
 	c.mu.Lock()
-	h := c.mine[shard]
-	c.mu.Unlock()
-	if h == nil {
-		return "", false
+	defer c.mu.Unlock()
+	if h := c.mine[shard]; h != nil {
+		return h.after, true
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.after, !h.gone
+	return "", false
 }
 
 func (c *Checkpoints) errorf(action, shard string, err error) error {

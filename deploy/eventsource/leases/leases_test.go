@@ -131,8 +131,8 @@ func TestSleeperFindsItsTokenStale(t *testing.T) {
 		}
 		save(t, b, "s", "12")
 		a.gate.open()
-		if err := <-inHand; !isLost(err) {
-			t.Errorf("the write in hand: %v, want ErrLeaseLost", err)
+		if err := <-inHand; err == nil {
+			t.Error("the write in hand was made")
 		}
 		if err := a.Save(t.Context(), "s", "11"); !isLost(err) {
 			t.Errorf("the next write: %v, want ErrLeaseLost", err)
@@ -161,10 +161,13 @@ func TestSleeperNoticesByItself(t *testing.T) {
 		if _, _, got := ask(t, b, "s", time.Minute); !got {
 			t.Fatal("not taken over")
 		}
+		if got := a.Standing("s"); got != eventsource.Lost {
+			t.Errorf("asleep: %v, want lost before any call", got)
+		}
 		a.gate.open()
 		time.Sleep(2 * a.every)
-		if n := a.Held(); n != 0 {
-			t.Errorf("the sleeper believes it has %d shards", n)
+		if n := a.Held(); n != 0 || a.Standing("s") != eventsource.Lost || b.Standing("s") != eventsource.Held {
+			t.Errorf("the sleeper believes it has %d shards, its lease is %v, the other's %v", n, a.Standing("s"), b.Standing("s"))
 		}
 	})
 }

@@ -124,7 +124,7 @@ func (f sleepyFeed) Read(ctx context.Context, shard, after string, limit int) (e
 			return p, nil
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
 			return eventsource.Page{}, ctx.Err()
 		}
@@ -285,7 +285,7 @@ func TestMappingsShareAStream(t *testing.T) {
 				for r := range asleep {
 					r.gate.open()
 				}
-				time.Sleep(10 * time.Minute)
+				time.Sleep(4 * time.Minute)
 				twice := 0
 				for n := 1; n <= s.made; n++ {
 					if l.done[n] == 0 {
@@ -293,9 +293,10 @@ func TestMappingsShareAStream(t *testing.T) {
 					}
 					twice += max(0, l.done[n]-1)
 				}
-				// Of each shard a copy that falls asleep has a batch in hand, and wakes
-				// up to one that it has read.
-				if most := blows * len(s.shards) * 2 * batchSize; twice > most || s.made < 1000 {
+				// A copy that dies or falls asleep has a batch in hand of the shards that
+				// had records just then: of about one shard each time. One that read on
+				// after its sleep would do hundreds again.
+				if most := blows * batchSize / 2; twice > most || s.made < 1000 {
 					t.Errorf("%d of %d records were done twice after %d blows, at most %d may be", twice, s.made, blows, most)
 				}
 				t.Logf("%d records, %d shards, %d copies, %d blows: %d done twice", s.made, len(s.shards), began, blows, twice)

@@ -117,7 +117,7 @@ func (c *Checkpoints) share(ctx context.Context) {
 		h := c.mine[shard]
 		leaving := i < surplus
 		if leaving && !h.leaving {
-			c.log.InfoContext(ctx, "shard will be handed over with its next save", "shard", shard, "have", len(c.mine), "poorest", least)
+			c.log.InfoContext(ctx, "shard will be handed over", "shard", shard, "have", len(c.mine), "poorest", least)
 		}
 		h.leaving = leaving
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/deploy/eventsource"
 	"sluice/pipeline/tabletest"
 )
 
@@ -18,7 +19,7 @@ type crew struct {
 }
 
 // round is what happens in five seconds: each copy asks for each shard, and
-// saves each that it has. No shard may have two owners in it.
+// saves each that it has, or gives it back when others wait for it. No shard may have two owners in it.
 func (c *crew) round(copies ...*copyOf) map[string]int {
 	c.t.Helper()
 	counts := make(map[string]int)
@@ -26,14 +27,18 @@ func (c *crew) round(copies ...*copyOf) map[string]int {
 		owners := 0
 		for _, copy := range copies {
 			if _, err := copy.Load(c.t.Context(), shard); err == nil {
-				owners++
-				c.saves++
-				if err := copy.Save(c.t.Context(), shard, fmt.Sprint(c.saves)); err == nil {
+				switch copy.Standing(shard) {
+				case eventsource.Held:
+					owners++
+					c.saves++
+					save(c.t, copy, shard, fmt.Sprint(c.saves))
 					counts[copy.Owner()]++
-				} else if !isLost(err) {
-					c.t.Fatal(err)
-				} else {
-					owners--
+				case eventsource.Leaving:
+					if err := copy.Release(c.t.Context(), shard, fmt.Sprint(c.saves)); err != nil {
+						c.t.Fatal(err)
+					}
+				default:
+					c.t.Fatalf("%s has shard %q and may not read it", copy.Owner(), shard)
 				}
 			} else if !isLeased(err) {
 				c.t.Fatal(err)
