@@ -129,20 +129,96 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// lighter reports whether a test shall do with a part of its cases: the race
+// detector makes this package's loops ten times slower.
+func lighter() bool { return underRace || testing.Short() }
+
+// Every size of up to 17 x 17, which is two blocks and a sample, of every ratio in
+// every order of scans, with restarts here and there: judged by image/jpeg at full
+// size where it can read it, and by the coefficients at every scale.
 func TestSizes(t *testing.T) {
 	t.Parallel()
-	var d Decoder
-	for w := 1; w <= 17; w++ {
-		for h := 1; h <= 17; h++ {
-			for i, s := range [][][2]int{samplingGray, sampling444, sampling420, {{4, 1}, {1, 1}, {2, 1}}} {
-				p := newPicture(w, h, s, uint64(w*100+h*10+i))
-				checkScales(t, &d, p, p.encode(writeOptions{}))
-				if len(s) == 3 {
-					checkScales(t, &d, p, p.encode(writeOptions{progressive: true, script: scriptUsual}))
+	ratios := [][][2]int{
+		sampling444, sampling420,
+		{{2, 1}, {1, 1}, {1, 1}},
+		{{1, 2}, {1, 1}, {1, 1}},
+		{{4, 1}, {1, 1}, {2, 1}},
+		{{1, 1}, {2, 2}, {2, 2}},
+		{{4, 2}, {1, 1}, {1, 1}},
+	}
+	scripts := []writeOptions{
+		{},
+		{script: scriptApart},
+		{script: scriptPair},
+		{progressive: true, script: scriptUsual},
+		{progressive: true, script: scriptSpectral},
+		{progressive: true, script: scriptDeep},
+	}
+	for i, ratio := range ratios {
+		t.Run(fmt.Sprint(ratio), func(t *testing.T) {
+			t.Parallel()
+			var d Decoder
+			judged, n := 0, i*1000
+			for w := 1; w <= 17; w++ {
+				for h := 1; h <= 17; h++ {
+					for _, o := range scripts {
+						if n++; lighter() && n%13 != 0 {
+							continue
+						}
+						p := newPicture(w, h, ratio, uint64(n))
+						p.restart = n % 5
+						data := p.encode(o)
+						checkScales(t, &d, p, data)
+						if againstImageJPEG(t, &d, data) {
+							judged++
+						}
+					}
 				}
 			}
+			if i < 4 && judged == 0 {
+				t.Error("image/jpeg judged nothing")
+			}
+		})
+	}
+	t.Run("gray", func(t *testing.T) {
+		t.Parallel()
+		var d Decoder
+		for w := 1; w <= 17; w++ {
+			for h := 1; h <= 17; h++ {
+				p := newPicture(w, h, samplingGray, uint64(w*20+h))
+				p.restart = (w + h) % 4
+				checkScales(t, &d, p, p.encode(writeOptions{}))
+			}
+		}
+	})
+}
+
+// againstImageJPEG compares the planes at full size with image/jpeg's, and reports
+// false where that cannot read the file.
+func againstImageJPEG(t *testing.T, d *Decoder, data []byte) bool {
+	t.Helper()
+	theirs, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return false
+	}
+	if _, err := d.ReadHeader(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := d.Decode(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch theirs := theirs.(type) {
+	case *image.Gray:
+		samePlane(t, "gray", m.Planes[0], theirs.Pix, theirs.Stride, 1)
+	case *image.YCbCr:
+		samePlane(t, "Y", m.Planes[0], theirs.Y, theirs.YStride, 1)
+		if ratio, ok := m.subsampleRatio(); ok && ratio == theirs.SubsampleRatio {
+			samePlane(t, "Cb", m.Planes[1], theirs.Cb, theirs.CStride, 1)
+			samePlane(t, "Cr", m.Planes[2], theirs.Cr, theirs.CStride, 1)
 		}
 	}
+	return true
 }
 
 func TestScripts(t *testing.T) {
@@ -275,8 +351,8 @@ func TestPhotosAgainstImageJPEG(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := photo(t, name)
-			if testing.Short() && len(data) > 2<<20 {
-				t.Skip("a large photograph, and -short")
+			if lighter() && len(data) > 800<<10 {
+				t.Skip("a large photograph, and -short or the race detector")
 			}
 			want, err := jpeg.Decode(bytes.NewReader(data))
 			if err != nil {
@@ -433,6 +509,9 @@ func TestTolerance(t *testing.T) {
 // planes are halved, as a thumbnail does.
 func TestToleranceOfPhoto(t *testing.T) {
 	t.Parallel()
+	if lighter() {
+		t.Skip("a large photograph, and -short or the race detector")
+	}
 	data := photo(t, "camera-24mp-progressive.jpg")
 	for _, tt := range []struct {
 		scale, tolerance int

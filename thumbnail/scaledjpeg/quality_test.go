@@ -97,6 +97,9 @@ func TestQuality(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			data := photo(t, tt.name)
+			if underRace {
+				t.Skip("floating point of whole photographs, and the race detector")
+			}
 			full, err := Decode(bytes.NewReader(data), Options{})
 			if err != nil {
 				t.Fatal(err)

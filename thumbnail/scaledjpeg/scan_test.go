@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -42,6 +44,7 @@ func TestResync(t *testing.T) {
 		{"interval 4 is gone", join(data[:at[3]], data[at[4]:]), []int{4}},
 		{"intervals 4 and 5 are gone", join(data[:at[3]], data[at[5]:]), []int{4, 5}},
 		{"interval 4 came twice", join(data[:at[4]], data[at[3]:at[4]], data[at[4]:]), nil},
+		{"intervals 3 and 4 came twice", join(data[:at[4]], data[at[2]:at[4]], data[at[4]:]), nil},
 		{"interval 4 is empty", join(data[:at[3]+2], data[at[4]:]), []int{4}},
 		{"interval 4 has more bytes", join(data[:at[4]], []byte{1, 2, 3, 4, 5}, data[at[4]:]), nil},
 		{"marker 4 has another number", patched(data, at[3]+1, data[at[3]+1]^4), nil},
@@ -95,7 +98,11 @@ func TestResyncSweep(t *testing.T) {
 				continue
 			}
 			seen++
-			for b := 1; b < 0xff; b++ {
+			step := 1
+			if lighter() {
+				step = 11
+			}
+			for b := 1 + seen%step; b < 0xff; b += step {
 				if _, err := d.ReadHeader(bytes.NewReader(patched(data, at+1, byte(b)))); err != nil {
 					t.Fatal(err)
 				}
@@ -114,6 +121,92 @@ func TestResyncSweep(t *testing.T) {
 		}
 		if seen < 5 {
 			t.Fatalf("%d stuffed bytes are no sweep", seen)
+		}
+	}
+}
+
+// Whatever byte of a scan's data has whatever value, as long as it makes no
+// marker: only its interval is wrong, with runs of empty bands over its end too.
+func TestDamageStaysInItsInterval(t *testing.T) {
+	t.Parallel()
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
+		p := newPicture(160, 80, sampling444, 3)
+		p.restart = 10
+		for i := range p.comps {
+			for b := range p.comps[i].coef {
+				if b/10%2 == 0 { // every other interval is flat: one run of empty bands
+					clear(p.comps[i].coef[b][1:])
+				}
+			}
+		}
+		data := p.encode(o)
+		clean, err := Decode(bytes.NewReader(data), Options{Scale: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d Decoder
+		step := 3
+		if lighter() {
+			step = 17
+		}
+		for scan := 0; ; {
+			next := bytes.Index(data[scan:], []byte{0xff, mSOS})
+			if next < 0 {
+				break
+			}
+			scan += next
+			scan += 2 + int(data[scan+3])
+			for at := scan; !(data[at] == 0xff && endsScan(data[at+1])); at += step {
+				if data[at] == 0xff || data[at-1] == 0xff {
+					continue
+				}
+				for _, b := range []byte{0, 0x0f, 0xf0, data[at] ^ 4, data[at] | 0x3f} {
+					if b == 0xff {
+						continue
+					}
+					if _, err := d.ReadHeader(bytes.NewReader(patched(data, at, b))); err != nil {
+						t.Fatal(err)
+					}
+					m, _ := d.Decode(Options{Scale: 2})
+					if n := wrongIntervals(m, clean); n > 1 {
+						t.Fatalf("progressive %v, byte %d is %#x: %d intervals are wrong", o.progressive, at, b, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Errors in a scan's data name the byte: where it ended exactly, where it is wrong
+// within what the reservoir holds.
+func TestOffsetsInScans(t *testing.T) {
+	t.Parallel()
+	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
+		p := newPicture(200, 160, samplingGray, 3)
+		if o.script != nil {
+			o.script = []scanSpec{{[]int{0}, 0, 0, 0, 0}}
+		}
+		data := p.encode(o)
+		scan := bytes.Index(data, []byte{0xff, mSOS})
+		for at := scan + 40; at < len(data)-20; at += 37 {
+			if data[at-1] == 0xff {
+				continue
+			}
+			for _, tt := range []struct {
+				name     string
+				data     []byte
+				from, to int
+			}{
+				{"cut", data[:at], at, at},
+				{"EOI", join(data[:at], []byte{0xff, mEOI}), at, at},
+				{"no code", join(data[:at], bytes.Repeat([]byte{0xff, 0}, 40), data[at:]), at, at + 20},
+			} {
+				_, err := Decode(bytes.NewReader(tt.data), Options{Scale: 4})
+				e, ok := errors.AsType[*Error](err)
+				if !ok || e.Offset < int64(tt.from) || e.Offset > int64(tt.to) {
+					t.Fatalf("progressive %v, %s at %d: got %v, want an offset of %d to %d", o.progressive, tt.name, at, err, tt.from, tt.to)
+				}
+			}
 		}
 	}
 }
@@ -256,7 +349,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// The rows before the cut are right, those behind it are gray.
+// The samples before the cut are right, those behind it are gray, and there is
+// one MCU between them at most.
 func TestTruncatedSamples(t *testing.T) {
 	t.Parallel()
 	p := newPicture(64, 200, sampling444, 5)
@@ -265,24 +359,58 @@ func TestTruncatedSamples(t *testing.T) {
 	if m == nil || !errors.Is(err, ErrTruncated) {
 		t.Fatal(err)
 	}
-	want, stride := p.plane(0, 8)
-	pl := m.Planes[0]
-	right, gray := 0, 0
-	for y := range pl.H {
-		for x := range pl.W {
-			got := pl.Pix[y*pl.Stride+x]
-			switch {
-			case gray == 0 && float64(got)-want[y*stride+x] < .6 && want[y*stride+x]-float64(got) < .6:
-				right++
-			case got == 128:
-				gray++
-			case gray > 0:
-				t.Fatalf("(%d,%d) is %d, behind the cut", x, y, got)
+	for i, pl := range m.Planes {
+		want, stride := p.plane(i, 8)
+		right := 0
+		for right < pl.W*pl.H && math.Abs(float64(pl.Pix[right/pl.W*pl.Stride+right%pl.W])-want[right/pl.W*stride+right%pl.W]) < .6 {
+			right++
+		}
+		if right < 80 || right > 160 {
+			t.Errorf("plane %d: the first %d samples are right, of %d, of three fifths of the bytes", i, right, pl.W*pl.H)
+		}
+		for j := right + 1; j < pl.W*pl.H; j++ {
+			if got := pl.Pix[j/pl.W*pl.Stride+j%pl.W]; got != 128 {
+				t.Fatalf("plane %d: sample %d is %d, behind the cut at %d", i, j, got, right)
 			}
 		}
 	}
-	if right < 80 || gray < 40 {
-		t.Errorf("%d samples are right, %d gray, of %d", right, gray, pl.W*pl.H)
+}
+
+// A progressive picture that is cut between two scans is what the scans before
+// tell, with the bits that are missing put in the middle.
+func TestTruncatedProgressive(t *testing.T) {
+	t.Parallel()
+	for _, script := range [][]scanSpec{scriptUsual, scriptDeep, scriptSpectral} {
+		p := newPicture(90, 60, sampling420, 3)
+		data := p.encode(writeOptions{progressive: true, script: script})
+		at := 0
+		for n := range len(script) {
+			next := bytes.Index(data[at+2:], []byte{0xff, mSOS})
+			if at += 2 + next; next < 0 {
+				t.Fatal("a scan is missing")
+			}
+			if n < 4 {
+				continue // every component has its DC by then
+			}
+			sent := script[:n]
+			for _, scale := range []int{8, 4, 2, 1} {
+				m, err := Decode(bytes.NewReader(data[:at]), Options{Scale: scale})
+				if m == nil || !errors.Is(err, ErrTruncated) {
+					t.Fatalf("cut before scan %d: got image %v, error %v; want one and ErrTruncated", n, m != nil, err)
+				}
+				cut := *p
+				cut.low = func(i, k int) int {
+					low := 15 // nothing is known: the value is nothing
+					for _, s := range sent {
+						if slices.Contains(s.comps, i) && s.ss <= k && k <= s.se {
+							low = s.al
+						}
+					}
+					return low
+				}
+				checkPlanes(t, &cut, m)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -42,46 +43,49 @@ func TestRefused(t *testing.T) {
 		data []byte
 		kind error
 		text string
+		at   int64
 	}{
-		{"nothing", nil, ErrTruncated, "no picture"},
-		{"a byte", []byte{0xff}, ErrTruncated, "no picture"},
-		{"PNG", []byte("\x89PNG\r\n\x1a\n"), ErrCorrupt, "does not begin as a JPEG"},
-		{"SOI alone", []byte{0xff, 0xd8}, ErrTruncated, "no scan"},
-		{"SOI, EOI", []byte{0xff, 0xd8, 0xff, 0xd9}, ErrCorrupt, "no frame before EOI"},
-		{"no frame", cut(good, mSOF0), ErrCorrupt, "no frame before SOS"},
-		{"an AC table of no code", insert(good, mSOS, segment(mDHT, "\x10"+string(make([]byte, 16)))...), ErrCorrupt, "AC table 0: 0 codes"},
-		{"two frames", insert(good, mSOS, good[bytes.Index(good, []byte{0xff, mSOF0}):bytes.Index(good, []byte{0xff, mDHT})]...), ErrCorrupt, "second frame"},
-		{"12 bits", patch(good, mSOF0, 2, 12), ErrUnsupported, "12-bit"},
-		{"lossless", patch(good, mSOF0, -1, 0xc3), ErrUnsupported, "lossless"},
-		{"hierarchical", patch(good, mSOF0, -1, 0xc5), ErrUnsupported, "hierarchical"},
-		{"arithmetic", patch(good, mSOF0, -1, 0xc9), ErrUnsupported, "arithmetic"},
-		{"arithmetic, progressive", patch(good, mSOF0, -1, 0xca), ErrUnsupported, "arithmetic"},
-		{"JPEG-LS", patch(good, mSOF0, -1, 0xf7), ErrUnsupported, "JPEG-LS"},
-		{"two components", patch(good, mSOF0, 7, 2), ErrUnsupported, "2 components"},
-		{"no width", patch(good, mSOF0, 5, 0, 0), ErrCorrupt, "no width"},
-		{"sampling 0", patch(good, mSOF0, 9, 0x20), ErrCorrupt, "sampling 2x0"},
-		{"sampling 5", patch(good, mSOF0, 9, 0x52), ErrCorrupt, "sampling 5x2"},
-		{"same component", patch(good, mSOF0, 11, 1), ErrCorrupt, "two components 1"},
-		{"quantisation table 4", patch(good, mSOF0, 10, 4), ErrCorrupt, "quantisation table 4"},
-		{"short frame", patch(good, mSOF0, 0, 0, 10), ErrCorrupt, "frame header"},
-		{"length 1", patch(good, mSOF0, 0, 0, 1), ErrCorrupt, "impossible length"},
-		{"DQT precision", patch(good, mDQT, 2, 0x20), ErrCorrupt, "precision 2"},
-		{"DQT too short", patch(good, mDQT, 0, 0, 60), ErrCorrupt, "DQT: too short"},
-		{"no DQT", cut(cut(good, mDQT), mDQT), ErrCorrupt, "quantisation table 0 is missing"},
-		{"one DQT", patch(good, mDQT, 2, 3), ErrCorrupt, "quantisation table 0 is missing"},
-		{"DHT of no code", insert(good, mSOS, segment(mDHT, string(make([]byte, 17)))...), ErrCorrupt, "0 codes"},
-		{"DHT class", patch(good, mDHT, 2, 0x20), ErrCorrupt, "class 2"},
-		{"oversubscribed DHT", insert(good, mSOS, dht...), ErrCorrupt, "DC table 0: more codes of 2 bits"},
-		{"DC size", insert(good, mSOS, segment(mDHT, string(append([]byte{0, 1}, append(make([]byte, 15), 16)...)))...), ErrCorrupt, "DC size 16"},
-		{"no DC table", patch(good, mSOS, 4, 0x20), ErrCorrupt, "DC table 2 is missing"},
-		{"no AC table", patch(good, mSOS, 4, 0x03), ErrCorrupt, "AC table 3 is missing"},
-		{"table 5", patch(good, mSOS, 4, 0x50), ErrCorrupt, "Huffman tables 5"},
-		{"unknown component", patch(good, mSOS, 3, 9), ErrCorrupt, "unknown component 9"},
-		{"component twice", patch(good, mSOS, 5, 1), ErrCorrupt, "component 1 twice"},
-		{"scan of 5", patch(good, mSOS, 2, 5), ErrCorrupt, "5 components"},
-		{"DRI too short", insert(good, mSOS, segment(mDRI, "\x00")...), ErrCorrupt, "DRI"},
-		{"progressive, DC and AC", patch(progressive, mSOS, 10, 5), ErrCorrupt, "coefficients 0 to 5"},
-		{"progressive, bits", patch(progressive, mSOS, 11, 0x31), ErrCorrupt, "bits 3 to 1"},
+		{"nothing", nil, ErrTruncated, "no picture", 0},
+		{"a byte", []byte{0xff}, ErrTruncated, "no picture", 1},
+		{"PNG", []byte("\x89PNG\r\n\x1a\n"), ErrCorrupt, "does not begin as a JPEG", 0},
+		{"SOI alone", []byte{0xff, 0xd8}, ErrTruncated, "no scan", 2},
+		{"SOI, EOI", []byte{0xff, 0xd8, 0xff, 0xd9}, ErrCorrupt, "no frame before EOI", 4},
+		{"no frame", cut(good, mSOF0), ErrCorrupt, "no frame before SOS", 274},
+		{"an AC table of no code", insert(good, mSOS, segment(mDHT, "\x10"+string(make([]byte, 16)))...), ErrCorrupt, "AC table 0: 0 codes", 312},
+		{"two frames", insert(good, mSOS, good[bytes.Index(good, []byte{0xff, mSOF0}):bytes.Index(good, []byte{0xff, mDHT})]...), ErrCorrupt, "second frame", 295},
+		{"12 bits", patch(good, mSOF0, 2, 12), ErrUnsupported, "12-bit", 150},
+		{"lossless", patch(good, mSOF0, -1, 0xc3), ErrUnsupported, "lossless", 140},
+		{"hierarchical", patch(good, mSOF0, -1, 0xc5), ErrUnsupported, "hierarchical", 140},
+		{"arithmetic", patch(good, mSOF0, -1, 0xc9), ErrUnsupported, "arithmetic", 140},
+		{"arithmetic, progressive", patch(good, mSOF0, -1, 0xca), ErrUnsupported, "arithmetic", 140},
+		{"JPEG-LS", patch(good, mSOF0, -1, 0xf7), ErrUnsupported, "JPEG-LS", 140},
+		{"two components", patch(good, mSOF0, 7, 2), ErrUnsupported, "2 components", 150},
+		{"no width", patch(good, mSOF0, 5, 0, 0), ErrCorrupt, "no width", 150},
+		{"sampling 0", patch(good, mSOF0, 9, 0x20), ErrCorrupt, "sampling 2x0", 153},
+		{"sampling 5", patch(good, mSOF0, 9, 0x52), ErrCorrupt, "sampling 5x2", 153},
+		{"same component", patch(good, mSOF0, 11, 1), ErrCorrupt, "two components 1", 156},
+		{"quantisation table 4", patch(good, mSOF0, 10, 4), ErrCorrupt, "quantisation table 4", 153},
+		{"short frame", patch(good, mSOF0, 0, 0, 10), ErrCorrupt, "frame header", 150},
+		{"length 1", patch(good, mSOF0, 0, 0, 1), ErrCorrupt, "impossible length", 140},
+		{"DQT precision", patch(good, mDQT, 2, 0x20), ErrCorrupt, "precision 2", 7},
+		{"DQT too short", patch(good, mDQT, 0, 0, 60), ErrCorrupt, "DQT: too short", 7},
+		{"no DQT", cut(cut(good, mDQT), mDQT), ErrCorrupt, "quantisation table 0 is missing", 167},
+		{"one DQT", patch(good, mDQT, 2, 3), ErrCorrupt, "quantisation table 0 is missing", 305},
+		{"DHT of no code", insert(good, mSOS, segment(mDHT, string(make([]byte, 17)))...), ErrCorrupt, "0 codes", 312},
+		{"DHT class", patch(good, mDHT, 2, 0x20), ErrCorrupt, "class 2", 180},
+		{"oversubscribed DHT", insert(good, mSOS, dht...), ErrCorrupt, "DC table 0: more codes of 2 bits", 315},
+		{"DC size", insert(good, mSOS, segment(mDHT, string(append([]byte{0, 1}, append(make([]byte, 15), 16)...)))...), ErrCorrupt, "DC size 16", 313},
+		{"no DC table", patch(good, mSOS, 4, 0x20), ErrCorrupt, "DC table 2 is missing", 305},
+		{"no AC table", patch(good, mSOS, 4, 0x03), ErrCorrupt, "AC table 3 is missing", 305},
+		{"table 5", patch(good, mSOS, 4, 0x50), ErrCorrupt, "Huffman tables 5", 305},
+		{"unknown component", patch(good, mSOS, 3, 9), ErrCorrupt, "unknown component 9", 305},
+		{"component twice", patch(good, mSOS, 5, 1), ErrCorrupt, "component 1 twice", 305},
+		{"scan of 5", patch(good, mSOS, 2, 5), ErrCorrupt, "5 components", 296},
+		{"DRI too short", insert(good, mSOS, segment(mDRI, "\x00")...), ErrCorrupt, "DRI", 295},
+		{"progressive, DC and AC", patch(progressive, mSOS, 10, 5), ErrCorrupt, "coefficients 0 to 5", 225},
+		{"progressive, a bit that no coefficient has", patch(progressive, mSOS, 11, 0x0e), ErrCorrupt, "bits 0 to 14", 225},
+		{"progressive, AC of three components", patch(progressive, mSOS, 9, 1, 5), ErrCorrupt, "coefficients 1 to 5, 3 components", 225},
+		{"progressive, bits", patch(progressive, mSOS, 11, 0x31), ErrCorrupt, "bits 3 to 1", 225},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -91,8 +95,8 @@ func TestRefused(t *testing.T) {
 				t.Fatalf("got image %v, error %v; want %v with %q", m != nil, err, tt.kind, tt.text)
 			}
 			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Offset < 0 || e.Offset > int64(len(tt.data)) {
-				t.Errorf("got %#v, want an *Error with an offset in the file", err)
+			if !ok || e.Offset != tt.at {
+				t.Errorf("got %#v, want an *Error at byte %d", err, tt.at)
 			}
 		})
 	}
@@ -220,6 +224,9 @@ func TestTolerated(t *testing.T) {
 		"garbage between segments":          insert(good, mDQT, 1, 2, 3),
 		"unknown segments":                  insert(good, mDQT, join(segment(0xf0, "x"), segment(0xfe, "comment"), segment(0xe5, "APP5"))...),
 		"fill bytes":                        p.encode(writeOptions{fill: 3}),
+		"fill bytes before restarts":        replaceInScan(good, func(b byte) bool { return b >= mRST0 && b <= mRST7 }),
+		"fill bytes before a zero":          replaceInScan(good, func(b byte) bool { return b == 0 }),
+		"fill bytes, progressive":           replaceInScan(progressive, func(b byte) bool { return b == 0 || b >= mRST0 && b <= mRST7 }),
 		"zeros before EOI":                  join(good[:len(good)-2], make([]byte, 300), eoi),
 		"late height":                       p.encode(writeOptions{dnl: true}),
 		"late height, progressive":          p.encode(writeOptions{dnl: true, progressive: true, script: scriptUsual}),
@@ -236,6 +243,63 @@ func TestTolerated(t *testing.T) {
 				checkPlanes(t, p, m)
 			}
 		})
+	}
+}
+
+// replaceInScan puts two fill bytes before each 0xff of a scan that is followed by
+// such a byte.
+func replaceInScan(data []byte, follows func(byte) bool) (out []byte) {
+	scan := bytes.Index(data, []byte{0xff, mSOS})
+	out = append(out, data[:scan]...)
+	for i := scan; i < len(data); i++ {
+		if data[i] == 0xff && i+1 < len(data) && follows(data[i+1]) {
+			out = append(out, 0xff, 0xff)
+		}
+		out = append(out, data[i])
+	}
+	return out
+}
+
+// A component keeps the quantisation of its first scan; others take what is
+// defined by theirs.
+func TestTablesBetweenScans(t *testing.T) {
+	t.Parallel()
+	p := newPicture(70, 40, sampling420, 4)
+	other := segment(mDQT, "\x00"+strings.Repeat("\x31", 64)+"\x01"+strings.Repeat("\x17", 64))
+	for _, o := range []writeOptions{{script: scriptApart}, {progressive: true, script: scriptUsual}, {progressive: true, script: scriptSpectral}} {
+		data := p.encode(o)
+		at := bytes.Index(data, []byte{0xff, mSOS})
+		at += 2 + bytes.Index(data[at+2:], []byte{0xff, mSOS}) // the second scan
+		data = join(data[:at], other, data[at:])
+		want := *p
+		want.comps = slices.Clone(p.comps)
+		for k := range 64 {
+			want.quant[2][k], want.quant[3][k] = 0x31, 0x17
+		}
+		for i := range want.comps {
+			if !slices.Contains(o.script[0].comps, i) {
+				want.comps[i].tq += 2
+			}
+		}
+		for _, scale := range []int{8, 2} {
+			m, err := Decode(bytes.NewReader(data), Options{Scale: scale})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPlanes(t, &want, m)
+		}
+	}
+}
+
+// A late height that is larger than what was decoded is held against the limits.
+func TestLateHeightIsALimit(t *testing.T) {
+	t.Parallel()
+	data := patch(newPicture(60, 50, sampling420, 7).encode(writeOptions{dnl: true}), mDNL, 2, 0xff, 0xff)
+	for _, o := range []Options{{MaxPixels: 60 * 1000}, {MaxBytes: 600 << 10}} {
+		m, err := Decode(bytes.NewReader(data), o)
+		if m != nil || !errors.Is(err, ErrLimit) {
+			t.Errorf("%+v: got image %v, error %v; want ErrLimit", o, m != nil, err)
+		}
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package scaledjpeg
+
+const underRace = true
