@@ -86,6 +86,28 @@ func TestWalkTable(t *testing.T) {
 	}
 }
 
+// The table of long codes against the definition, for all 16 bits there are.
+func TestLongCodes(t *testing.T) {
+	t.Parallel()
+	built := 0
+	for name, table := range testTables(t) {
+		table.need(formWalk)
+		built += int(table.longN)
+		for code := range uint64(1 << 16) {
+			want := uint(0)
+			if symbol, l := table.slow(code << 48); l > 0 {
+				want = uint(singleOf(symbol, l))
+			}
+			if got := table.single(code<<48 | 0x1234); got != want {
+				t.Fatalf("%s: %#x is %#x, want %#x", name, code, got, want)
+			}
+		}
+	}
+	if built == 0 {
+		t.Error("no table has a long code")
+	}
+}
+
 // Every entry of a pair table against its symbols.
 func TestPairTable(t *testing.T) {
 	t.Parallel()

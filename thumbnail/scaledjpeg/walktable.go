@@ -42,6 +42,7 @@ func (t *huffTable) buildWalk() {
 	if t.walk == nil {
 		t.walk = new(walkTable)
 	}
+
 	// By one symbol first, then by as many as fit.
 	var first walkTable
 	for i := range first {
