@@ -124,8 +124,9 @@ func DecodeHeader(r io.Reader) (Header, error) {
 // When the file is damaged behind its header, Decode returns both what could
 // be decoded and an error for the first fault: [ErrTruncated] where bytes are
 // missing, [ErrCorrupt] where they are wrong. Samples that were not decoded
-// are 128. The image is nil when nothing was decoded, when the picture is
-// refused, and when r itself failed.
+// are 128; of those behind the fault some may be wrong. The image is nil when no
+// byte of its data was read, when the picture is refused, when r itself failed, and
+// with Options.Strict.
 func Decode(r io.Reader, o Options) (*Image, error) {
 	d := new(Decoder)
 	if _, err := d.ReadHeader(r); err != nil {
@@ -221,7 +222,7 @@ func (d *Decoder) decodeScans() error {
 		if d.hdr.Height == 0 && m != mDNL {
 			return cmp.Or(d.damage, d.corrupt("no height, and no DNL marker after the first scan"))
 		}
-		if !d.hdr.Progressive && d.allSeen() && m != mDNL {
+		if d.complete() && m != mDNL {
 			return nil
 		}
 		m, err = d.segments(m)
@@ -234,7 +235,7 @@ func (d *Decoder) decodeScans() error {
 		}
 		switch m {
 		case mSOS:
-			if !d.hdr.Progressive && d.allSeen() {
+			if d.complete() {
 				return nil
 			}
 		case markerEOF:
@@ -257,6 +258,17 @@ func (d *Decoder) decodeScans() error {
 func (d *Decoder) allSeen() bool {
 	for i := range d.hdr.Components {
 		if !d.comps[i].seen {
+			return false
+		}
+	}
+	return true
+}
+
+// complete reports whether what is left of the picture cannot change the planes:
+// of a progressive one where nothing but DC counts, and all of it is known.
+func (d *Decoder) complete() bool {
+	for i := range d.hdr.Components {
+		if c := &d.comps[i]; !c.seen || d.hdr.Progressive && (c.n > 1 || c.low[0] > 0) {
 			return false
 		}
 	}

@@ -45,6 +45,9 @@ func checkPlanes(t *testing.T, p *picture, m *Image) {
 		if got.ExtentW != ew || got.ExtentH != eh || got.W != int(math.Ceil(ew)) || got.H != int(math.Ceil(eh)) {
 			t.Fatalf("plane %d is %dx%d (%g x %g), want %g x %g", i, got.W, got.H, got.ExtentW, got.ExtentH, ew, eh)
 		}
+		if got.Droop != droop(got.Scale) {
+			t.Fatalf("plane %d: Droop %g is not that of 1/%d", i, got.Droop, got.Scale)
+		}
 		for y := range got.H {
 			for x := range got.W {
 				g, w := float64(got.Pix[y*got.Stride+x]), want[y*stride+x]

@@ -53,6 +53,9 @@
 // block, where it has 14 symbols. See walktable.go for the entries, and for
 // how an entry that holds too much is noticed.
 //
+// Codes of more bits than the index have a table of their own. With
+// [Options].FineChroma luma is walked over, and chroma decoded as at 1/4.
+//
 // At 1/4 and 1/2 the walk begins behind the last coefficient that is wanted,
 // number 4 or 24 in zig-zag order. Before that, another table finds two
 // symbols a look-up, and what it takes to get both values out of the
@@ -68,11 +71,12 @@
 //	pos += (63 - cnt) / 8
 //	cnt |= 56
 //
-// For cnt = 8q+r, r < 8, there is room for 7-q whole bytes, and (63-cnt)/8 is
-// 7-q: pos moves over these bytes, and cnt becomes 56+r, which is cnt with the
-// bits of 56 set. The bits below cnt are the right ones already, for they were
-// read; the next refill ors the same values over them. There is no branch, and
-// at least 56 bits are valid.
+// For cnt = 8q+r, r < 8, there is room for 7-q whole bytes above the lowest 8-r
+// bits, and (63-cnt)/8 is 7-q, rounded down: pos moves over these bytes, and cnt
+// becomes 56+r, which is cnt with the bits of 56 set. The 8-r bits below are the
+// first of the next byte, right but not counted; after the next shift, the next
+// refill ors the same values over them. There is no branch, and 56 to 63 bits are
+// valid.
 //
 // A walk is a chain: an index is looked up, the entry shifts the reservoir, and
 // the shifted reservoir is the next index. Nothing in this chain can overlap,
@@ -104,7 +108,8 @@
 // # Progressive pictures
 //
 // At 1/8 only DC scans are read. The others are jumped over, at the speed of a
-// byte search for the next marker: 24 megapixels take 3 % of libjpeg's time. At
+// byte search for the next marker: 24 megapixels take 3 % of libjpeg's time. Behind
+// the last of them nothing is read. At
 // the other scales only the coefficients that the scale keeps are stored, with
 // a bit for each other coefficient that is not zero: a refinement scan has a
 // bit for each of these, and only who counts them can read it. Whole groups of
@@ -117,7 +122,19 @@
 // [Options] compare that with a budget, and bound pixels and scans. Every
 // error carries the byte where it was seen.
 //
-// A file that is damaged behind its header still gives a picture, together
-// with the error: what could be decoded is right, the rest is gray. With
-// restart markers, damage ends at the next of them.
+// A file that is damaged behind its header still gives a picture, together with
+// the error for the first fault; [Options].Strict gives the error alone, and stops
+// there. What lies before the fault is right. From the fault on samples may be
+// anything, for bits are often taken for other codes for a while before one is
+// none, and differences add up; then they are gray. A progressive picture keeps
+// what earlier scans told. With restart markers only the interval is lost: bytes
+// that look like a marker no scan can be followed by are passed over, a restart
+// marker that is not the next is believed to have lost one or two intervals, or to
+// be late by as many. A fault that looks like a restart itself takes three more
+// intervals along, and one that looks like the end of a scan ends it.
+//
+// Damage that makes other valid codes is not seen at all, nor is damage in scans
+// that are jumped over, nor what is missing behind the last scan that matters: at
+// 1/8 reading ends with the last bit of DC, which in a progressive file may be
+// long before its end.
 package scaledjpeg

@@ -156,12 +156,55 @@ func TestScanBomb(t *testing.T) {
 	data = data[:len(data)-2]
 	scan := segment(mSOS, "\x01\x01\x00\x01\x3f\x00")
 	data = join(data, bytes.Repeat(scan, 200), []byte{0xff, mEOI})
-	for _, scale := range []int{1, 8} {
+	// At 1/8 DC is all there is to know, and the bomb lies behind it.
+	m, err := Decode(bytes.NewReader(data), Options{Scale: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPlanes(t, p, m)
+	for _, scale := range []int{1, 4} {
 		_, err := Decode(bytes.NewReader(data), Options{Scale: scale})
 		if e, ok := errors.AsType[*LimitError](err); !ok || e.Need != 101 || e.Limit != 100 {
 			t.Errorf("1/%d: got %v, want over 100 scans", scale, err)
 		}
 	}
+}
+
+// Of a progressive picture at 1/8 nothing is read behind the last bit of DC.
+func TestReadsNoFurtherThanDC(t *testing.T) {
+	t.Parallel()
+	p := newPicture(640, 480, sampling420, 1)
+	for _, script := range [][]scanSpec{scriptUsual, scriptSpectral, {{[]int{0, 1, 2}, 0, 0, 0, 0}, {[]int{0}, 1, 63, 0, 0}}} {
+		data := p.encode(writeOptions{progressive: true, script: script})
+		last, at := 0, 0 // the scan behind the last of DC
+		for i := range script {
+			at += 2 + bytes.Index(data[at+2:], []byte{0xff, mSOS})
+			if i > 0 && script[i-1].ss == 0 {
+				last = at
+			}
+		}
+		read := &counter{r: bytes.NewReader(data)}
+		m, err := Decode(iotest.OneByteReader(read), Options{Scale: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkPlanes(t, p, m)
+		if read.n > last {
+			t.Errorf("%d bytes were read, the next scan is at %d of %d", read.n, last, len(data))
+		}
+	}
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	r io.Reader
+	n int
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
 }
 
 // The reader's own error is neither truncation nor corruption: the same bytes
@@ -175,7 +218,7 @@ func TestReadError(t *testing.T) {
 		data := p.encode(o)
 		for n := 0; n < len(data)-2; n += 7 {
 			r := io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(broken))
-			m, err := Decode(r, Options{Scale: 8})
+			m, err := Decode(r, Options{Scale: 4})
 			if n > len(data)-40 && err == nil {
 				continue // all that matters was read
 			}
