@@ -42,20 +42,34 @@ func FuzzDecode(f *testing.F) {
 	const budget = 8 << 20
 	var d Decoder
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, scale := range []int{8, 4, 2, 1} {
+		for _, o := range []Options{
+			{Scale: 8},
+			{Scale: 8, FineChroma: true, Tolerance: 8},
+			{Scale: 4, FineChroma: true},
+			{Scale: 4, Tolerance: 8},
+			{Scale: 2, Strict: true},
+			{Scale: 1, Tolerance: 30},
+		} {
 			h, err := d.ReadHeader(bytes.NewReader(data))
 			if err != nil {
 				return
 			}
-			m, err := d.Decode(Options{Scale: scale, MaxPixels: 1 << 22, MaxBytes: budget, MaxScans: 20})
+			o.MaxPixels, o.MaxBytes, o.MaxScans = 1<<22, budget, 20
+			m, err := d.Decode(o)
+			if held := d.held() + fixedBytes; held > budget {
+				t.Fatalf("%d bytes are held, the budget is %d", held, budget)
+			}
 			if m == nil {
 				if err == nil {
 					t.Fatal("neither picture nor error")
 				}
 				continue
 			}
-			if m.Width != h.Width || m.Height == 0 || h.Height != 0 && m.Height != h.Height || m.MemoryBytes(Options{Scale: scale}) > budget {
-				t.Fatalf("%dx%d at 1/%d, the header said %dx%d", m.Width, m.Height, scale, h.Width, h.Height)
+			if o.Strict && err != nil {
+				t.Fatalf("a picture in spite of %v", err)
+			}
+			if m.Width != h.Width || m.Height == 0 || h.Height != 0 && m.Height != h.Height || m.MemoryBytes(o) > budget {
+				t.Fatalf("%dx%d at 1/%d, the header said %dx%d", m.Width, m.Height, o.Scale, h.Width, h.Height)
 			}
 			for i, p := range m.Planes {
 				if p.W > p.Stride || len(p.Pix) < (p.H-1)*p.Stride+p.W || float64(p.W) < p.ExtentW || float64(p.W) >= p.ExtentW+1 {
