@@ -26,11 +26,33 @@ func (rt route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isSQS knows SQS's JSON protocol by its target, and its older query protocol,
-// by which aws CLI 1 and early 2 speak, by its form.
+// isSQS knows SQS's JSON protocol by its target, and its older query protocol, by
+// which aws CLI 1 and early 2 speak, by a form that is posted to no object: curl
+// calls everything a form that it is not told about.
 func isSQS(r *http.Request) bool {
-	return r.Method == http.MethodPost && (strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") ||
-		strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"))
+	if r.Method != http.MethodPost {
+		return false
+	}
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") {
+		return true
+	}
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && isQueuePath(r.URL.Path) && !isS3Post(r)
+}
+
+// isQueuePath takes the root and the paths of queue URLs.
+func isQueuePath(path string) bool {
+	if path == "/" || path == "" {
+		return true
+	}
+	account, queue, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return ok && len(account) == 12 && strings.Trim(account, "0123456789") == "" && queue != "" && !strings.Contains(queue, "/")
+}
+
+// isS3Post knows S3's posts by the sub-resource that each of them has, and by a
+// bucket in front of the host's name.
+func isS3Post(r *http.Request) bool {
+	q := r.URL.Query()
+	return q.Has("uploads") || q.Has("uploadId") || q.Has("delete") || strings.HasSuffix(hostName(r.Host), ".localhost")
 }
 
 // guard refuses what a page in somebody's browser could send here: a request
@@ -56,11 +78,21 @@ func guard(a address, next http.Handler) http.Handler {
 }
 
 // allowedHost takes addresses, which no name server can turn into another's, and
-// localhost, at our port.
+// localhost and the names below it, which no name server is asked for (RFC 6761):
+// S3's clients put a bucket there. All at our port.
 func allowedHost(host string, self *url.URL) bool {
-	name, port, err := net.SplitHostPort(host)
+	_, port, err := net.SplitHostPort(host)
 	if err != nil {
-		name, port = host, "80"
+		port = "80"
 	}
-	return port == self.Port() && (name == "localhost" || net.ParseIP(name) != nil)
+	name := hostName(host)
+	return port == self.Port() && (name == "localhost" || strings.HasSuffix(name, ".localhost") || net.ParseIP(name) != nil)
+}
+
+// hostName is a host without its port.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
 }

@@ -287,6 +287,11 @@ func TestGuard(t *testing.T) {
 		{"127.0.0.1:9324", "", 200},
 		{"localhost:9324", "", 200},
 		{"[::1]:9324", "", 200},
+		{"uploads.localhost:9324", "", 200},
+		{"a.b.localhost:9324", "", 200},
+		{"uploads.localhost:80", "", 421},
+		{"evillocalhost:9324", "", 421},
+		{"uploads.localhost.evil.example:9324", "", 421},
 		{"evil.example:9324", "", 421}, // a name server of somebody's may say 127.0.0.1
 		{"127.0.0.1:80", "", 421},
 		{"127.0.0.1:9324", "http://127.0.0.1:9324", 200},
