@@ -18,6 +18,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 	"sluice/workers/schema"
@@ -313,31 +316,79 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// request sends a request without a signature and returns the answer.
+func request(t *testing.T, method, url, target, body string) (code int, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if target != "" {
+		req.Header.Set("X-Amz-Target", target)
+		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
 func TestDoorsAreLocked(t *testing.T) {
 	t.Parallel()
-	h := testHome(t, func(o *homeOptions) { o.Addr, o.within = "127.0.0.1:0", nil })
-	for _, tt := range []struct{ method, path, target string }{
-		{http.MethodPut, "/uploads/a.jpg", ""},
-		{http.MethodGet, "/uploads", ""},
-		{http.MethodPost, "/", "AmazonSQS.ListQueues"},
-		{http.MethodGet, controlPrefix + "idle", ""},
-		{http.MethodPost, controlPrefix + "status", ""},
+	locked := testHome(t, func(o *homeOptions) { o.Addr, o.within = "127.0.0.1:0", nil })
+	open := testHome(t, func(o *homeOptions) { o.Addr, o.within, o.Open = "127.0.0.1:0", nil, true })
+	for _, tt := range []struct {
+		method, path, target, body string
+		code                       int    // of the locked home
+		answer                     string // of the locked home
+		open                       int    // code of the home that is open; its own commands want the token there too
+	}{
+		{http.MethodPut, "/uploads/a.txt", "", "hello", 403, "<Code>AccessDenied</Code>", 200},
+		{http.MethodGet, "/uploads", "", "", 403, "<Code>AccessDenied</Code>", 200},
+		{http.MethodGet, "/uploads/a.txt", "", "", 403, "<Code>AccessDenied</Code>", 200},
+		{http.MethodDelete, "/uploads/a.txt", "", "", 403, "<Code>AccessDenied</Code>", 204},
+		{http.MethodPost, "/", "AmazonSQS.ListQueues", "{}", 403, "MissingAuthenticationToken", 200},
+		{http.MethodGet, controlPrefix + "idle", "", "", 401, addressFile, 401},
+		{http.MethodGet, controlPrefix + "changes?after=", "", "", 401, addressFile, 401},
+		{http.MethodPost, controlPrefix + "status", "", `{"key":"user#a@example.com","status":"active"}`, 401, addressFile, 401},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), tt.method, h.address.URL+tt.path, strings.NewReader("{}"))
+		code, answer := request(t, tt.method, locked.address.URL+tt.path, tt.target, tt.body)
+		if code != tt.code || !strings.Contains(answer, tt.answer) {
+			t.Errorf("%s %s%s without a signature: got %d %s, want %d and %q", tt.method, tt.path, tt.target, code, answer, tt.code, tt.answer)
+		}
+		if code, answer := request(t, tt.method, open.address.URL+tt.path, tt.target, tt.body); code != tt.open {
+			t.Errorf("%s %s%s at an open home: got %d %s, want %d", tt.method, tt.path, tt.target, code, answer, tt.open)
+		}
+	}
+}
+
+// A presigned URL of the home lets nobody in when its time is over.
+func TestPresignedURLExpires(t *testing.T) {
+	t.Parallel()
+	h := testHome(t, func(o *homeOptions) { o.Addr, o.within = "127.0.0.1:0", nil })
+	presigned := func(at time.Time) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, h.address.URL+"/uploads/a.txt?X-Amz-Expires=60", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tt.target != "" {
-			req.Header.Set("X-Amz-Target", tt.target)
-		}
-		res, err := http.DefaultClient.Do(req)
+		url, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{AccessKeyID: h.address.AccessKey, SecretAccessKey: h.address.SecretKey},
+			req, "UNSIGNED-PAYLOAD", "s3", region, at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s %s %s without a signature: got %d, want it refused", tt.method, tt.path, tt.target, res.StatusCode)
-		}
+		return url
+	}
+	if code, answer := request(t, http.MethodPut, presigned(time.Now().Add(-50*time.Second)), "", "hello"); code != 200 {
+		t.Errorf("within its time: got %d %s", code, answer)
+	}
+	if code, answer := request(t, http.MethodPut, presigned(time.Now().Add(-70*time.Second)), "", "hello"); code != 403 || !strings.Contains(answer, "expired") {
+		t.Errorf("behind its time: got %d %s, want 403", code, answer)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"sluice/deploy/local/store"
 )
@@ -99,6 +100,73 @@ func TestSyncsBeforeTheAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("bucket", "transaction")
+	u = h.begin(t, "copied")
+	check("begin", "transaction")
+	if _, err := h.client.UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{
+		Bucket: aws.String(bucket), Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(1), CopySource: aws.String(bucket + "/c"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	check("part by copy", "body of 5", "folder", "transaction")
+	if _, err := h.client.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{Bucket: aws.String(bucket), Key: &u.key, UploadId: &u.id}); err != nil {
+		t.Fatal(err)
+	}
+	check("abort", "transaction")
+	if _, err := h.client.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{
+		Bucket: aws.String(bucket), Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("c")}, {Key: aws.String("m")}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	check("delete many", "transaction")
+	if _, err := h.client.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: aws.String("another")}); err != nil {
+		t.Fatal(err)
+	}
+	check("delete bucket", "transaction")
+}
+
+// A key that looks like a path into another bucket is a key and no path.
+func TestKeysAreNoPaths(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	if err := h.CreateBucket(t.Context(), "other"); err != nil {
+		t.Fatal(err)
+	}
+	inOther := func() (string, error) {
+		out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("other"), Key: aws.String("k")})
+		if err != nil {
+			return "", err
+		}
+		defer out.Body.Close()
+		b, err := io.ReadAll(out.Body)
+		return string(b), err
+	}
+	if _, err := h.client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("other"), Key: aws.String("k"), Body: strings.NewReader("theirs")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"../other/k", "a/../../other/k", "./../other/k", "..%2Fother%2Fk"} {
+		h.put(t, key, "ours at "+key)
+		if got, _ := h.get(t, key); got != "ours at "+key {
+			t.Errorf("%q: got %q", key, got)
+		}
+		if got, err := inOther(); got != "theirs" || err != nil {
+			t.Errorf("%q changed the other bucket: got %q, %v", key, got, err)
+		}
+		if _, err := h.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key}); err != nil {
+			t.Error(err)
+		}
+		if got, err := inOther(); got != "theirs" || err != nil {
+			t.Errorf("deleting %q changed the other bucket: got %q, %v", key, got, err)
+		}
+	}
+	// The same, sent as it is written: what a client would not send.
+	for _, target := range []string{"/uploads/../other/k", "/uploads/%2e%2e/other/k", "/uploads/..%2fother/k"} {
+		if code, _, body := h.do(t, raw{method: "PUT", target: target, body: "ours", header: map[string]string{}}); code != 200 {
+			t.Errorf("PUT %s: got %d %s", target, code, body)
+		}
+		if got, err := inOther(); got != "theirs" || err != nil {
+			t.Errorf("PUT %s changed the other bucket: got %q, %v", target, got, err)
+		}
+	}
 }
 
 // A body whose sync failed is not acknowledged, and not kept.
