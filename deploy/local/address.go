@@ -31,7 +31,22 @@ type address struct {
 const (
 	addressFile = "address.json"
 	keysFile    = "keys.json"
+	tempSuffix  = ".tmp" // before what makes the name of a file that is being written unique
 )
+
+// removeTemps removes what a process that was killed was writing. It is for the
+// owner of the folder.
+func removeTemps(dir string) error {
+	var problems []error
+	for _, pattern := range []string{addressFile + tempSuffix + "*", keysFile + tempSuffix + "*", filepath.Join("thumbnails", tempThumbnail+"*")} {
+		left, err := fs.Glob(os.DirFS(dir), filepath.ToSlash(pattern))
+		problems = append(problems, err)
+		for _, name := range left {
+			problems = append(problems, os.Remove(filepath.Join(dir, filepath.FromSlash(name))))
+		}
+	}
+	return errors.Join(problems...)
+}
 
 func newAddress(o homeOptions, at net.Addr) (address, error) {
 	a := address{URL: "http://" + at.String(), Token: rand.Text(), PID: os.Getpid(), Started: time.Now().UTC()}
@@ -128,7 +143,7 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempSuffix)
 	if err != nil {
 		return err
 	}

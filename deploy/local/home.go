@@ -100,6 +100,9 @@ func openHome(ctx context.Context, o homeOptions) (_ *home, err error) {
 	if h.db, err = store.Open(o.Dir, store.Options{Synced: o.synced, MaxBytes: o.maxBytes, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	if err := removeTemps(o.Dir); err != nil {
+		h.log.Warn("files of a process that was killed", "error", err)
+	}
 	at := net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
 	if o.within == nil {
 		if h.listener, err = listen(ctx, o.Addr); err != nil {

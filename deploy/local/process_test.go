@@ -142,6 +142,34 @@ func TestAddressFileIsTheOwnersOnly(t *testing.T) {
 	}
 }
 
+// What a killed process was writing is removed at the next start, and nothing
+// else.
+func TestLeftoversAreRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "thumbnails"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left := []string{addressFile + ".tmp123", keysFile + ".tmp456", "thumbnails/.thumbnail789"}
+	mine := []string{"address.txt", "keys.json.old", "thumbnails/photo.jpg", "thumbnails/.hidden"}
+	for _, name := range append(left, mine...) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testHome(t, func(o *homeOptions) { o.Dir = dir })
+	for _, name := range left {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: got %v, want it gone", name, err)
+		}
+	}
+	for _, name := range mine {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestWhatCannotOpenSaysWhy(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

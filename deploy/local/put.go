@@ -117,6 +117,9 @@ func (c *command) copyThumbnails(ctx context.Context, h *remote, items []*item) 
 	return errors.Join(problems...)
 }
 
+// tempThumbnail begins the names of thumbnails that are being written.
+const tempThumbnail = ".thumbnail"
+
 func (h *remote) download(ctx context.Context, t schema.Thumbnail, dir string) (string, error) {
 	path := filepath.Join(dir, fileName(t.Key))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -127,7 +130,7 @@ func (h *remote) download(ctx context.Context, t schema.Thumbnail, dir string) (
 		return "", err
 	}
 	defer object.Body.Close()
-	file, err := os.CreateTemp(filepath.Dir(path), ".thumbnail")
+	file, err := os.CreateTemp(dir, tempThumbnail)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // bodies are the files that hold what was uploaded, each under a random name and never changed once it is sealed.
@@ -49,9 +50,9 @@ func openBodies(dir string, o Options) (*bodies, error) {
 	return b, nil
 }
 
-// cannotSync tells the errors of systems that have no sync for folders.
+// cannotSync tells the errors of systems and file systems that have no sync for folders.
 func cannotSync(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission)
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission)
 }
 
 // draft is a body that is being written. It becomes durable with seal and vanishes with discard.

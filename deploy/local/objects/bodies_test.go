@@ -124,6 +124,22 @@ func TestSyncsBeforeTheAnswer(t *testing.T) {
 	check("delete bucket", "transaction")
 }
 
+// A file system that cannot sync a folder takes uploads all the same.
+func TestFolderThatCannotBeSynced(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.bodies.sync = func(f *os.File) error {
+		if fi, err := f.Stat(); err != nil || fi.IsDir() {
+			return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.EINVAL}
+		}
+		return f.Sync()
+	}
+	h.put(t, "k", "hello")
+	if got, _ := h.get(t, "k"); got != "hello" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A key that looks like a path into another bucket is a key and no path.
 func TestKeysAreNoPaths(t *testing.T) {
 	t.Parallel()

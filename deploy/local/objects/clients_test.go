@@ -243,7 +243,9 @@ func TestCurlWithPresignedURL(t *testing.T) {
 	if out := h.sh(t, "curl", "-s", h.locked.URL+"/uploads"); !strings.Contains(out, "AccessDenied") {
 		t.Errorf("no signature: %s", out)
 	}
-	late := s3.NewPresignClient(h.client, s3.WithPresignExpires(time.Minute), func(o *s3.PresignOptions) { o.Presigner = earlier{v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), 2 * time.Minute} })
+	late := s3.NewPresignClient(h.client, s3.WithPresignExpires(time.Minute), func(o *s3.PresignOptions) {
+		o.Presigner = earlier{v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), 2 * time.Minute}
+	})
 	over, err := late.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -103,10 +104,16 @@ func makeDir(dir string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		parent := filepath.Dir(filepath.Clean(dir))
+		if parent != dir {
+			if err := makeDir(parent); err != nil {
+				return err
+			}
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return openError(dir, dir, err)
 		}
-		return syncDir(filepath.Dir(filepath.Clean(dir)))
+		return syncDir(parent) // each new name must last
 	}
 	return openError(dir, dir, err)
 }
@@ -120,9 +127,9 @@ func syncDir(dir string) error {
 	return errors.Join(ignoreUnsupported(f.Sync()), f.Close())
 }
 
-// ignoreUnsupported drops the errors of systems that cannot sync a folder.
+// ignoreUnsupported drops the errors of systems that cannot sync a folder: EINVAL comes from file systems that do not know how.
 func ignoreUnsupported(err error) error {
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
 	return err

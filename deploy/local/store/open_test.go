@@ -96,17 +96,35 @@ func TestOpenDamagedFile(t *testing.T) {
 
 func TestOpenWithoutRights(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() <= 0 {
-		t.Skip("the superuser and Windows know no such folder")
-	}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []string{dir, filepath.Join(dir, "sub")} {
-		_, err := store.Open(d, store.Options{})
-		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), d) {
-			t.Errorf("got %v, want fs.ErrPermission with %q", err, d)
+	withoutPrivileges(t, func() {
+		for _, d := range []string{dir, filepath.Join(dir, "sub"), filepath.Join(dir, "sub", "sub")} {
+			_, err := store.Open(d, store.Options{})
+			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("open %q: got %v, want fs.ErrPermission and the folder's name", d, err)
+			}
+		}
+	})
+}
+
+func TestOpenMakesFolders(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir := filepath.Join(root, "a", "b", "c")
+	d, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	for ; dir != root; dir = filepath.Dir(dir) {
+		fi, err := os.Stat(dir)
+		if err != nil || fi.Mode().Perm() != 0o700 && runtime.GOOS != "windows" {
+			t.Errorf("%s: got %v, %v, want it for its owner only", dir, fi.Mode(), err)
 		}
 	}
 }

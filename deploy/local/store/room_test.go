@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"os"
+	"syscall"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -28,6 +30,18 @@ func TestNearlyFullDiskKeepsTheReserve(t *testing.T) {
 		if err := d.UpdateEvenIfFull(t.Context(), nothing); err != nil {
 			t.Errorf("%d bytes left, with the reserve: %v", row.left, err)
 		}
+	}
+}
+
+func TestFoldersThatCannotBeSynced(t *testing.T) {
+	t.Parallel()
+	for _, ignored := range []error{syscall.EINVAL, syscall.ENOTSUP, os.ErrInvalid} {
+		if err := ignoreUnsupported(&os.PathError{Op: "sync", Path: "folder", Err: ignored}); err != nil {
+			t.Errorf("got %v, want it ignored", err)
+		}
+	}
+	if ignoreUnsupported(&os.PathError{Op: "sync", Path: "folder", Err: syscall.EIO}) == nil {
+		t.Error("a sync that failed is ignored")
 	}
 }
 
