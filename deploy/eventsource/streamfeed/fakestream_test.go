@@ -30,6 +30,7 @@ type fakeStream struct {
 	polls  []time.Time      // of GetRecords
 	fails  map[string]error // by operation, once
 	trims  int              // how often an iterator is trimmed as soon as it was made
+	hangs  string           // operation that gets no answer
 }
 
 type fakeShard struct {
@@ -68,7 +69,11 @@ func (f *fakeStream) shard(id string) *fakeShard {
 }
 
 // call notes a call, and returns the error that it is to fail with.
-func (f *fakeStream) call(operation, detail string) error {
+func (f *fakeStream) call(ctx context.Context, operation, detail string) error {
+	if f.hangs == operation {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	f.calls = append(f.calls, strings.TrimSpace(operation+" "+detail))
 	err := f.fails[operation]
 	delete(f.fails, operation)
@@ -90,10 +95,10 @@ func (f *fakeStream) count(operation string) int {
 	return n
 }
 
-func (f *fakeStream) DescribeStream(_ context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
+func (f *fakeStream) DescribeStream(ctx context.Context, in *dynamodbstreams.DescribeStreamInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.call("DescribeStream", aws.ToString(in.ExclusiveStartShardId)); err != nil {
+	if err := f.call(ctx, "DescribeStream", aws.ToString(in.ExclusiveStartShardId)); err != nil {
 		return nil, err
 	}
 	from := 1 + slices.IndexFunc(f.shards, func(s *fakeShard) bool { return s.id == aws.ToString(in.ExclusiveStartShardId) })
@@ -112,10 +117,10 @@ func (f *fakeStream) DescribeStream(_ context.Context, in *dynamodbstreams.Descr
 	return &dynamodbstreams.DescribeStreamOutput{StreamDescription: d}, nil
 }
 
-func (f *fakeStream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
+func (f *fakeStream) GetShardIterator(ctx context.Context, in *dynamodbstreams.GetShardIteratorInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.call("GetShardIterator", string(in.ShardIteratorType)+" "+aws.ToString(in.SequenceNumber)); err != nil {
+	if err := f.call(ctx, "GetShardIterator", string(in.ShardIteratorType)+" "+aws.ToString(in.SequenceNumber)); err != nil {
 		return nil, err
 	}
 	s := f.shard(*in.ShardId)
@@ -143,10 +148,10 @@ func handle(shard string, at int) *string {
 	return aws.String(fmt.Sprintf("%s:%d:%d", shard, at, time.Now().UnixNano()))
 }
 
-func (f *fakeStream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
+func (f *fakeStream) GetRecords(ctx context.Context, in *dynamodbstreams.GetRecordsInput, _ ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetRecordsOutput, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.call("GetRecords", strconv.Itoa(int(*in.Limit))); err != nil {
+	if err := f.call(ctx, "GetRecords", strconv.Itoa(int(*in.Limit))); err != nil {
 		return nil, err
 	}
 	f.polls = append(f.polls, time.Now())

@@ -32,6 +32,7 @@ const (
 	readWait   = time.Second            // how long Read waits for a record
 	pollEvery  = 250 * time.Millisecond // between empty pages: four a second and shard, as Lambda does
 	maxRecords = 1000                   // of one GetRecords call
+	callLimit  = 15 * time.Second       // of one call, its retries included
 	maxRenewed = 3                      // iterators that one Read may find expired or trimmed
 )
 
@@ -42,8 +43,14 @@ const (
 // position.
 //
 // DynamoDB cannot name the position that Latest means until there was a record:
-// a reader that stops before it saw one starts at the latest again, and has not
-// seen what came between.
+// a process that ends before it saw one starts at the latest again, and has not
+// seen what came between; so has one whose reads failed for the 15 minutes that an
+// iterator lives. A read that fails otherwise keeps its place.
+//
+// A call that gets no answer ends after 15 s, as an error.
+//
+// A stream that was disabled can be read for a day; one that is enabled again is
+// another stream, with another ARN and a Feed of its own.
 type Feed struct {
 	client Client
 	arn    string
@@ -79,7 +86,7 @@ func (f *Feed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 	listed := make(map[string]bool)
 	in := &dynamodbstreams.DescribeStreamInput{StreamArn: &f.arn}
 	for {
-		out, err := f.client.DescribeStream(ctx, in)
+		out, err := limited(ctx, f.client.DescribeStream, in)
 		if err != nil {
 			return nil, fmt.Errorf("list the shards of stream %q: %w", f.arn, err)
 		}
@@ -106,7 +113,9 @@ func (f *Feed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
 	page, err := f.read(ctx, shard, after, limit)
 	if err != nil {
-		f.drop(shard)
+		if after != eventsource.Latest {
+			f.drop(shard) // a new iterator finds the same position
+		}
 		return eventsource.Page{}, fmt.Errorf("read shard %q of stream %q after %q: %w", shard, f.arn, after, err)
 	}
 	return page, nil
@@ -156,7 +165,7 @@ func (f *Feed) get(ctx context.Context, shard, after string, limit int) (*dynamo
 	if err != nil {
 		return nil, err
 	}
-	return f.client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{
+	return limited(ctx, f.client.GetRecords, &dynamodbstreams.GetRecordsInput{
 		ShardIterator: &handle,
 		Limit:         aws.Int32(int32(max(1, min(limit, maxRecords)))),
 	})
@@ -181,11 +190,22 @@ func (f *Feed) handle(ctx context.Context, shard, after string) (string, error) 
 	case eventsource.Latest:
 		in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeLatest, nil
 	}
-	out, err := f.client.GetShardIterator(ctx, in)
+	out, err := limited(ctx, f.client.GetShardIterator, in)
 	if err != nil {
 		return "", err
 	}
-	return aws.ToString(out.ShardIterator), nil
+	handle := aws.ToString(out.ShardIterator)
+	if after == eventsource.Latest {
+		f.keep(shard, iterator{after: after, handle: handle}) // what comes from now on is this reader's
+	}
+	return handle, nil
+}
+
+// limited makes one call, within its limit.
+func limited[In, Out any](ctx context.Context, call func(context.Context, In, ...func(*dynamodbstreams.Options)) (Out, error), in In) (Out, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	return call(ctx, in)
 }
 
 // judge says what an error of a read means: that another iterator is needed, an

@@ -268,3 +268,57 @@ func TestIteratorsDoNotPileUp(t *testing.T) {
 		}
 	})
 }
+
+// TestLatestKeepsItsPlace: a read at the latest that fails, at any call, skips
+// nothing of what was written after the place was found.
+func TestLatestKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			stream, feed := open(&fakeShard{id: "s"})
+			stream.add("s", 2)
+			throttled := &types.LimitExceededException{Message: aws.String("slow down")}
+			if first { // the very first GetRecords
+				stream.fails["GetRecords"] = throttled
+				if _, err := feed.Read(t.Context(), "s", eventsource.Latest, 10); err == nil {
+					t.Fatal("no error")
+				}
+			} else if page, err := feed.Read(t.Context(), "s", eventsource.Latest, 10); err != nil || len(page.Records) != 0 {
+				t.Fatal(page, err)
+			}
+			stream.add("s", 3)
+			for range 3 {
+				stream.fails["GetRecords"] = throttled
+				if _, err := feed.Read(t.Context(), "s", eventsource.Latest, 10); err == nil {
+					t.Fatal("no error")
+				}
+			}
+			if got, _ := readAll(t, feed, "s", eventsource.Latest, 2); !slices.Equal(got, sequences(2, 5)) {
+				t.Errorf("failed at first %v: got %q, want %q", first, got, sequences(2, 5))
+			}
+		})
+	}
+}
+
+// TestCallsHaveALimit: no call without an answer holds a reader for ever.
+func TestCallsHaveALimit(t *testing.T) {
+	t.Parallel()
+	for _, operation := range []string{"DescribeStream", "GetShardIterator", "GetRecords"} {
+		synctest.Test(t, func(t *testing.T) {
+			stream, feed := open(&fakeShard{id: "s"})
+			stream.hangs = operation
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			began := time.Now()
+			var err error
+			if operation == "DescribeStream" {
+				_, err = feed.Shards(ctx)
+			} else {
+				_, err = feed.Read(ctx, "s", "", 10)
+			}
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != callLimit {
+				t.Errorf("%s: %v after %v, want its limit of %v", operation, err, took, callLimit)
+			}
+		})
+	}
+}
