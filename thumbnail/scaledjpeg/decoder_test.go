@@ -165,7 +165,7 @@ func TestSizes(t *testing.T) {
 			for w := 1; w <= 17; w++ {
 				for h := 1; h <= 17; h++ {
 					for _, o := range scripts {
-						if n++; lighter() && n%13 != 0 {
+						if n++; lighter() && n%53 != 0 {
 							continue
 						}
 						p := newPicture(w, h, ratio, uint64(n))
