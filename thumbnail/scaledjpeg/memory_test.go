@@ -20,6 +20,9 @@ func allocated(f func()) int64 {
 // promise of twice the need would refuse pictures for nothing. It runs alone:
 // it counts what the whole process allocates.
 func TestMemoryBytes(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector makes it slow and finds nothing: it is one goroutine")
+	}
 	for _, o := range []writeOptions{{}, {script: scriptApart}, {progressive: true, script: scriptUsual}, {dnl: true}} {
 		for _, s := range [][][2]int{sampling420, {{4, 1}, {1, 1}, {2, 1}}} {
 			p := newPicture(2000, 1500, s, 1)
