@@ -49,6 +49,8 @@ type onAWS struct {
 	feed        *eventsource.FeedMapping
 	checkpoints *leases.Checkpoints // nil where changes is not asked for
 	health      health
+	stream      *streamWatch    // nil where changes is not asked for
+	vitals      []func() string // each says what is wrong, "" when nothing is
 }
 
 // runAWS runs the workers until ctx ends, then waits up to the drain limit for
@@ -136,9 +138,11 @@ func (a *onAWS) mapQueue(ctx context.Context, f function) error {
 	if err != nil {
 		return err
 	}
+	var receives pulse
+	a.vitals = append(a.vitals, func() string { return receives.problem(f.name + ": receive") })
 	a.queues = append(a.queues, &eventsource.QueueMapping{
-		Client: a.sqs, QueueURL: url, QueueARN: queueARN,
-		Function: f.call, FunctionName: f.name, Timeout: f.settings.Timeout, MaxConcurrency: f.settings.Concurrency,
+		Client: pulsedQueue{a.sqs, &receives}, QueueURL: url, QueueARN: queueARN,
+		Function: a.follow(f), MaxAbandoned: maxAbandoned, FunctionName: f.name, Timeout: f.settings.Timeout, MaxConcurrency: f.settings.Concurrency,
 		MaxAttempts:             f.settings.MaxAttempts,
 		ReportBatchItemFailures: true, DrainLimit: a.options.DrainLimit, Logger: a.log.With("mapping", f.name),
 	})
@@ -149,7 +153,7 @@ func (a *onAWS) mapQueue(ctx context.Context, f function) error {
 // that nobody could announce for too long go to the letter bucket; without one
 // they hold their shard up until they fall off the stream.
 func (a *onAWS) mapStream(ctx context.Context, f function) error {
-	streamARN, err := streamARN(ctx, a.db, a.config.RecordsTable)
+	arn, err := streamARN(ctx, a.db, a.config.RecordsTable)
 	if err != nil {
 		return err
 	}
@@ -159,10 +163,20 @@ func (a *onAWS) mapStream(ctx context.Context, f function) error {
 	if _, err := state.Get(ctx, pipeline.Key{PK: "lease#", SK: "-"}); err != nil && !errors.Is(err, pipeline.ErrNotFound) {
 		return err
 	}
-	a.checkpoints = leases.New(state, streamARN, leases.Options{Lease: a.config.Lease, Logger: a.log.With("mapping", f.name)})
+	a.checkpoints = leases.New(state, arn, leases.Options{Lease: a.config.Lease, Logger: a.log.With("mapping", f.name)})
+	var lists, reads pulse
+	a.vitals = append(a.vitals,
+		func() string { return lists.problem(f.name + ": list the shards") },
+		func() string { return reads.problem(f.name + ": read the stream") },
+		a.heartbeat,
+	)
+	a.stream = &streamWatch{arn: arn, log: a.log, current: func(ctx context.Context) (string, error) {
+		return streamARN(ctx, a.db, a.config.RecordsTable)
+	}}
+	a.vitals = append(a.vitals, a.stream.problem)
 	a.feed = &eventsource.FeedMapping{
-		Feed: streamfeed.New(a.streams, streamARN), Checkpoints: a.checkpoints,
-		Function: f.call, FunctionName: f.name, Timeout: f.settings.Timeout,
+		Feed: pulsedFeed{streamfeed.New(a.streams, arn), &lists, &reads}, Checkpoints: a.checkpoints,
+		Function: a.follow(f), MaxAbandoned: maxAbandoned, FunctionName: f.name, Timeout: f.settings.Timeout,
 		Bisect: true, ReportBatchItemFailures: true,
 		DrainLimit: a.options.DrainLimit, Logger: a.log.With("mapping", f.name),
 	}
@@ -171,6 +185,37 @@ func (a *onAWS) mapStream(ctx context.Context, f function) error {
 		a.feed.OnFailure = failureBucket{client: a.s3, bucket: bucket, log: a.log}.put
 	}
 	return nil
+}
+
+// follow is a function whose invocations the health page knows.
+func (a *onAWS) follow(f function) eventsource.Function {
+	var invocations pulse
+	a.vitals = append(a.vitals, func() string {
+		if n := invocations.overdue(f.settings.Timeout + time.Second); n >= maxAbandoned {
+			return fmt.Sprintf("%s: %d invocations run past their deadline: no more are started", f.name, n)
+		}
+		return ""
+	})
+	return pulsedFunction(f.call, &invocations)
+}
+
+// heartbeat says when other copies may take this one's shards.
+func (a *onAWS) heartbeat() string {
+	if a.checkpoints.Alive() {
+		return ""
+	}
+	return fmt.Sprintf("%s: no good heartbeat in table %q: other copies may read its shards", functionChanges, a.config.StateTable)
+}
+
+// problems is what the health page says is wrong.
+func (a *onAWS) problems() []string {
+	var all []string
+	for _, vital := range a.vitals {
+		if p := vital(); p != "" {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // run starts the mappings and waits for all of them. One that ends by itself
@@ -196,7 +241,7 @@ func (a *onAWS) run(ctx context.Context) error {
 		})
 	}
 	if a.config.HealthAddr != "" {
-		served, err := a.health.serve(ctx, a.config.HealthAddr, a.describe)
+		served, err := a.health.serve(ctx, a.config.HealthAddr, a.describe, a.problems)
 		if err != nil {
 			return err
 		}
@@ -222,6 +267,7 @@ func (a *onAWS) runFeed(ctx context.Context) error {
 	defer end()
 	left := make(chan error, 1)
 	go func() { left <- a.checkpoints.Run(alive) }()
+	go a.stream.run(alive)
 	err := a.feed.Run(ctx)
 	end()
 	return errors.Join(err, <-left)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// health answers GET /healthz: 200 while the workers run, 503 while they drain.
-// The zero value is ready.
+// health answers GET /healthz: 200 while the workers run, 503 while they drain or
+// something keeps them from working. The zero value is ready.
 type health struct {
 	draining atomic.Bool
 	server   *http.Server
@@ -20,8 +20,9 @@ type health struct {
 
 func (h *health) drain() { h.draining.Store(true) }
 
-// serve listens on addr until close. What describe returns is in each answer.
-func (h *health) serve(ctx context.Context, addr string, describe func() map[string]any) (served <-chan struct{}, err error) {
+// serve listens on addr until close. What describe and problems return is in each
+// answer.
+func (h *health) serve(ctx context.Context, addr string, describe func() map[string]any, problems func() []string) (served <-chan struct{}, err error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -30,10 +31,14 @@ func (h *health) serve(ctx context.Context, addr string, describe func() map[str
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		status, state := http.StatusOK, "running"
+		d := describe()
+		if wrong := problems(); len(wrong) > 0 {
+			status, state = http.StatusServiceUnavailable, "troubled"
+			d["problems"] = wrong
+		}
 		if h.draining.Load() {
 			status, state = http.StatusServiceUnavailable, "draining"
 		}
-		d := describe()
 		d["state"] = state
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)

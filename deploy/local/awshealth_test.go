@@ -12,7 +12,8 @@ import (
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	var h health
-	served, err := h.serve(t.Context(), "127.0.0.1:0", func() map[string]any { return map[string]any{"shards": 3} })
+	var wrong []string
+	served, err := h.serve(t.Context(), "127.0.0.1:0", func() map[string]any { return map[string]any{"shards": 3} }, func() []string { return wrong })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,13 +25,18 @@ func TestHealth(t *testing.T) {
 	if got, want := ask(), `200 {"shards":3,"state":"running"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	wrong = []string{"no heartbeat"}
+	if got, want := ask(), `503 {"problems":["no heartbeat"],"shards":3,"state":"troubled"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	wrong = nil
 	h.drain()
 	if got, want := ask(), `503 {"shards":3,"state":"draining"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	h.close()
 	<-served
-	if _, err := h.serve(t.Context(), "nowhere:port", nil); err == nil || !strings.Contains(err.Error(), "HEALTH_ADDR") {
+	if _, err := h.serve(t.Context(), "nowhere:port", nil, nil); err == nil || !strings.Contains(err.Error(), "HEALTH_ADDR") {
 		t.Errorf("an address that is none: %v", err)
 	}
 }
