@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -67,6 +68,23 @@ func (s *stream) split() {
 			return
 		}
 	}
+}
+
+// parent returns the parent of a shard and all its records.
+func (s *stream) parent(id string) (parent string, numbers []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, shard := range s.shards {
+		if shard.ID == id {
+			parent = shard.Parent
+		}
+	}
+	for _, shard := range s.shards {
+		if shard.ID == parent {
+			numbers = slices.Clone(shard.numbers)
+		}
+	}
+	return parent, numbers
 }
 
 func (s *stream) page(id, after string, limit int) eventsource.Page {
@@ -133,10 +151,11 @@ func (f sleepyFeed) Read(ctx context.Context, shard, after string, limit int) (e
 
 // ledger is what the copies did.
 type ledger struct {
-	t    *testing.T
-	mu   sync.Mutex
-	done map[int]int
-	last map[string]int // by shard: the highest number
+	t      *testing.T
+	stream *stream // may be nil: then parents are not looked at
+	mu     sync.Mutex
+	done   map[int]int
+	last   map[string]int // by shard: the highest number
 }
 
 func (l *ledger) note(shard string, n int) {
@@ -147,6 +166,21 @@ func (l *ledger) note(shard string, n int) {
 			l.t.Errorf("record %d of %s was first done after record %d: they came out of order", n, shard, l.last[shard])
 		}
 		l.last[shard] = n
+		if l.stream != nil {
+			l.checkParent(shard, n)
+		}
+	}
+}
+
+// checkParent sees to it that all of a shard's parent was done before the shard's
+// first record, by whichever copies. The caller holds l.mu.
+func (l *ledger) checkParent(shard string, n int) {
+	parent, numbers := l.stream.parent(shard)
+	for _, before := range numbers {
+		if l.done[before] == 0 {
+			l.t.Errorf("record %d of %s was done before record %d of its parent %s", n, shard, before, parent)
+			return
+		}
 	}
 }
 
@@ -231,7 +265,8 @@ const batchSize = 10
 
 // TestMappingsShareAStream: three mappings read a stream that splits, while they
 // die, sleep, end and begin by the dice. Every record is done, in its shard's
-// order, hardly any twice, and no checkpoint goes back.
+// order and after all of its shard's parent, hardly any twice, and no checkpoint
+// goes back.
 func TestMappingsShareAStream(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(3)
@@ -244,6 +279,7 @@ func TestMappingsShareAStream(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dice := rand.New(rand.NewPCG(seed, 5))
 				s, l := newStream(3), &ledger{t: t, done: make(map[int]int), last: make(map[string]int)}
+				l.stream = s
 				table := &watched{t: t, at: make(map[string]string)}
 				began := 0
 				begin := func() *reader {
