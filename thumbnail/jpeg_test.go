@@ -86,10 +86,9 @@ func jpegQuality(tb testing.TB, data []byte, s Size) float64 {
 	return 10 * math.Log10(255*255*3*float64(w*h)/sum)
 }
 
-// Chroma of half of luma's samples is decoded finer where a thumbnail needs it: 1/8 of this picture is 2.5 samples of luma a pixel, and were
-// chroma as coarse as DC alone is, its stripes of 3 pixels would suffer. With that it was 47.7 dB, and 49.6 for gain-map.jpg.
-func TestChromaIsFineEnough(t *testing.T) {
-	t.Parallel()
+// colourStripes is a 4:2:0 picture with fine stripes of colour.
+func colourStripes(t *testing.T) []byte {
+	t.Helper()
 	img := image.NewYCbCr(image.Rect(0, 0, 4000, 2400), image.YCbCrSubsampleRatio420)
 	for y := range 2400 {
 		for x := range 4000 {
@@ -106,7 +105,55 @@ func TestChromaIsFineEnough(t *testing.T) {
 	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 90}); err != nil {
 		t.Fatal(err)
 	}
-	got := jpegQuality(t, b.Bytes(), Size{200, 200, false})
+	return b.Bytes()
+}
+
+// A 4:2:0 thumbnail has a quarter of the chroma, so DC alone is as near to the exact filter as luma is.
+func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string][]byte{"stripes": colourStripes(t), "gain-map.jpg": photo(t, "gain-map.jpg")} {
+		full, err := scaledjpeg.Decode(bytes.NewReader(data), scaledjpeg.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, true}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.header.orientation, p.header.profile = 1, nil
+		side := float64(min(p.header.width, p.header.height))
+		err = p.read(t.Context(), false, func(pictures []*small) error {
+			if !pictures[0].halved || p.header.wholeChroma {
+				t.Fatalf("%s: chroma is halved: %t, and was asked for whole: %t", name, pictures[0].halved, p.header.wholeChroma)
+			}
+			for i := range 2 {
+				plane := full.Planes[1+i]
+				x := int(float64(p.header.width)-side) / 4 // the square in the middle, in samples of chroma
+				plane.Pix, plane.W, plane.ExtentW = plane.Pix[x:], int(side)/2, side/2
+				sum := 0.0
+				for j, want := range lanczosPlane(plane, 100, 100) {
+					d := want - float64(pictures[0].planes[1+i][j])
+					sum += d * d
+				}
+				got := 10 * math.Log10(255*255*100*100/sum)
+				if t.Logf("%s: %.1f dB", name, got); got < 50 {
+					t.Errorf("%s: chroma %d has %.1f dB, want 50", name, i, got)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Chroma of half of luma's samples is decoded finer where a thumbnail needs it: 1/8 of this picture is 2.5 samples of luma a pixel, and were
+// chroma as coarse as DC alone is, its stripes of 3 pixels would suffer. With that it was 47.7 dB, and 49.6 for gain-map.jpg.
+func TestChromaIsFineEnough(t *testing.T) {
+	t.Parallel()
+	data := colourStripes(t)
+	got := jpegQuality(t, data, Size{200, 200, false})
 	if t.Logf("%.1f dB", got); got < 50 {
 		t.Errorf("got %.1f dB, want 50", got)
 	}

@@ -133,6 +133,8 @@ type header struct {
 	lateOrientation bool
 	// lateHeight is set where the height is not known before the data (JPEG's DNL): decode notes it then.
 	lateHeight bool
+	// wholeChroma asks decode for as much chroma as thumbnails take that have it for each pixel.
+	wholeChroma bool
 	// memory bounds what decode needs, its result included. The ratio is the number of the picture's pixels, along a side, that
 	// each thumbnail takes for one of its own, at least.
 	memory func(ratio float64) int64
@@ -385,6 +387,7 @@ func (p *Picture) animation(ctx context.Context) (*Result, error) {
 // read decodes the picture, makes all sizes, with chroma at full size or as the encoder likes it, and hands them on.
 func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error) error {
 	return p.begin(ctx, func() error {
+		p.header.wholeChroma = whole
 		img, err := p.header.decode(p.ratio)
 		if err != nil {
 			return p.src.fail(p.format, err)
