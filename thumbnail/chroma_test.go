@@ -61,6 +61,7 @@ func fullChromaJPEG(t *testing.T, img *image.YCbCr) []byte {
 
 func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	files, err := filepath.Glob(filepath.Join(photosDir, "*.jpg"))
 	if err != nil {
 		t.Fatal(err)

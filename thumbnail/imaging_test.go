@@ -47,6 +47,7 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 // the finest stripes, of which a thumbnail of a photograph has few.
 func TestGammaAndLinearLight(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	stripes := image.NewNRGBA(image.Rect(0, 0, 160, 120))
 	for i := range stripes.Pix {
 		stripes.Pix[i] = byte(255 * (i / 4 % 2))

@@ -111,6 +111,7 @@ func colourStripes(t *testing.T) []byte {
 // A 4:2:0 thumbnail has a quarter of the chroma, so DC alone is as near to the exact filter as luma is.
 func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	for name, data := range map[string][]byte{"stripes": colourStripes(t), "gain-map.jpg": photo(t, "gain-map.jpg")} {
 		full, err := scaledjpeg.Decode(bytes.NewReader(data), scaledjpeg.Options{})
 		if err != nil {
@@ -152,6 +153,7 @@ func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 // chroma as coarse as DC alone is, its stripes of 3 pixels would suffer. With that it was 47.7 dB, and 49.6 for gain-map.jpg.
 func TestChromaIsFineEnough(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	data := colourStripes(t)
 	got := jpegQuality(t, data, Size{200, 200, false})
 	if t.Logf("%.1f dB", got); got < 50 {
@@ -165,6 +167,7 @@ func TestChromaIsFineEnough(t *testing.T) {
 // What is left out of progressive pictures is not seen: these are at most half a decibel below those of all bits.
 func TestProgressiveQuality(t *testing.T) {
 	t.Parallel()
+	notUnderRace(t)
 	if testing.Short() {
 		t.Skip("a large photograph, and -short")
 	}

@@ -139,3 +139,12 @@ func onlySmall(tb testing.TB, data []byte, s Size) image.Image {
 	}
 	return images[0]
 }
+
+// notUnderRace leaves whole photographs in floating point to the run without the
+// race detector: it takes ten times as long, and there is one goroutine.
+func notUnderRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("whole photographs in floating point: without the race detector")
+	}
+}

@@ -255,7 +255,11 @@ func TestScripts(t *testing.T) {
 // block, so that runs of MCUs meet the end of a chunk at any place.
 func TestChunks(t *testing.T) {
 	t.Parallel()
-	p := newPicture(900, 700, sampling420, 5)
+	w, h := 900, 700
+	if lighter() {
+		w, h = 500, 400
+	}
+	p := newPicture(w, h, sampling420, 5)
 	for i := range p.comps {
 		for b := range p.comps[i].coef {
 			for k := range 64 {
