@@ -82,6 +82,9 @@ func (b *bench) run(out io.Writer) (missed int, err error) {
 		printCPU(out, order, m)
 	}
 	f := figures{results: results, pipe: b.pipeRSS(out, results)}
+	if err := b.measureLinear(results); err != nil {
+		return 0, err
+	}
 	printLinearity(out, results)
 	if f.cores, err = b.twoCores(out); err != nil {
 		return 0, err

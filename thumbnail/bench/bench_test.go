@@ -122,12 +122,12 @@ func TestGrowth(t *testing.T) {
 		if got := growth(results); got != 0 {
 			t.Errorf("%d of %d measured: got %v, want 0", i, len(linear), got)
 		}
-		results[l.name] = &measured{ms: map[string]float64{"ours": 2 * l.mp}}
+		results[l.name] = &measured{ms: map[string]float64{fromMemory: 2 * l.mp}}
 	}
 	if got := growth(results); math.Abs(got-1) > 1e-9 {
 		t.Errorf("as many milliseconds a megapixel: got %v, want 1", got)
 	}
-	results["baseline 24 MP"].ms["ours"] *= 1.5
+	results["baseline 24 MP"].ms[fromMemory] *= 1.5
 	if got := growth(results); math.Abs(got-1.5) > 1e-9 {
 		t.Errorf("one of half as many more: got %v, want 1.5", got)
 	}

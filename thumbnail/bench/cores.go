@@ -25,11 +25,38 @@ var linear = []struct {
 	mp   float64
 }{{"baseline 1 MP", 1200 * 832 / 1e6}, {"baseline 12 MP", 12}, {"baseline 24 MP", 24}, {"baseline 100 MP", 12000 * 8400 / 1e6}}
 
+// fromMemory is what linear pictures cost when they are in memory before the clock runs: a large file comes from outside of the processor's
+// caches, or from the disk where the page cache let it go, which says nothing of the decoder.
+const fromMemory = "ours from memory"
+
+// measureLinear measures the linear pictures among the results from memory, in turn.
+func (b *bench) measureLinear(results map[string]*measured) error {
+	times := map[string][]float64{}
+	for range b.rounds {
+		for _, l := range linear {
+			m := results[l.name]
+			if m == nil {
+				continue
+			}
+			p := &peer{name: fromMemory, command: []string{b.peers["ours"].command[0], "child", "memory"}}
+			s, err := p.measure(b.dir, m.file, m.size, max(1, int(200/l.mp)))
+			if err != nil {
+				return err
+			}
+			times[l.name] = append(times[l.name], s.Ms)
+		}
+	}
+	for name, t := range times {
+		results[name].ms[fromMemory] = median(t)
+	}
+	return nil
+}
+
 // perMP are the milliseconds of CPU a megapixel of those that were measured.
 func perMP(results map[string]*measured) (v []float64) {
 	for _, l := range linear {
 		if m := results[l.name]; m != nil {
-			v = append(v, m.ms["ours"]/l.mp)
+			v = append(v, m.ms[fromMemory]/l.mp)
 		}
 	}
 	return v
@@ -53,10 +80,10 @@ func printLinearity(out io.Writer, results map[string]*measured) {
 	if len(perMP(results)) == 0 {
 		return
 	}
-	fmt.Fprint(out, "\nCPU ms a megapixel, ours:")
+	fmt.Fprint(out, "\nCPU ms a megapixel, ours from memory:")
 	for _, l := range linear {
 		if m := results[l.name]; m != nil {
-			fmt.Fprintf(out, "  %s %.3f", l.name, m.ms["ours"]/l.mp)
+			fmt.Fprintf(out, "  %s %.3f", l.name, m.ms[fromMemory]/l.mp)
 		}
 	}
 	fmt.Fprintln(out)
