@@ -25,7 +25,7 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 	}
 	h.memory = func(ratio float64) int64 { return hdr.MemoryBytes(jpegOptions(&hdr, o, ratio, true)) }
 	h.decode = func(ratio float64) (*raster, error) {
-		whole := h.wholeChroma || newColourTransform(h.profile, modelYCC) != nil
+		whole := h.wholeChroma || hdr.ColorModel == scaledjpeg.YCbCr && h.transform(modelYCC) != nil
 		img, err := decoder.Decode(jpegOptions(&hdr, o, ratio, whole))
 		if err != nil {
 			o.Pool.putJPEG(decoder)

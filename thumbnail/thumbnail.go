@@ -129,6 +129,8 @@ type header struct {
 	orientation   orientation
 	profile       []byte // ICC, nil where there is none
 	packed        packedProfile
+	convert       *colourTransform // see transform
+	converted     bool
 	// lateOrientation is set where the orientation may follow the data: decode notes it then.
 	lateOrientation bool
 	// lateHeight is set where the height is not known before the data (JPEG's DNL): decode notes it then.
@@ -145,6 +147,14 @@ type header struct {
 	animate func(ratio float64, show func(img *raster, delay int) error) error
 	// loop is how often an animation runs, as image/gif counts; it is known when the first frame is.
 	loop func() int
+}
+
+// transform is what the profile asks for, made once: a picture has one model.
+func (h *header) transform(model colourModel) *colourTransform {
+	if !h.converted {
+		h.convert, h.converted = newColourTransform(h.profile, model), true
+	}
+	return h.convert
 }
 
 // noteExif takes the first orientation that is found.
@@ -426,7 +436,7 @@ func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*smal
 	}
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
-		convert: newColourTransform(h.profile, img.model), whole: whole, smart: p.o.SmartCrop, interest: p.interest,
+		convert: h.transform(img.model), whole: whole, smart: p.o.SmartCrop, interest: p.interest,
 	}
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {

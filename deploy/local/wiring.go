@@ -205,7 +205,7 @@ func (h *home) startWorkers(ctx context.Context) error {
 	feed := &eventsource.FeedMapping{
 		Feed: h.records.Feed(), Checkpoints: h.reached,
 		Function: h.watched("changes", h.workers.changes.Invoke), FunctionName: "changes", Timeout: timeoutChanges,
-		Bisect: true, MaxRecordAge: 12 * time.Hour, ReportBatchItemFailures: true, OnFailure: h.keepFailure,
+		Bisect: true, MaxRecordAge: 12 * time.Hour, ReportBatchItemFailures: true, OnFailure: failureBucket{client: h.clients.S3, bucket: bucketFailures, log: h.log}.put,
 		DrainLimit: h.options.DrainLimit, Logger: h.log.With("mapping", "changes"),
 	}
 	h.runWorker(run, "changes", feed.Run)

@@ -104,6 +104,11 @@ func ours(file string, size int, pool *thumbnail.Pool) error {
 		defer f.Close()
 		in = f
 	}
+	return thumb(in, size, pool)
+}
+
+// thumb makes one thumbnail.
+func thumb(in io.Reader, size int, pool *thumbnail.Pool) error {
 	o := options(size)
 	o.Pool = pool
 	_, err := thumbnail.Make(context.Background(), in, o)
@@ -119,10 +124,7 @@ func inMemory(pool *thumbnail.Pool) func(string, int) error {
 				return err
 			}
 		}
-		o := options(size)
-		o.Pool = pool
-		_, err = thumbnail.Make(context.Background(), bytes.NewReader(data), o)
-		return err
+		return thumb(bytes.NewReader(data), size, pool)
 	}
 }
 
