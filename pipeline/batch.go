@@ -53,7 +53,7 @@ type Options struct {
 	Reserve time.Duration
 	// DeadLetter takes a record that must not come back. If it fails, the
 	// record is a failure and comes back. Nil: Permanent is a failure.
-	DeadLetter func(ctx context.Context, l Letter) error
+	DeadLetter func(ctx context.Context, l DeadLetter) error
 	// Delay makes the source hold a failed record back for d. Nil: RetryAfter
 	// is a plain failure. Its error is logged; the record then comes back when
 	// the source likes.
@@ -75,25 +75,25 @@ type Options struct {
 type Status int
 
 const (
-	GivenBack    Status = iota // not started, for there was no time: it comes back
+	NotStarted   Status = iota // not started, for there was no time: it comes back
 	Failed                     // it comes back
 	Done                       // acknowledged
 	DeadLettered               // acknowledged: it stands in the dead letters
-	HeldBack                   // not started, for one that it must not overtake failed: it comes back
+	Blocked                    // not started, for one that it must not overtake failed: it comes back
 )
 
 func (s Status) String() string {
 	switch s {
-	case GivenBack:
-		return "given back"
+	case NotStarted:
+		return "not started"
 	case Failed:
 		return "failed"
 	case Done:
 		return "done"
 	case DeadLettered:
 		return "dead-lettered"
-	case HeldBack:
-		return "held back"
+	case Blocked:
+		return "blocked"
 	}
 	return fmt.Sprintf("Status(%d)", int(s))
 }
@@ -122,8 +122,8 @@ const (
 // Acknowledged reports whether the source may forget the record.
 func (o Outcome) Acknowledged() bool { return o.Status == Done || o.Status == DeadLettered }
 
-// A Letter is a record that must not come back, and why.
-type Letter struct {
+// A DeadLetter is a record that must not come back, and why.
+type DeadLetter struct {
 	Record Record
 	Reason error
 	Worker string
@@ -360,7 +360,7 @@ func (b *batch) fail(i int, err error) (Status, verdict, error) {
 	permanent := IsPermanent(err)
 	if b.DeadLetter != nil && (permanent || counted) {
 		letterErr := b.callOut(func() error {
-			return b.DeadLetter(ctx, Letter{Record: r, Reason: err, Worker: b.Worker, At: b.Now()})
+			return b.DeadLetter(ctx, DeadLetter{Record: r, Reason: err, Worker: b.Worker, At: b.Now()})
 		})
 		if letterErr == nil {
 			b.Logger.ErrorContext(ctx, "record dead-lettered", "error", err, panicStack(err))
@@ -479,12 +479,12 @@ func (b *batch) result() Result {
 		res.err = &BatchFailedError{Records: retry, First: b.outcomes[0].Err}
 	}
 	level := slog.LevelInfo
-	if res.Count(GivenBack) > 0 {
+	if res.Count(NotStarted) > 0 {
 		level = slog.LevelWarn
 	}
 	b.Logger.Log(b.ctx, level, "batch",
 		"records", len(b.outcomes), "done", res.Count(Done), "failed", res.Count(Failed),
-		"dead_lettered", res.Count(DeadLettered), "given_back", res.Count(GivenBack), "held_back", res.Count(HeldBack),
+		"dead_lettered", res.Count(DeadLettered), "not_started", res.Count(NotStarted), "blocked", res.Count(Blocked),
 		"ms", b.Now().Sub(b.started).Milliseconds())
 	return res
 }
@@ -495,8 +495,8 @@ func (b *batch) result() Result {
 func (b *batch) tellHeldBack() {
 	behind := func(first verdict, i int) verdict {
 		o := &b.outcomes[i]
-		if o.Status == GivenBack && first != settled && first != overdue {
-			o.Status, o.Err = HeldBack, ErrBehindFailure
+		if o.Status == NotStarted && first != settled && first != overdue {
+			o.Status, o.Err = Blocked, ErrBehindFailure
 		}
 		return cmp.Or(first, o.verdict)
 	}

@@ -252,11 +252,11 @@ func TestRunPanicKeepsValueAndStack(t *testing.T) {
 // letterBox takes letters while their context is alive, or refuses them.
 type letterBox struct {
 	mu      sync.Mutex
-	letters []pipeline.Letter
+	letters []pipeline.DeadLetter
 	err     error
 }
 
-func (b *letterBox) take(ctx context.Context, l pipeline.Letter) error {
+func (b *letterBox) take(ctx context.Context, l pipeline.DeadLetter) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := ctx.Err(); err != nil {

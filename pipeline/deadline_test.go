@@ -143,7 +143,7 @@ func TestRunLateFailureWritesNothing(t *testing.T) {
 // not the process.
 func TestRunOutlivesItsOptions(t *testing.T) {
 	t.Parallel()
-	letter := func(context.Context, pipeline.Letter) error { panic("letter") }
+	letter := func(context.Context, pipeline.DeadLetter) error { panic("letter") }
 	delay := func(context.Context, pipeline.Record, time.Duration) error { panic("delay") }
 	backoff := func(int) time.Duration { return time.Second }
 	for name, o := range map[string]pipeline.Options{
@@ -225,7 +225,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 				if s := statuses(got); s != tt.want {
 					t.Errorf("got %s, want %s", s, tt.want)
 				}
-				held := got.Count(pipeline.HeldBack)
+				held := got.Count(pipeline.Blocked)
 				if line := fmt.Sprintf("given_back=%d held_back=%d", tt.given, held); !strings.Contains(log.String(), line) {
 					t.Errorf("log: got %s, want %s", log.String(), line)
 				}
@@ -236,7 +236,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 					if o.Acknowledged() || o.Status == pipeline.Failed {
 						continue
 					}
-					if errors.Is(o.Err, pipeline.ErrBehindFailure) != (o.Status == pipeline.HeldBack) {
+					if errors.Is(o.Err, pipeline.ErrBehindFailure) != (o.Status == pipeline.Blocked) {
 						t.Errorf("record %s, %v: got reason %v", o.Record.ID, o.Status, o.Err)
 					}
 				}

@@ -94,7 +94,7 @@ func TestRunLogLines(t *testing.T) {
 	if failed["id"] != "1" || failed["error"] != "again" || failed["attempt"] != 1.0 {
 		t.Errorf("failed record: got %s", lines[0])
 	}
-	if batch["records"] != 3.0 || batch["done"] != 2.0 || batch["failed"] != 1.0 || batch["given_back"] != 0.0 || batch["held_back"] != 0.0 || batch["ms"] == nil {
+	if batch["records"] != 3.0 || batch["done"] != 2.0 || batch["failed"] != 1.0 || batch["not_started"] != 0.0 || batch["blocked"] != 0.0 || batch["ms"] == nil {
 		t.Errorf("batch: got %s", lines[1])
 	}
 }

@@ -28,10 +28,10 @@ type Once struct {
 	// the time left until the context's deadline, or 5 minutes without one.
 	// What must never run again after a timeout takes a very long one.
 	InProgress time.Duration
-	// Only names the one process that uses the table, anew at each start. Where
+	// ProcessID names the one process that uses the table, anew at each start. Where
 	// it is set, a claim in progress under another name is a dead process's and is
 	// taken over at once. "": claims are respected until they run out.
-	Only string
+	ProcessID string
 	// Now is the clock. Nil is time.Now.
 	Now func() time.Time
 }
@@ -139,7 +139,7 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 	} else if deadline, ok := ctx.Deadline(); ok {
 		until = deadline
 	}
-	want, err := claimItem(key, claim{Status: claimInProgress, Until: until.UnixMilli(), Owner: o.Only})
+	want, err := claimItem(key, claim{Status: claimInProgress, Until: until.UnixMilli(), Owner: o.ProcessID})
 	if err != nil {
 		return Item{}, nil, err
 	}
@@ -156,7 +156,7 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 		if current.Status == claimCompleted {
 			return Item{}, &current, nil
 		}
-		if o.Only == "" || current.Owner == o.Only {
+		if o.ProcessID == "" || current.Owner == o.ProcessID {
 			return Item{}, nil, RetryAfter(&InProgressError{key, end}, end.Sub(now))
 		}
 	}

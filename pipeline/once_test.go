@@ -249,7 +249,7 @@ func TestOnceKeepsTheClaimOfWhatWasDone(t *testing.T) {
 func TestOnceTakesOverFromTheDead(t *testing.T) {
 	t.Parallel()
 	tbl, c := new(tabletest.Memory), newClock()
-	process := func(name string) *pipeline.Once { return &pipeline.Once{Table: tbl, Now: c.Now, Only: name} }
+	process := func(name string) *pipeline.Once { return &pipeline.Once{Table: tbl, Now: c.Now, ProcessID: name} }
 	calls := 0
 	_, err := process("first").Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
 		// The same process respects itself.

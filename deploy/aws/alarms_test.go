@@ -26,7 +26,7 @@ func (s *stack) alarms() []alarm {
 			alarm{f.name + "Dead", lower + "-dead", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", s.property(f.name+"DeadQueue", "QueueName"), "Maximum", 60, 1},
 			alarm{f.name + "Errors", lower + "-errors", "AWS/Lambda", "Errors", "FunctionName", fn, "Sum", 300, 1},
 			alarm{f.name + "Throttles", lower + "-throttles", "AWS/Lambda", "Throttles", "FunctionName", fn, "Sum", 300, 1},
-			alarm{f.name + "GivenBack", lower + "-given-back", "Sluice/" + s.parameters["Name"], "given-back-" + lower, "", "", "Sum", 300, 1},
+			alarm{f.name + "NotStarted", lower + "-given-back", "Sluice/" + s.parameters["Name"], "given-back-" + lower, "", "", "Sum", 300, 1},
 		)
 	}
 	for name, seconds := range map[string]int{"Uploads": 900, "Jobs": 900, "Notifications": 7200} { // a mail server may ask for an hour
@@ -63,14 +63,14 @@ func (s *stack) alarmShapes(all map[string]shape) {
 			"LogGroupName": s.ref(f.name + "Log"), "FilterPattern": givenBack,
 			"MetricTransformations": items{props{
 				"MetricNamespace": "Sluice/" + s.parameters["Name"], "MetricName": "given-back-" + strings.ToLower(f.name),
-				"MetricValue": "$.given_back", "Unit": "Count",
+				"MetricValue": "$.not_started", "Unit": "Count",
 			}},
 		}}
 	}
 }
 
 // givenBack is the pattern of a batch's log line that gave records back.
-const givenBack = `{ $.message = "batch" && $.given_back > 0 }`
+const givenBack = `{ $.message = "batch" && $.not_started > 0 }`
 
 // checkDashboard holds the dashboard to the names that are in the stack.
 func checkDashboard(s *stack) (problems []error) {

@@ -15,8 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"sluice/deploy/replay/harness"
 	"sluice/pipeline"
-	"sluice/workers/replay/rig"
 )
 
 // A call is what a function asked of AWS, in the names of replay's rig.
@@ -79,7 +79,7 @@ func functionOf(file string, event []byte) string {
 }
 
 func replay(ctx context.Context, sc scenario, into map[call]bool) (err error) {
-	r, err := rig.New(ctx, "../../testdata", sc.event)
+	r, err := harness.New(ctx, "../../testdata", sc.event)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"sluice/deploy/replay/harness"
 	"sluice/pipeline/dynamotable"
 	"sluice/workers/changes"
 	"sluice/workers/messages"
-	"sluice/workers/replay/rig"
 	"sluice/workers/uploads"
 )
 
@@ -56,7 +56,7 @@ func TestRolesOnEngines(t *testing.T) {
 	}
 	var mu sync.Mutex
 	seen := map[call]bool{}
-	wire := httptest.NewServer(&rig.Wire{
+	wire := httptest.NewServer(&harness.Wire{
 		Backends: backends,
 		Observe: func(service, operation, resource string) error {
 			mu.Lock()

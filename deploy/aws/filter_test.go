@@ -140,10 +140,10 @@ func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 
 func TestMatchesLine(t *testing.T) {
 	t.Parallel()
-	line := map[string]any{"message": "batch", "given_back": 2.0, "inner": map[string]any{"n": 1.0}}
+	line := map[string]any{"message": "batch", "not_started": 2.0, "inner": map[string]any{"n": 1.0}}
 	for pattern, want := range map[string]bool{
-		`{ $.given_back > 1 }`: true, `{ $.given_back > 2 }`: false, `{ $.message = "batch" && $.given_back > 0 }`: true,
-		`{ $.message = "other" && $.given_back > 0 }`: false, `{ $.missing > 0 }`: false, `{ $.message > 0 }`: false, `{ $.inner.n > 0 }`: true,
+		`{ $.not_started > 1 }`: true, `{ $.not_started > 2 }`: false, `{ $.message = "batch" && $.not_started > 0 }`: true,
+		`{ $.message = "other" && $.not_started > 0 }`: false, `{ $.missing > 0 }`: false, `{ $.message > 0 }`: false, `{ $.inner.n > 0 }`: true,
 	} {
 		if got, err := matchesLine(pattern, line); err != nil || got != want {
 			t.Errorf("%s: got %v %v, want %v", pattern, got, err, want)

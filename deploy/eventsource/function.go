@@ -33,8 +33,8 @@ type Function func(ctx context.Context, payload []byte) ([]byte, error)
 const (
 	// MaxPayloadBytes is the largest event a function gets: 6 MB.
 	MaxPayloadBytes = 6 << 20
-	// MaxAnswerBytes is the largest answer of a function. A larger one is a function error.
-	MaxAnswerBytes = 6<<20 + 100
+	// MaxResponseBytes is the largest answer of a function. A larger one is a function error.
+	MaxResponseBytes = 6<<20 + 100
 	// MaxTimeout is the longest a function may run.
 	MaxTimeout = 15 * time.Minute
 	// MaxBatchSize is the most records of one event; 10 for a FIFO queue.
@@ -74,11 +74,11 @@ type TimeoutError struct {
 
 func (e *TimeoutError) Error() string { return fmt.Sprintf("function timed out after %v", e.After) }
 
-// AnswerSizeError is a function whose answer is over MaxAnswerBytes.
-type AnswerSizeError struct{ Bytes int }
+// ResponseSizeError is a function whose answer is over MaxResponseBytes.
+type ResponseSizeError struct{ Bytes int }
 
-func (e *AnswerSizeError) Error() string {
-	return fmt.Sprintf("the answer has %d bytes, at most %d are allowed", e.Bytes, MaxAnswerBytes)
+func (e *ResponseSizeError) Error() string {
+	return fmt.Sprintf("the answer has %d bytes, at most %d are allowed", e.Bytes, MaxResponseBytes)
 }
 
 // errDrained is the outcome of an invocation that the drain limit cut short, and that did not answer.
@@ -109,7 +109,7 @@ func newInvoker(f Function, functionARN string, timeout time.Duration, maxAbando
 type result struct {
 	requestID string
 	answer    []byte
-	err       error // the function's own, *CrashError, *TimeoutError, *AnswerSizeError or errDrained
+	err       error // the function's own, *CrashError, *TimeoutError, *ResponseSizeError or errDrained
 	running   bool  // the function has not returned: it was abandoned
 }
 
@@ -183,8 +183,8 @@ func (v *invoker) judge(ctx context.Context, r result, deadline time.Time) resul
 		return result{requestID: r.requestID, err: &TimeoutError{After: v.timeout}}
 	case ctx.Err() != nil && r.err == context.Canceled:
 		r.err = errDrained
-	case r.err == nil && len(r.answer) > MaxAnswerBytes:
-		return result{requestID: r.requestID, err: &AnswerSizeError{Bytes: len(r.answer)}}
+	case r.err == nil && len(r.answer) > MaxResponseBytes:
+		return result{requestID: r.requestID, err: &ResponseSizeError{Bytes: len(r.answer)}}
 	}
 	return r
 }

@@ -117,10 +117,10 @@ func TestCallGivesEachInvocationItsOwnID(t *testing.T) {
 
 func TestCallRefusesAnAnswerOverTheLimit(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{MaxAnswerBytes, MaxAnswerBytes + 1} {
+	for _, size := range []int{MaxResponseBytes, MaxResponseBytes + 1} {
 		r := testInvoker(func(context.Context, []byte) ([]byte, error) { return make([]byte, size), nil }).call(t.Context(), nil)
-		tooLarge, refused := errors.AsType[*AnswerSizeError](r.err)
-		if refused != (size > MaxAnswerBytes) || refused && (tooLarge.Bytes != size || r.answer != nil) {
+		tooLarge, refused := errors.AsType[*ResponseSizeError](r.err)
+		if refused != (size > MaxResponseBytes) || refused && (tooLarge.Bytes != size || r.answer != nil) {
 			t.Errorf("an answer of %d bytes: got %d bytes, %v", size, len(r.answer), r.err)
 		}
 	}

@@ -180,7 +180,7 @@ func (a *onAWS) mapStream(ctx context.Context, f function) error {
 		Bisect: true, ReportBatchItemFailures: true,
 		DrainLimit: a.options.DrainLimit, Logger: a.log.With("mapping", f.name),
 	}
-	if bucket := a.config.LetterBucket; bucket != "" {
+	if bucket := a.config.DeadLetterBucket; bucket != "" {
 		a.feed.MaxRecordAge = maxChangeAge
 		a.feed.OnFailure = failureBucket{client: a.s3, bucket: bucket, log: a.log}.put
 	}

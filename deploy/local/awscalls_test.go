@@ -22,7 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sluice/workers/replay/rig"
+	"sluice/deploy/replay/harness"
 )
 
 var updateCalls = flag.Bool("update-calls", false, "write what -aws calls to deploy/aws")
@@ -92,7 +92,7 @@ func TestAWSCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := rig.New(t.Context(), testdata, picture)
+	r, err := harness.New(t.Context(), testdata, picture)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,11 +102,11 @@ func TestAWSCalls(t *testing.T) {
 	shard := &oneShard{}
 	control := httptest.NewServer(shard)
 	t.Cleanup(control.Close)
-	tables := rig.Wire{Backends: map[string]string{"DYNAMODB": backend}}
+	tables := harness.Wire{Backends: map[string]string{"DYNAMODB": backend}}
 
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	wire := httptest.NewServer(&rig.Wire{
+	wire := httptest.NewServer(&harness.Wire{
 		Backends: map[string]string{"SQS": backend, "S3": backend, "DYNAMODB_STREAMS": control.URL},
 		Observe: func(service, operation, resource string) error {
 			mu.Lock()

@@ -15,11 +15,11 @@ import (
 
 // awsConfig is what -aws reads from the environment beside what the workers do.
 type awsConfig struct {
-	RecordsTable string        `env:"RECORDS_TABLE"`          // whose stream is read
-	StateTable   string        `env:"STATE_TABLE"`            // where leases and checkpoints are
-	LetterBucket string        `env:"LETTER_BUCKET"`          // for changes that are given up
-	Lease        time.Duration `env:"LEASE" envDefault:"30s"` // the longest a shard stands still when its copy dies
-	HealthAddr   string        `env:"HEALTH_ADDR"`            // host:port of GET /healthz; empty has none
+	RecordsTable     string        `env:"RECORDS_TABLE"`          // whose stream is read
+	StateTable       string        `env:"STATE_TABLE"`            // where leases and checkpoints are
+	DeadLetterBucket string        `env:"LETTER_BUCKET"`          // for changes that are given up
+	Lease            time.Duration `env:"LEASE" envDefault:"30s"` // the longest a shard stands still when its copy dies
+	HealthAddr       string        `env:"HEALTH_ADDR"`            // host:port of GET /healthz; empty has none
 }
 
 // Validate reports what no lease can be.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/deploy/eventsource"
-	"sluice/deploy/local/queues"
+	"sluice/deploy/local/sqsserver"
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
@@ -82,9 +82,9 @@ func answerJSON(w http.ResponseWriter, v any, err error) {
 
 // idleness is what is still on its way.
 type idleness struct {
-	Idle   bool           `json:"idle"`
-	Queues []queues.Stats `json:"queues"`
-	Behind bool           `json:"behind"` // changes wait for their worker
+	Idle   bool              `json:"idle"`
+	Queues []sqsserver.Stats `json:"queues"`
+	Behind bool              `json:"behind"` // changes wait for their worker
 }
 
 func (h *home) idle(ctx context.Context) (idleness, error) {

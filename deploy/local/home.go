@@ -13,9 +13,9 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"sluice/deploy/local/objects"
-	"sluice/deploy/local/queues"
+	"sluice/deploy/local/s3server"
 	"sluice/deploy/local/sigv4"
+	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/store"
 	"sluice/deploy/local/tables"
 	"sluice/notify"
@@ -64,8 +64,8 @@ type home struct {
 	options homeOptions
 	log     *slog.Logger
 	db      *store.DB
-	objects *objects.Service
-	queues  *queues.Service
+	objects *s3server.Service
+	queues  *sqsserver.Service
 	records *tables.Table
 	state   *tables.Table
 	outbox  *notify.Outbox
@@ -144,14 +144,14 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 // openServices opens objects, queues and tables, with the buckets and queues
 // that the workers need.
 func (h *home) openServices(ctx context.Context) (err error) {
-	h.queues, err = queues.New(h.db, queues.Options{Region: region, Account: account, BaseURL: h.address.URL, Logger: h.log})
+	h.queues, err = sqsserver.New(h.db, sqsserver.Options{Region: region, Account: account, BaseURL: h.address.URL, Logger: h.log})
 	if err != nil {
 		return err
 	}
 	if err := createQueues(ctx, h.queues, h.log); err != nil {
 		return err
 	}
-	h.objects, err = objects.New(h.db, objects.Options{
+	h.objects, err = s3server.New(h.db, s3server.Options{
 		Notice: func(tx *bbolt.Tx, bucket string, event []byte) error {
 			if bucket != bucketUploads {
 				return nil

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sluice/deploy/eventsource"
-	"sluice/deploy/local/queues"
+	"sluice/deploy/local/sqsserver"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
 	"sluice/workers/setup"
@@ -93,7 +93,7 @@ func (p *path) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		p.slots.Release(1)
 		return nil
 	}, pipeline.Options{Order: batch.Order, Parallel: 1})
-	return batch.Answer(res)
+	return batch.Response(res)
 }
 
 // push sends n messages of 200 bytes from so many clients at once, in batches of
@@ -133,7 +133,7 @@ func (p *path) push(tb testing.TB, n, clients int) {
 }
 
 // drained waits until the queue holds nothing: what was handled is deleted too.
-func (p *path) drained(ctx context.Context) (queues.Stats, error) {
+func (p *path) drained(ctx context.Context) (sqsserver.Stats, error) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {

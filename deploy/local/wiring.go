@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/deploy/eventsource"
-	"sluice/deploy/local/queues"
+	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/tables"
 	"sluice/notify"
 	"sluice/pipeline"
@@ -59,7 +59,7 @@ var workerQueues = []struct {
 
 // createQueues makes the workers' queues and their dead-letter queues. One that
 // exists keeps the attributes that somebody gave it, or an older version.
-func createQueues(ctx context.Context, q *queues.Service, log *slog.Logger) error {
+func createQueues(ctx context.Context, q *sqsserver.Service, log *slog.Logger) error {
 	ensure := func(name string, attrs map[string]string) error {
 		differs, err := q.Ensure(ctx, name, attrs)
 		for _, d := range differs {
@@ -132,7 +132,7 @@ func (h *home) buildWorkers() error {
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
-	if h.workers.changes, err = changes.Build(ch, changes.Clients{SQS: h.clients.SQS, Letters: h.clients.S3}, run("changes")); err != nil {
+	if h.workers.changes, err = changes.Build(ch, changes.Clients{SQS: h.clients.SQS, DeadLetters: h.clients.S3}, run("changes")); err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
 	if h.workers.jobs, err = h.buildMessages(queueJobs, run("messages")); err != nil {
@@ -160,8 +160,8 @@ func (h *home) buildMessages(queue string, run pipeline.Options) (*messages.Work
 		step = messages.PostStep(c.OrderEndpoint)
 	}
 	w, err := messages.Build(c, messages.Clients{
-		Records: h.records, State: h.state, SQS: h.clients.SQS, Letters: h.clients.S3, Channels: channels, Step: step,
-		Only: h.address.Token, // jobs and notifications share it: one process owns the file
+		Records: h.records, State: h.state, SQS: h.clients.SQS, DeadLetters: h.clients.S3, Channels: channels, Step: step,
+		ProcessID: h.address.Token, // jobs and notifications share it: one process owns the file
 	}, run)
 	if err != nil {
 		return nil, fmt.Errorf("messages: %w", err)

@@ -3,8 +3,8 @@
 //
 // [Decode] tells the kind of an event from its payload and decodes each record
 // by itself: one that cannot be read is a record with an Err, and the others are
-// as if it were not there. [Batch.Answer] speaks each source's language of
-// partial failure. What records hold is read by [S3Notices], in every envelope
+// as if it were not there. [Batch.Response] speaks each source's language of
+// partial failure. What records hold is read by [S3Events], in every envelope
 // S3's notices come in, and by package streamchange, without loss.
 //
 // encoding/json into aws-lambda-go's events cannot do that: one unknown
@@ -37,7 +37,7 @@ const (
 	// KinesisStream records hold the data. ID is the sequence number, Cause the
 	// eventID, Group the partition key.
 	KinesisStream
-	// S3 records hold {"Records":[...]} with one element, for S3Notices. ID and
+	// S3 records hold {"Records":[...]} with one element, for S3Events. ID and
 	// Cause are bucket/key/version-or-sequencer.
 	S3
 	// SNS records hold the message. ID and Cause are its MessageId.

@@ -5,7 +5,7 @@ import (
 )
 
 // decodeEventBridge reads an event that a rule hands to the function. Its body
-// is the whole event, so that S3Notices reads it as it does one in a queue.
+// is the whole event, so that S3Events reads it as it does one in a queue.
 func decodeEventBridge(payload []byte) pipeline.Record {
 	s := newScanner(payload)
 	r := pipeline.Record{Attrs: make(map[string]string, 4), Body: payload}

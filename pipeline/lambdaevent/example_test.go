@@ -17,7 +17,7 @@ func Example() {
 		if err != nil {
 			return nil, err
 		}
-		return batch.Answer(pipeline.Run(ctx, batch.Records, func(_ context.Context, r pipeline.Record) error {
+		return batch.Response(pipeline.Run(ctx, batch.Records, func(_ context.Context, r pipeline.Record) error {
 			if string(r.Body) == "no" {
 				return errors.New("try again")
 			}
@@ -31,8 +31,8 @@ func Example() {
 	// Output: {"batchItemFailures":[{"itemIdentifier":"m-2"}]} <nil>
 }
 
-func ExampleS3Notices() {
-	notices, err := lambdaevent.S3Notices([]byte(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put",
+func ExampleS3Events() {
+	notices, err := lambdaevent.S3Events([]byte(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put",
 		"s3":{"bucket":{"name":"uploads"},"object":{"key":"my+holidays/50%25.jpg","sequencer":"0055AED6DCD90281E5"}}}]}`))
 	if err != nil {
 		fmt.Println(err)

@@ -59,9 +59,9 @@ func FuzzDecode(f *testing.F) {
 			if b.Kind == lambdaevent.DynamoDBStream && r.Err == nil {
 				_, _ = streamchange.Decode(r)
 			}
-			_, _ = lambdaevent.S3Notices(r.Body)
+			_, _ = lambdaevent.S3Events(r.Body)
 		}
-		if _, err := b.Answer(pipeline.Run(t.Context(), b.Records, func(context.Context, pipeline.Record) error { return nil }, pipeline.Options{Order: b.Order})); err != nil {
+		if _, err := b.Response(pipeline.Run(t.Context(), b.Records, func(context.Context, pipeline.Record) error { return nil }, pipeline.Options{Order: b.Order})); err != nil {
 			// Only a source without partial answers makes an error of a bad record.
 			if _, ok := errors.AsType[*lambdaevent.FailedError](err); !ok {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func FuzzS3Notices(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		notices, err := lambdaevent.S3Notices(body)
+		notices, err := lambdaevent.S3Events(body)
 		if err != nil {
 			if !pipeline.IsPermanent(err) || notices != nil {
 				t.Fatalf("got %v with %v", notices, err)

@@ -29,10 +29,10 @@ func TestKinesisRecords(t *testing.T) {
 	if r := b.Records[2]; r.Err != nil || r.Body == nil || len(r.Body) != 0 {
 		t.Errorf("got %+v", r)
 	}
-	a, err := b.Answer(pipeline.Result{Outcomes: []pipeline.Outcome{
+	a, err := b.Response(pipeline.Result{Outcomes: []pipeline.Outcome{
 		{Record: b.Records[0], Status: pipeline.Done},
 		{Record: b.Records[1], Status: pipeline.Failed, Err: b.Records[1].Err},
-		{Record: b.Records[2], Status: pipeline.GivenBack},
+		{Record: b.Records[2], Status: pipeline.NotStarted},
 	}})
 	if err != nil || string(a) != failures(b.Records[1].ID) {
 		t.Errorf("got %s and %v", a, err)

@@ -92,7 +92,7 @@ func describeRecord(w *strings.Builder, r pipeline.Record) {
 }
 
 func describeNotices(w *strings.Builder, r pipeline.Record) {
-	notices, err := lambdaevent.S3Notices(r.Body)
+	notices, err := lambdaevent.S3Events(r.Body)
 	switch {
 	case err != nil:
 		fmt.Fprintf(w, "    %v (permanent: %v)\n", err, pipeline.IsPermanent(err))

@@ -5,8 +5,8 @@ import (
 )
 
 // decodeS3 reads one notice that S3 sent to the function itself. It gets a
-// Records list of its own, so that S3Notices reads it like one in a queue; what
-// S3Notices would refuse is refused here.
+// Records list of its own, so that S3Events reads it like one in a queue; what
+// S3Events would refuse is refused here.
 func decodeS3(s *scanner) pipeline.Record {
 	s.Peek()
 	start := s.Offset()

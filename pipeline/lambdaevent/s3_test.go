@@ -15,7 +15,7 @@ func TestDirectS3RecordsReadLikeThoseInAQueue(t *testing.T) {
 	}
 	for i, key := range []string{"photos/orientation-3-upside-down.jpg", "photos/transparent.png"} {
 		r := b.Records[i]
-		notices, err := lambdaevent.S3Notices(r.Body)
+		notices, err := lambdaevent.S3Events(r.Body)
 		if err != nil || len(notices) != 1 || notices[0].Key != key {
 			t.Errorf("record %d: got %+v and %v", i, notices, err)
 			continue

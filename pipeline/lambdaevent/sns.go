@@ -7,7 +7,7 @@ import (
 )
 
 // decodeSNS reads one notification of a topic that calls the function itself.
-// SNS in a queue is SQS; S3Notices opens that envelope.
+// SNS in a queue is SQS; S3Events opens that envelope.
 func decodeSNS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 4)}
 	hasMessage := false

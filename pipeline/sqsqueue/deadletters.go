@@ -20,8 +20,8 @@ import (
 	"sluice/pipeline"
 )
 
-// MaxLetterBody is the largest body that a letter holds itself.
-const MaxLetterBody = 200 << 10
+// MaxDeadLetterBody is the largest body that a letter holds itself.
+const MaxDeadLetterBody = 200 << 10
 
 // Attributes of a letter, all of them text.
 const (
@@ -34,18 +34,18 @@ const (
 	AttrEncoding = "sluice-encoding" // absent: the body as it was; else one of the two below
 
 	EncodingBase64 = "base64"
-	EncodingS3     = "s3" // the body is a LetterPointer
+	EncodingS3     = "s3" // the body is a DeadLetterPointer
 )
 
-// LetterPointer is the body of a letter whose own was too large.
-type LetterPointer struct {
+// DeadLetterPointer is the body of a letter whose own was too large.
+type DeadLetterPointer struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 	Bytes  int    `json:"bytes"`
 }
 
-// LetterStore is what DeadLetters uses of *s3.Client.
-type LetterStore interface {
+// DeadLetterStore is what DeadLetters uses of *s3.Client.
+type DeadLetterStore interface {
 	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
@@ -63,12 +63,12 @@ type DeadLetters struct {
 	Client  Client
 	URL     string
 	Worker  string // whose letters Open opens
-	Objects LetterStore
+	Objects DeadLetterStore
 	Bucket  string // "": a body over 200 KB is an error, so its record comes back
 }
 
 // Write is a pipeline.Options.DeadLetter.
-func (d DeadLetters) Write(ctx context.Context, l pipeline.Letter) error {
+func (d DeadLetters) Write(ctx context.Context, l pipeline.DeadLetter) error {
 	body, encoding, err := d.body(ctx, l)
 	if err != nil {
 		return err
@@ -139,18 +139,18 @@ func letterGroup(r pipeline.Record) string {
 	return pipeline.DeriveID(r.Source, r.Group)
 }
 
-func (d DeadLetters) body(ctx context.Context, l pipeline.Letter) (body, encoding string, err error) {
+func (d DeadLetters) body(ctx context.Context, l pipeline.DeadLetter) (body, encoding string, err error) {
 	raw := l.Record.Body
 	encoded := l.Record.Attrs[AttrEncoding]
 	switch {
 	case encoded != "" && len(raw) > 0 && sendable(raw):
 		return string(raw), encoded, nil // as it came: Open works on a copy
-	case len(raw) > MaxLetterBody && d.Bucket == "":
-		return "", "", fmt.Errorf("letter to %s: a body of %d bytes is over %d, and there is no bucket for it", d.URL, len(raw), MaxLetterBody)
-	case len(raw) > MaxLetterBody:
+	case len(raw) > MaxDeadLetterBody && d.Bucket == "":
+		return "", "", fmt.Errorf("letter to %s: a body of %d bytes is over %d, and there is no bucket for it", d.URL, len(raw), MaxDeadLetterBody)
+	case len(raw) > MaxDeadLetterBody:
 		// Two messages may have one cause and two bodies. A record that is written
 		// again finds its own.
-		p := LetterPointer{d.Bucket, letterPrefix(l.Worker) + pipeline.DeriveID(l.Record.Source, l.Record.ID, l.Record.Cause), len(raw)}
+		p := DeadLetterPointer{d.Bucket, letterPrefix(l.Worker) + pipeline.DeriveID(l.Record.Source, l.Record.ID, l.Record.Cause), len(raw)}
 		_, err := d.Objects.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &p.Bucket, Key: &p.Key, Body: bytes.NewReader(raw), ContentType: aws.String("application/octet-stream"),
 		})

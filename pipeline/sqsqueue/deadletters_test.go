@@ -59,8 +59,8 @@ func (b *bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*
 const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 // letter is a record of every kind of origin, with the given body.
-func letter(body string) pipeline.Letter {
-	return pipeline.Letter{
+func letter(body string) pipeline.DeadLetter {
+	return pipeline.DeadLetter{
 		Record: pipeline.Record{
 			ID: "message-1", Cause: "order-7", Source: "arn:aws:sqs:us-east-1:000000000000:jobs", Attempt: 4,
 			Attrs: map[string]string{lambdaevent.AttrTraceParent: trace}, Body: []byte(body),
@@ -71,7 +71,7 @@ func letter(body string) pipeline.Letter {
 }
 
 // write writes l and gives what is on the queue then.
-func write(t *testing.T, h *home, d sqsqueue.DeadLetters, l pipeline.Letter) types.Message {
+func write(t *testing.T, h *home, d sqsqueue.DeadLetters, l pipeline.DeadLetter) types.Message {
 	t.Helper()
 	if err := d.Write(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestLetterNeverHasTooManyAttributes(t *testing.T) {
 func TestLetterLeavesOutWhatIsEmpty(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, pipeline.Letter{Record: pipeline.Record{ID: "1", Body: []byte("x")}, Reason: errors.New("no")})
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, pipeline.DeadLetter{Record: pipeline.Record{ID: "1", Body: []byte("x")}, Reason: errors.New("no")})
 	got := slices.Sorted(maps.Keys(attrs(m)))
 	if want := []string{"sluice-attempts", "sluice-id", "sluice-reason", "sluice-time"}; !slices.Equal(got, want) {
 		t.Errorf("attributes %v, want %v", got, want)
@@ -203,13 +203,13 @@ func TestLargeLetter(t *testing.T) {
 	var b bucket
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead"), Objects: &b, Bucket: "failures"}
 
-	if m := write(t, h, d, letter(strings.Repeat("x", sqsqueue.MaxLetterBody))); len(*m.Body) != sqsqueue.MaxLetterBody || len(b.objects) != 0 {
+	if m := write(t, h, d, letter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody))); len(*m.Body) != sqsqueue.MaxDeadLetterBody || len(b.objects) != 0 {
 		t.Errorf("a body of exactly the limit: %d bytes in the letter, %d objects", len(*m.Body), len(b.objects))
 	}
 
-	body := strings.Repeat("x", sqsqueue.MaxLetterBody) + "\x00"
+	body := strings.Repeat("x", sqsqueue.MaxDeadLetterBody) + "\x00"
 	m := write(t, h, d, letter(body))
-	var p sqsqueue.LetterPointer
+	var p sqsqueue.DeadLetterPointer
 	if err := json.Unmarshal([]byte(*m.Body), &p); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestLargeLetterThatCannotBeWritten(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
 			r.d.Client, r.d.URL = h, h.queue("dead")
-			if err := r.d.Write(t.Context(), letter(strings.Repeat("x", sqsqueue.MaxLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
+			if err := r.d.Write(t.Context(), letter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
 				t.Errorf("got %v, want an error with %q", err, r.want)
 			}
 			if len(h.letters) != 0 {
@@ -278,7 +278,7 @@ func TestLettersOnFIFO(t *testing.T) {
 	stream := letter("y")
 	stream.Record.ID, stream.Record.Group = "49590338271490256608559692538361571095921575989136588898", `{"pk":"a b"}`
 	stream.Record.Attrs = nil
-	for _, l := range []pipeline.Letter{fifo, stream, fifo} { // the third is the first again
+	for _, l := range []pipeline.DeadLetter{fifo, stream, fifo} { // the third is the first again
 		if err := d.Write(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}

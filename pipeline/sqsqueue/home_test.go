@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"sluice/deploy/local/queues"
+	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/store"
 	"sluice/pipeline/sqsqueue"
 )
@@ -40,7 +40,7 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := queues.New(db, queues.Options{})
+	service, err := sqsserver.New(db, sqsserver.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

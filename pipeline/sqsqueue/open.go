@@ -51,7 +51,7 @@ func (d DeadLetters) open(ctx context.Context, encoding string, body []byte) ([]
 		}
 		return raw, nil
 	case EncodingS3:
-		var p LetterPointer
+		var p DeadLetterPointer
 		if err := pipeline.DecodeJSON(body, &p); err != nil {
 			return nil, pipeline.Permanentf("%s is %s, but the body points nowhere: %w", AttrEncoding, encoding, err)
 		}
@@ -64,7 +64,7 @@ func (d DeadLetters) open(ctx context.Context, encoding string, body []byte) ([]
 }
 
 // own reports why p is no pointer that Write could have made.
-func (d DeadLetters) own(p LetterPointer) error {
+func (d DeadLetters) own(p DeadLetterPointer) error {
 	if d.Bucket == "" {
 		return fmt.Errorf("its body is in bucket %q, and this worker has none for letters", p.Bucket)
 	}
@@ -83,7 +83,7 @@ func isDigest(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-func (d DeadLetters) read(ctx context.Context, p LetterPointer) ([]byte, error) {
+func (d DeadLetters) read(ctx context.Context, p DeadLetterPointer) ([]byte, error) {
 	name := p.Bucket + "/" + p.Key
 	object, err := d.Objects.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.Bucket, Key: &p.Key})
 	if _, gone := errors.AsType[*s3types.NoSuchKey](err); gone {

@@ -40,7 +40,7 @@ func TestRedriveGivesBackWhatWasSent(t *testing.T) {
 		{"plain", `{"type":"x"}`, "", 0},
 		{"empty", "", sqsqueue.EncodingBase64, 0},
 		{"a zero byte", "a\x00b", sqsqueue.EncodingBase64, 0},
-		{"200 KB that a queue does not take", strings.Repeat("\x00", sqsqueue.MaxLetterBody), sqsqueue.EncodingBase64, 0},
+		{"200 KB that a queue does not take", strings.Repeat("\x00", sqsqueue.MaxDeadLetterBody), sqsqueue.EncodingBase64, 0},
 		{"300 KB", strings.Repeat("x", 300<<10), sqsqueue.EncodingS3, 1},
 		{"300 KB with a zero byte", strings.Repeat("x", 300<<10) + "\x00", sqsqueue.EncodingS3, 1},
 	} {

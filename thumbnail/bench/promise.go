@@ -106,7 +106,7 @@ func promises(f figures) []promise {
 var elsewhere = []struct{ what, command string }{
 	{"batch run, a record, over a loop by hand", "go test -run='^$' -bench=Run ./pipeline"},
 	{"decoding an SQS event, CPU / encoding/json", "go test -run='^$' -bench=SQS ./pipeline/lambdaevent"},
-	{"cold start, CPU / aws-lambda-go with the same clients", "go test -run='^$' -bench=ColdStart -benchtime=150x ./workers/replay"},
+	{"cold start, CPU / aws-lambda-go with the same clients", "go test -run='^$' -bench=ColdStart -benchtime=150x ./deploy/replay"},
 	{"durable messages a second on one machine", "go test -run='^$' -bench=Messages ./deploy/local"},
 }
 

@@ -31,7 +31,7 @@ type Config struct {
 	// DeadLetterQueueURL takes changes that can never be handled. Without it
 	// they fail, and the event source mapping's on-failure destination gets them.
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL"`
-	LetterBucket       string        `env:"LETTER_BUCKET"`
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`
 	Parallel           int           `env:"PARALLEL" envDefault:"1"` // above 1: in order by item
 	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`
 }
@@ -85,8 +85,8 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 		return nil, err
 	}
 	clients := Clients{SQS: sqs.NewFromConfig(cfg)}
-	if c.LetterBucket != "" {
-		clients.Letters = s3.NewFromConfig(cfg)
+	if c.DeadLetterBucket != "" {
+		clients.DeadLetters = s3.NewFromConfig(cfg)
 	}
 	return build(c.Config, c.rules, clients, pipeline.Options{Logger: setup.Logger("changes")}), nil
 }
@@ -105,6 +105,6 @@ func (c *checked) Validate() (err error) {
 
 // Clients are the worker's ways out.
 type Clients struct {
-	SQS     sqsqueue.Client
-	Letters sqsqueue.LetterStore // may be nil without LetterBucket
+	SQS         sqsqueue.Client
+	DeadLetters sqsqueue.DeadLetterStore // may be nil without DeadLetterBucket
 }

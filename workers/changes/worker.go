@@ -61,7 +61,7 @@ func build(c Config, rules *notify.Rules, clients Clients, run pipeline.Options)
 	w.run.Reserve = c.Reserve
 	if c.DeadLetterQueueURL != "" {
 		w.run.DeadLetter = sqsqueue.DeadLetters{
-			Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.Letters, Bucket: c.LetterBucket,
+			Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.DeadLetters, Bucket: c.DeadLetterBucket,
 		}.Write
 	}
 	return w
@@ -76,7 +76,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	options := w.run
 	options.Order = batch.Order
-	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handle, options))
+	return batch.Response(pipeline.Run(ctx, batch.Records, w.handle, options))
 }
 
 // handle queues what follows from one change. Jobs go first: should it fail half

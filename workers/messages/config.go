@@ -57,7 +57,7 @@ type Config struct {
 
 	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the messages; without it failures wait out their visibility
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	LetterBucket       string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
 	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"8"` // below the queue's maxReceiveCount
 	Parallel           int           `env:"PARALLEL" envDefault:"10"`    // records in hand at once
 	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer
@@ -206,8 +206,8 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 		Channels: out,
 		Step:     NoStep,
 	}
-	if c.LetterBucket != "" {
-		clients.Letters = s3.NewFromConfig(cfg)
+	if c.DeadLetterBucket != "" {
+		clients.DeadLetters = s3.NewFromConfig(cfg)
 	}
 	if c.OrderEndpoint != "" {
 		clients.Step = PostStep(c.OrderEndpoint)
@@ -217,11 +217,11 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 
 // Clients are the worker's ways out.
 type Clients struct {
-	Records  pipeline.Table // what people care about; streamed
-	State    pipeline.Table // what machines need; not streamed
-	SQS      sqsqueue.Client
-	Letters  sqsqueue.LetterStore // may be nil without LetterBucket
-	Channels notify.Channel       // by Notification.Channel
-	Step     Step                 // what is done for an order
-	Only     string               // see pipeline.Once.Only; "" where other processes share State
+	Records     pipeline.Table // what people care about; streamed
+	State       pipeline.Table // what machines need; not streamed
+	SQS         sqsqueue.Client
+	DeadLetters sqsqueue.DeadLetterStore // may be nil without DeadLetterBucket
+	Channels    notify.Channel           // by Notification.Channel
+	Step        Step                     // what is done for an order
+	ProcessID   string                   // see pipeline.Once.ProcessID; "" where other processes share State
 }

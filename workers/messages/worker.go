@@ -60,9 +60,9 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		w.step = NoStep
 	}
 	// A claim stands longer than a message can wait in any queue: 14 days.
-	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, Only: clients.Only, Now: w.now}
+	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, ProcessID: clients.ProcessID, Now: w.now}
 	letters := sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.Letters, Bucket: c.LetterBucket,
+		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.DeadLetters, Bucket: c.DeadLetterBucket,
 	}
 	w.handler = storable(letters.Open(w.jobs().Handle))
 	w.run.Worker = name
@@ -117,7 +117,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	options := w.run
 	options.Order = batch.Order
 	options.ErrorIfAllFailed = setup.SlowDown(batch)
-	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handler, options))
+	return batch.Response(pipeline.Run(ctx, batch.Records, w.handler, options))
 }
 
 // change is what a record's change carries of its cause.

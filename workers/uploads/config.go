@@ -43,7 +43,7 @@ type Config struct {
 
 	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the notices; without it failures wait out their visibility
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	LetterBucket       string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
 	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"8"` // below the queue's maxReceiveCount
 	Parallel           int           `env:"PARALLEL" envDefault:"4"`     // records in hand at once
 	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer

@@ -234,7 +234,7 @@ func settings() Config {
 		ThumbnailBucket: "thumbs", Sizes: "8x8,4x4:fill", KeyTemplate: "thumbnails/{size}/{key}",
 		Quality: 80, CacheControl: "max-age=60", JobsQueueURL: "http://sqs.test/1/jobs",
 		InboxPrefix: "inbox/", InboxTypes: []string{"order-processing", "report-ready"},
-		DeadLetterQueueURL: "http://sqs.test/1/dead", LetterBucket: "failures",
+		DeadLetterQueueURL: "http://sqs.test/1/dead", DeadLetterBucket: "failures",
 		MaxAttempts: 4, Parallel: 4, Reserve: 2 * time.Second, MemoryMB: 128,
 	}
 }

@@ -32,7 +32,7 @@ const (
 // all of them are sent or none: a file with a bad message is permanent, and its
 // error tells of each by its place. Removing a file takes nothing back. What was
 // overwritten before it was read is not sent: its successor has its own notice.
-func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
+func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Event) error {
 	if n.Type == lambdaevent.Removed {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Notice) error {
 // inboxFile reads the file that the notice tells of; nil if it is gone, or
 // another one stands in its place. Read for both of their notices, that one's
 // messages would be sent under two ids.
-func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Notice) ([]byte, error) {
+func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Event) ([]byte, error) {
 	in := &s3.GetObjectInput{Bucket: &n.Bucket, Key: &n.Key}
 	if n.VersionID != "" {
 		in.VersionId = &n.VersionID
@@ -122,7 +122,7 @@ func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Notice) ([]byte,
 
 // inboxMessage reads one message of a file. Its id is its own, or follows from
 // the file and the message's place in it.
-func (w *Worker) inboxMessage(ctx context.Context, n lambdaevent.S3Notice, i int, part json.RawMessage) (pipeline.Message, error) {
+func (w *Worker) inboxMessage(ctx context.Context, n lambdaevent.S3Event, i int, part json.RawMessage) (pipeline.Message, error) {
 	m, err := pipeline.DecodeMessage(part)
 	if err != nil {
 		return m, err

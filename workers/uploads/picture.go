@@ -48,7 +48,7 @@ type outcome struct {
 // A removal whose object stands was followed by a creation, which has a notice of
 // its own: there is nothing to do. Not so the removal of one version, or of a
 // delete marker: what it leaves, an older version, has no other notice.
-func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
+func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Event) error {
 	if n.Type == lambdaevent.Removed && !uncovers(n) && firstDelivery(ctx) {
 		seen, err := w.look(ctx, n.Bucket, n.Key)
 		if err != nil {
@@ -77,7 +77,7 @@ func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Notice) error {
 }
 
 // uncovers reports whether a removal can have uncovered an older version.
-func uncovers(n lambdaevent.S3Notice) bool {
+func uncovers(n lambdaevent.S3Event) bool {
 	return n.Type == lambdaevent.Removed && n.VersionID != "" && !n.DeleteMarker
 }
 
@@ -92,7 +92,7 @@ func firstDelivery(ctx context.Context) bool {
 // tell announces the outcome if it is the notice's own: a notice of a creation
 // whose object is gone leaves it to the removal's notice to say so, and the
 // other way round, unless the removal uncovered what stands now.
-func (w *Worker) tell(ctx context.Context, n lambdaevent.S3Notice, done outcome) error {
+func (w *Worker) tell(ctx context.Context, n lambdaevent.S3Event, done outcome) error {
 	src := source(n, done.etag)
 	if done.exists && (done.versionID != "" || uncovers(n)) {
 		src.VersionID = done.versionID // not the one that went

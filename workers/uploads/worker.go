@@ -74,7 +74,7 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	letters := sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.S3, Bucket: c.LetterBucket,
+		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.S3, Bucket: c.DeadLetterBucket,
 	}
 	w.handler = letters.Open(w.handle)
 	w.run.Worker = name
@@ -105,13 +105,13 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	} else {
 		options.Delay = nil
 	}
-	return batch.Answer(pipeline.Run(ctx, batch.Records, w.handler, options))
+	return batch.Response(pipeline.Run(ctx, batch.Records, w.handler, options))
 }
 
 // handle does what the notices in one record ask for. They stand or fall
 // together: a message cannot come back in part.
 func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
-	notices, err := lambdaevent.S3Notices(r.Body)
+	notices, err := lambdaevent.S3Events(r.Body)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func together(problems []error) error {
 }
 
 // notice does what one notice asks for.
-func (w *Worker) notice(ctx context.Context, n lambdaevent.S3Notice) error {
+func (w *Worker) notice(ctx context.Context, n lambdaevent.S3Event) error {
 	own, err := w.own(n)
 	switch {
 	case err != nil:
@@ -166,8 +166,8 @@ func (w *Worker) notice(ctx context.Context, n lambdaevent.S3Notice) error {
 }
 
 // own reports whether the object is one that this worker writes.
-func (w *Worker) own(n lambdaevent.S3Notice) (bool, error) {
-	if n.Bucket == w.config.LetterBucket && strings.HasPrefix(n.Key, "letters/") {
+func (w *Worker) own(n lambdaevent.S3Event) (bool, error) {
+	if n.Bucket == w.config.DeadLetterBucket && strings.HasPrefix(n.Key, "letters/") {
 		return true, nil
 	}
 	if n.Bucket != w.config.ThumbnailBucket {
@@ -181,7 +181,7 @@ func (w *Worker) own(n lambdaevent.S3Notice) (bool, error) {
 
 // announce sends the message that tells what became of the notice's object. The
 // message's id depends on the notice alone: sent twice, it is the same.
-func (w *Worker) announce(ctx context.Context, n lambdaevent.S3Notice, typ string, data any) error {
+func (w *Worker) announce(ctx context.Context, n lambdaevent.S3Event, typ string, data any) error {
 	m, err := pipeline.NewMessage(ctx, typ, n.Cause(), data)
 	if err != nil {
 		return pipeline.Permanent(err)
@@ -190,6 +190,6 @@ func (w *Worker) announce(ctx context.Context, n lambdaevent.S3Notice, typ strin
 	return w.jobs.Send(ctx, m)
 }
 
-func source(n lambdaevent.S3Notice, etag string) schema.Source {
+func source(n lambdaevent.S3Event, etag string) schema.Source {
 	return schema.Source{Bucket: n.Bucket, Key: n.Key, ETag: etag, Sequencer: n.Sequencer, VersionID: n.VersionID}
 }

@@ -49,7 +49,7 @@ func TestBucketSharedWithUploads(t *testing.T) {
 	t.Parallel()
 	t.Run("with a prefix", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t, func(c *Config) { c.ThumbnailBucket, c.LetterBucket = "uploads", "uploads" })
+		b := newBench(t, func(c *Config) { c.ThumbnailBucket, c.DeadLetterBucket = "uploads", "uploads" })
 		b.s3.put("uploads/a.png", red)
 		b.s3.put("uploads/thumbnails.png", red) // begins like it
 		b.done(b.created("a.png"))

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"sluice/deploy/replay/harness"
 	"sluice/pipeline"
-	"sluice/workers/replay/rig"
 )
 
 // TestOperations holds what the model counts for a record to what the workers
@@ -26,7 +26,7 @@ func TestOperations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := rig.New(t.Context(), testdata, event)
+			r, err := harness.New(t.Context(), testdata, event)
 			if err != nil {
 				t.Fatal(err)
 			}

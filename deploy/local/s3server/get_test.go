@@ -1,0 +1,246 @@
+package s3server
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"sluice/deploy/local/store"
+)
+
+func TestConditionalReads(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 3, 4, 12, 0, 0, 5e8, time.UTC) // half a second past: HTTP's dates have none
+	h := newHome(t, t.TempDir(), Options{Now: func() time.Time { return noon }}, store.Options{NoSync: true})
+	h.put(t, "k", "hello")
+	etag, other := quote(md5hex("hello")), quote(md5hex("other"))
+	at, before, after := httpTime(noon), httpTime(noon.Add(-time.Hour)), httpTime(noon.Add(time.Hour))
+	for _, tc := range []struct {
+		header map[string]string
+		status int
+	}{
+		{map[string]string{"If-None-Match": etag}, 304},
+		{map[string]string{"If-None-Match": "W/" + etag}, 304},
+		{map[string]string{"If-None-Match": other + ", " + etag}, 304},
+		{map[string]string{"If-None-Match": "*"}, 304},
+		{map[string]string{"If-None-Match": other}, 200},
+		{map[string]string{"If-Match": etag}, 200},
+		{map[string]string{"If-Match": md5hex("hello")}, 200},
+		{map[string]string{"If-Match": other}, 412},
+		{map[string]string{"If-Modified-Since": at}, 304},
+		{map[string]string{"If-Modified-Since": after}, 304},
+		{map[string]string{"If-Modified-Since": before}, 200},
+		{map[string]string{"If-Modified-Since": "yesterday"}, 200},
+		{map[string]string{"If-Unmodified-Since": at}, 200},
+		{map[string]string{"If-Unmodified-Since": before}, 412},
+		{map[string]string{"If-Match": etag, "If-Unmodified-Since": before}, 200},
+		{map[string]string{"If-None-Match": other, "If-Modified-Since": after}, 200},
+		{map[string]string{"Range": "bytes=0-1", "If-Range": etag}, 206},
+		{map[string]string{"Range": "bytes=0-1", "If-Range": other}, 200},
+		{map[string]string{"Range": "bytes=0-1", "If-Range": at}, 206},
+		{map[string]string{"Range": "bytes=0-1", "If-Range": before}, 200},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			status, head, _ := h.do(t, raw{method: method, target: "/" + bucket + "/k", header: tc.header})
+			if status != tc.status || status == 304 && head.Get("ETag") != etag {
+				t.Errorf("%s %v: got %d, ETag %s; want %d", method, tc.header, status, head.Get("ETag"), tc.status)
+			}
+		}
+	}
+}
+
+// A reader keeps what it began to read, also when the object is replaced and deleted meanwhile.
+func TestOverwriteLeavesReadersAlone(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	old := string(random(1, 8<<20)) // more than the sockets buffer
+	h.put(t, "k", old)
+	out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	first := make([]byte, 1000)
+	if _, err := io.ReadFull(out.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	h.put(t, "k", "new")
+	if n := h.files(t); n != 1 {
+		t.Errorf("%d bodies on the disk, want 1: the old one has no name any more", n)
+	}
+	if _, err := h.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")}); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(first)+string(rest) != old {
+		t.Error("the reader got something else than what it began with")
+	}
+}
+
+// A slow upload must not make readers wait, of its own key neither.
+func TestSlowPutBlocksNobody(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "old")
+	pr, pw := io.Pipe()
+	done := make(chan int)
+	go func() {
+		r, _ := http.NewRequest("PUT", h.open.URL+"/"+bucket+"/k", pr)
+		r.ContentLength = 6
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			done <- 0
+			return
+		}
+		resp.Body.Close()
+		done <- resp.StatusCode
+	}()
+	if _, err := pw.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := h.get(t, "k"); got != "old" {
+		t.Errorf("during the upload: got %q, want old", got)
+	}
+	h.put(t, "other", "x")
+	if _, err := pw.Write([]byte("est")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got != 200 {
+		t.Errorf("the upload: got %d", got)
+	}
+	if got, _ := h.get(t, "k"); got != "newest" {
+		t.Errorf("after the upload: got %q", got)
+	}
+}
+
+// An upload whose client goes away leaves the object as it was, and no file.
+func TestCutPutChangesNothing(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "old")
+	before := len(h.events(t))
+	pr, pw := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), "PUT", h.open.URL+"/"+bucket+"/k", pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = 1 << 20
+	go func() {
+		_, _ = pw.Write(random(1, 1<<19))
+		_ = pw.CloseWithError(io.ErrUnexpectedEOF)
+	}()
+	if resp, err := http.DefaultClient.Do(r); err == nil {
+		resp.Body.Close()
+		t.Errorf("got %d for half a body", resp.StatusCode)
+	}
+	h.open.Close() // waits for the handler
+	if got, _ := h.get(t, "k"); got != "old" {
+		t.Errorf("got %q, want old", got)
+	}
+	if n := h.files(t); n != 1 {
+		t.Errorf("%d bodies on the disk, want 1", n)
+	}
+	if n := len(h.events(t)); n != before {
+		t.Errorf("%d notices more", n-before)
+	}
+}
+
+// Between the look at the record and at the body, the object may be replaced, and the body gone. Readers and copies look again.
+func TestReplacedBetweenRecordAndBody(t *testing.T) {
+	t.Parallel()
+	var h *home
+	n := 0
+	h = newHome(t, t.TempDir(), Options{step: func(point string) {
+		if point == "record read" || point == "source read" {
+			if n++; n%3 != 0 { // twice in a row, then it stays
+				h.put(t, "k", "version "+itoa(n))
+			}
+		}
+	}}, store.Options{NoSync: true})
+	h.put(t, "k", "version 0")
+	if got, _ := h.get(t, "k"); got != "version 2" {
+		t.Errorf("get: got %q", got)
+	}
+	if _, err := h.client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy"), CopySource: aws.String(bucket + "/k")}); err != nil {
+		t.Fatal(err)
+	}
+	n = 8 // the next one stays
+	if got, _ := h.get(t, "copy"); got != "version 5" {
+		t.Errorf("copy: got %q", got)
+	}
+}
+
+// A file that was cut behind our back is an error, not a short object.
+func TestDamagedBodyIsNotServed(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "hello")
+	path := filepath.Join(h.dir, "objects", bodyNames(t, h.dir)[0])
+	if err := os.Truncate(path, 2); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k"}); status != 500 || strings.Contains(body, h.dir) {
+		t.Errorf("cut: got %d %s", status, body)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := h.do(t, raw{method: "GET", target: "/" + bucket + "/k"}); status != 500 {
+		t.Errorf("missing: got %d", status)
+	}
+}
+
+// A body that breaks off while it is sent ends the connection: an error's text must not pass for the rest of the object.
+func TestBrokenReadEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", string(random(1, 16<<20)))
+	out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	if err := os.Truncate(filepath.Join(h.dir, "objects", bodyNames(t, h.dir)[0]), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(out.Body)
+	if err == nil {
+		t.Errorf("read %d bytes of a broken body without an error", len(b))
+	}
+	if strings.Contains(string(b), "<Error>") {
+		t.Error("an error's XML stands in the body")
+	}
+}
+
+func TestPresignedResponseHeaders(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "hello")
+	pre := s3.NewPresignClient(h.client)
+	u, err := pre.PresignGetObject(t.Context(), &s3.GetObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("k"),
+		ResponseContentType: aws.String("image/png"), ResponseContentDisposition: aws.String("attachment"), ResponseCacheControl: aws.String("no-cache"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(u.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if g := resp.Header; resp.StatusCode != 200 || g.Get("Content-Type") != "image/png" || g.Get("Content-Disposition") != "attachment" || g.Get("Cache-Control") != "no-cache" {
+		t.Errorf("got %d %v", resp.StatusCode, g)
+	}
+}

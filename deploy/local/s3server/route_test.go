@@ -1,0 +1,173 @@
+package s3server
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// The sub-resources that S3 knows, and one that nobody does.
+var subResources = []string{
+	"acl", "tagging", "torrent", "retention", "legal-hold", "restore", "select", "attributes", "encryption", "renameObject", "annotation",
+	"policy", "policyStatus", "lifecycle", "cors", "website", "logging", "notification", "replication", "requestPayment", "accelerate",
+	"analytics", "inventory", "metrics", "object-lock", "ownershipControls", "publicAccessBlock", "intelligent-tiering", "versions",
+	"versioning", "location", "uploads", "delete", "session", "metadataTable", "abac", "surprise", "partNumber=1", "tagging&uploadId=x", "append&position=0",
+}
+
+// Nothing that is not understood may be taken for the object or the bucket itself.
+func TestUnknownSubResourcesTouchNothing(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "precious")
+	notices := len(h.events(t))
+	for _, sub := range subResources {
+		for _, method := range []string{"PUT", "POST", "DELETE"} {
+			for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/another"} {
+				if method == "POST" && (sub == "uploads" && strings.HasSuffix(target, "/k") || sub == "delete") {
+					continue // these are understood
+				}
+				status, _, body := h.do(t, raw{method: method, target: target + "?" + sub, body: "<Tagging><TagSet/></Tagging>"})
+				if status < 400 || !strings.Contains(body, "<Code>") {
+					t.Errorf("%s %s?%s: got %d %s", method, target, sub, status, body)
+				}
+				if status != 501 && !strings.Contains(sub, "uploadId") {
+					t.Errorf("%s %s?%s: got %d, want 501", method, target, sub, status)
+				}
+			}
+		}
+	}
+	if got, _ := h.get(t, "k"); got != "precious" {
+		t.Errorf("the object became %q", got)
+	}
+	if n := len(h.events(t)); n != notices {
+		t.Errorf("%d notices more", n-notices)
+	}
+	out, err := h.client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	if err != nil || len(out.Buckets) != 1 {
+		t.Errorf("buckets %v, %v", out.Buckets, err)
+	}
+}
+
+func TestUnknownReadsDoNotAnswerTheObject(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "precious")
+	for _, sub := range subResources {
+		status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k?" + sub})
+		if sub == "tagging" || sub == "partNumber=1" {
+			continue
+		}
+		if status < 400 || strings.Contains(body, "precious") {
+			t.Errorf("GET ?%s: got %d %s", sub, status, body)
+		}
+	}
+}
+
+func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		q      raw
+		status int
+	}{
+		{"an empty upload id on a put", raw{method: "PUT", target: "/uploads/k?uploadId=&partNumber=1", body: "x"}, 404},
+		{"an empty upload id on a delete", raw{method: "DELETE", target: "/uploads/k?uploadId="}, 404},
+		{"an empty upload id on a get", raw{method: "GET", target: "/uploads/k?uploadId="}, 404},
+		{"a part without its upload", raw{method: "PUT", target: "/uploads/k?partNumber=1", body: "x"}, 501},
+		{"a version", raw{method: "DELETE", target: "/uploads/k?versionId=abc"}, 404},
+		{"an empty version", raw{method: "DELETE", target: "/uploads/k?versionId="}, 404},
+		{"a version to read", raw{method: "GET", target: "/uploads/k?versionId=abc"}, 404},
+		{"a semicolon before a sub-resource", raw{method: "PUT", target: "/uploads/k?a;tagging", body: "x"}, 400},
+		{"a bad escape before a sub-resource", raw{method: "PUT", target: "/uploads/k?%zz&tagging", body: "x"}, 400},
+		{"a form upload", raw{method: "POST", target: "/uploads", body: "--b\r\n", header: map[string]string{"Content-Type": "multipart/form-data; boundary=b"}}, 405},
+		{"an object with POST", raw{method: "POST", target: "/uploads/k", body: "x"}, 405},
+		{"a bucket deleted with all that is in it", raw{method: "DELETE", target: "/uploads", header: map[string]string{"X-Minio-Force-Delete": "true"}}, 409},
+		{"an append", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Write-Offset-Bytes": "8"}}, 501},
+		{"an append, in the query of a presigned URL", raw{method: "PUT", target: "/uploads/k?X-Amz-Write-Offset-Bytes=8", body: "x"}, 501},
+		{"tags", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Tagging": "a=b"}}, 501},
+		{"a key of the client's", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Server-Side-Encryption-Customer-Key": "a"}}, 501},
+		{"a lock", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Object-Lock-Mode": "COMPLIANCE"}}, 501},
+		{"no length", raw{method: "PATCH", target: "/uploads/k"}, 405},
+		{"no bucket", raw{method: "PUT", target: "//k", body: "x"}, 400},
+		{"no such bucket", raw{method: "PUT", target: "/nobody/k", body: "x"}, 404},
+		{"the service with PUT", raw{method: "PUT", target: "/", body: "x"}, 405},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := freshHome(t)
+			h.put(t, "k", "precious")
+			if status, _, body := h.do(t, tc.q); status != tc.status {
+				t.Errorf("got %d %s, want %d", status, body, tc.status)
+			}
+			if got, _ := h.get(t, "k"); got != "precious" {
+				t.Errorf("the object became %q", got)
+			}
+		})
+	}
+}
+
+func TestKnownExtrasPass(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "v")
+	for _, target := range []string{"?versionId=null", "?x-id=GetObject", "?X-Amz-Expires=5", "?x-anything=1"} {
+		if status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k" + target}); status != 200 || body != "v" {
+			t.Errorf("%s: got %d %s", target, status, body)
+		}
+	}
+}
+
+// SDKs put the bucket into the host's name unless they are told not to.
+func TestBucketInTheHost(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.open.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"uploads.localhost:" + port, "uploads.localhost"} {
+		header := map[string]string{"Host": host}
+		if status, _, body := h.do(t, raw{method: "PUT", target: "/a//b%20c", body: "hello", header: header}); status != 200 {
+			t.Errorf("put: got %d %s", status, body)
+		}
+		if got, _ := h.get(t, "a//b c"); got != "hello" {
+			t.Errorf("got %q", got)
+		}
+		if _, _, body := h.do(t, raw{method: "GET", target: "/?list-type=2", header: header}); !strings.Contains(body, "<Key>a//b c</Key>") {
+			t.Errorf("list: %s", body)
+		}
+	}
+	if _, _, body := h.do(t, raw{method: "GET", target: "/", header: map[string]string{"Host": "localhost:" + port}}); !strings.Contains(body, "<ListAllMyBucketsResult") {
+		t.Errorf("a host without a bucket: %s", body)
+	}
+	if out, err := h.client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)}); err != nil || aws.ToString(out.BucketRegion) != "us-east-1" {
+		t.Errorf("region: %v %v", out, err)
+	}
+}
+
+// A page in a browser must not read from, or write to, a home on loopback.
+func TestNoInvitationToWebPages(t *testing.T) {
+	t.Parallel()
+	h := freshHome(t)
+	h.put(t, "k", "v")
+	status, head, _ := h.do(t, raw{method: "OPTIONS", target: "/" + bucket + "/k", header: map[string]string{
+		"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT",
+	}})
+	if status < 400 {
+		t.Errorf("preflight: got %d", status)
+	}
+	for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/", "/nobody/k"} {
+		_, got, _ := h.do(t, raw{method: "GET", target: target, header: map[string]string{"Origin": "https://evil.example"}})
+		for name := range got {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: %s: %s", target, name, got.Get(name))
+			}
+		}
+	}
+	if head.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("preflight allows an origin")
+	}
+}

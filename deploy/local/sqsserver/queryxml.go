@@ -1,0 +1,159 @@
+package sqsserver
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const xmlSpace = "http://queue.amazonaws.com/doc/2012-11-05/"
+
+// elements are the names that the members of lists and objects have in XML, by their field in JSON. What an entry of a batch is
+// called depends on the action.
+var elements = map[string]shape{
+	"Attributes":        {"Attribute", "Name", "Value"},
+	"MessageAttributes": {"MessageAttribute", "Name", "Value"},
+	"Tags":              {"Tag", "Key", "Value"},
+	"Messages":          {field: "Message"},
+	"QueueUrls":         {field: "QueueUrl"},
+	"queueUrls":         {field: "QueueUrl"},
+	"Failed":            {field: "BatchResultErrorEntry"},
+	"Results":           {field: "ListMessageMoveTasksResultEntry"},
+	"Successful":        {field: "ResultEntry"}, // after the action
+	"StringListValues":  {field: "StringListValue"},
+	"BinaryListValues":  {field: "BinaryListValue"},
+}
+
+// appendResponse writes an action's output in XML. It goes by the fields that the JSON protocol's output has.
+func appendResponse(b []byte, action string, out any, id string) []byte {
+	w := xmlWriter{b: append(b, xml.Header...), action: action}
+	w.open(action + `Response xmlns="` + xmlSpace + `"`)
+	if out != nil {
+		w.open(action + "Result")
+		w.fields(reflect.ValueOf(out).Elem())
+		w.close(action + "Result")
+	}
+	w.open("ResponseMetadata")
+	w.text("RequestId", id)
+	w.close("ResponseMetadata")
+	w.close(action + "Response")
+	return w.b
+}
+
+type xmlWriter struct {
+	b      []byte
+	action string
+}
+
+func (w *xmlWriter) open(name string)  { w.b = append(append(append(w.b, '<'), name...), '>') }
+func (w *xmlWriter) close(name string) { w.b = append(append(append(w.b, '<', '/'), name...), '>') }
+
+func (w *xmlWriter) text(name, value string) {
+	w.open(name)
+	var buf bytes.Buffer
+	_ = xml.EscapeText(&buf, []byte(value)) // a buffer takes everything
+	w.b = append(w.b, buf.Bytes()...)
+	w.close(name)
+}
+
+// fields writes the fields of a struct, with those of embedded ones.
+func (w *xmlWriter) fields(v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			w.fields(v.Field(i))
+			continue
+		}
+		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if rest == "omitempty" && v.Field(i).IsZero() {
+			continue
+		}
+		w.member(name, v.Field(i))
+	}
+}
+
+// member writes a field's value; lists and objects are written as one element for each of their members.
+func (w *xmlWriter) member(name string, v reflect.Value) {
+	e := elements[name]
+	if name == "Successful" {
+		e.field = w.action + e.field
+	}
+	switch m := v.Interface().(type) {
+	case []byte:
+		w.text(name, base64.StdEncoding.EncodeToString(m))
+	case textPairs:
+		for _, p := range m {
+			w.pair(e, p.name, func() { w.text(e.value, p.value) })
+		}
+	case map[string]string:
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			w.pair(e, key, func() { w.text(e.value, m[key]) })
+		}
+	case map[string]attributeValue:
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			w.pair(e, key, func() { w.value(e.value, reflect.ValueOf(m[key])) })
+		}
+	default:
+		if v.Kind() != reflect.Slice {
+			w.value(name, v)
+			return
+		}
+		for i := range v.Len() {
+			w.value(e.field, v.Index(i))
+		}
+	}
+}
+
+func (w *xmlWriter) pair(e shape, key string, value func()) {
+	w.open(e.field)
+	w.text(e.key, key)
+	value()
+	w.close(e.field)
+}
+
+// value writes one element.
+func (w *xmlWriter) value(name string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		w.value(name, v.Elem())
+	case reflect.Struct:
+		w.open(name)
+		w.fields(v)
+		w.close(name)
+	case reflect.Int, reflect.Int64:
+		w.text(name, strconv.FormatInt(v.Int(), 10))
+	case reflect.Bool:
+		w.text(name, strconv.FormatBool(v.Bool()))
+	default:
+		w.text(name, v.String())
+	}
+}
+
+// writeQueryError answers with an error in XML.
+func (s *Service) writeQueryError(w http.ResponseWriter, r *http.Request, id string, err error) {
+	e := s.known(r, err)
+	x := xmlWriter{b: []byte(xml.Header)}
+	x.open(`ErrorResponse xmlns="` + xmlSpace + `"`)
+	x.open("Error")
+	x.text("Type", e.fault())
+	x.text("Code", e.Code)
+	x.text("Message", e.Message)
+	x.text("Detail", "")
+	x.close("Error")
+	x.text("RequestId", id)
+	x.close("ErrorResponse")
+	writeXML(w, e.Status, x.b)
+}
+
+func writeXML(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "text/xml")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // as in ServeHTTP, the client may be gone
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"sluice/deploy/eventsource/runtimeapi"
+	"sluice/deploy/replay/harness"
+)
+
+// TestNoEvent: what is no event for the worker is a function error. Its type is
+// one that an alarm can filter on, and the process lives on.
+func TestNoEvent(t *testing.T) {
+	const sqs = `{"Records":[{"messageId":"m-1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}]}`
+	const stream = `{"Records":[{"eventID":"e-1","eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1","Keys":{"PK":{"S":"a"}}}}]}`
+	for _, worker := range harness.Workers {
+		t.Run(worker, func(t *testing.T) {
+			t.Parallel()
+			p := launch(t, bootstrap(t, worker), startSettings, nil)
+			other := stream
+			if worker == "changes" {
+				other = sqs
+			}
+			for payload, want := range map[string]string{
+				`{"hello":"world"}`: "Records is missing",
+				`"text"`:            "is not an object",
+				`null`:              "Records is missing",
+				other:               "eventSource",
+			} {
+				_, err := p.Invoke(t.Context(), []byte(payload))
+				got, ok := errors.AsType[*runtimeapi.FunctionError](err)
+				if !ok || got.Type != "EventError" || !strings.Contains(got.Message, want) || got.StackTrace != nil {
+					t.Errorf("%s: got %#v, want an EventError: %s", payload, err, want)
+				}
+			}
+			if answer, err := p.Invoke(t.Context(), []byte(`{"Records":[]}`)); err != nil {
+				t.Errorf("afterwards: got %s and %v", answer, err)
+			}
+		})
+	}
+}
+
+// TestFailureWithoutAPartialAnswer: S3's own event knows no partial answer, so a
+// failure is a function error, and again of a named type.
+func TestFailureWithoutAPartialAnswer(t *testing.T) {
+	t.Parallel()
+	event := recordedEvent(t, "uploads/put-direct")
+	binary := bootstrap(t, "uploads")
+	refused := newServer(t, denied)
+	p := launch(t, binary, environ(newRig(t, event), "AWS_ENDPOINT_URL_S3="+refused.URL, "DEAD_LETTER_QUEUE_URL=http://127.0.0.1/dead"), nil)
+	_, err := p.Invoke(t.Context(), event)
+	got, ok := errors.AsType[*runtimeapi.FunctionError](err)
+	if !ok || got.Type != "FailedError" || !strings.Contains(got.Message, "1 of 1 S3 records failed") {
+		t.Errorf("got %v, want a FailedError", err)
+	}
+}

@@ -1,0 +1,19 @@
+package harnesstest
+
+import (
+	"testing"
+
+	"sluice/deploy/eventsource"
+	"sluice/deploy/replay/harness"
+	"sluice/pipeline"
+)
+
+// InProcess runs the worker in the test's own process.
+func InProcess(t *testing.T, r *harness.Harness, worker string) eventsource.Function {
+	t.Helper()
+	invoke, err := r.Worker(worker, pipeline.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return invoke
+}

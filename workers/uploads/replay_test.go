@@ -1,9 +1,0 @@
-package uploads_test
-
-import (
-	"testing"
-
-	"sluice/workers/replay/rig/rigtest"
-)
-
-func TestReplay(t *testing.T) { rigtest.Run(t, "../../testdata", "uploads", rigtest.InProcess) }
