@@ -84,7 +84,7 @@ func TestRunOrder(t *testing.T) {
 		{
 			name: "a failure stops its group and no other", order: pipeline.Grouped, parallel: 1,
 			groups: []string{"a", "b", "a", "b", "a"}, fail: []string{"2"},
-			want: "0 done, 1 done, 2 failed, 3 done, 4 held back", saw: "0 2 1 3",
+			want: "0 done, 1 done, 2 failed, 3 done, 4 blocked", saw: "0 2 1 3",
 		},
 		{
 			name: "records without a group do not wait for each other", order: pipeline.Grouped, parallel: 1,
@@ -94,12 +94,12 @@ func TestRunOrder(t *testing.T) {
 		{
 			name: "a failure stops the stream", order: pipeline.Stream,
 			groups: []string{"a", "b", "c"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 held back", saw: "0 1",
+			want: "0 done, 1 failed, 2 blocked", saw: "0 1",
 		},
 		{
 			name: "a stream by key keeps the order of a key", order: pipeline.Stream, parallel: 4,
 			groups: []string{"a", "a", "a"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 held back", saw: "0 1",
+			want: "0 done, 1 failed, 2 blocked", saw: "0 1",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestRunStreamByKeyBeginsNothingBehindAFailure(t *testing.T) {
 			}
 			return nil
 		}, pipeline.Options{Order: pipeline.Stream, Parallel: 2})
-		want := "0 done, 1 failed, 2 held back, 3 held back, 4 held back"
+		want := "0 done, 1 failed, 2 blocked, 3 blocked, 4 blocked"
 		if s := statuses(got); s != want {
 			t.Errorf("outcomes: got %s, want %s", s, want)
 		}
@@ -177,14 +177,14 @@ func TestRunReserve(t *testing.T) {
 			ended = ctx.Err()
 			return ended
 		}, pipeline.Options{Parallel: 1, Reserve: 2 * time.Second})
-		if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want {
+		if s, want := statuses(got), "0 done, 1 failed, 2 not started"; s != want {
 			t.Errorf("outcomes: got %s, want %s", s, want)
 		}
 		if took := time.Since(begun); took != 9*time.Second {
 			t.Errorf("handlers' context ended after %v, want half the reserve before the deadline: 9s", took)
 		}
 		if !errors.Is(got.Outcomes[2].Err, pipeline.ErrNotStarted) {
-			t.Errorf("record given back: got error %v, want ErrNotStarted", got.Outcomes[2].Err)
+			t.Errorf("record not started: got error %v, want ErrNotStarted", got.Outcomes[2].Err)
 		}
 	})
 }
@@ -225,7 +225,7 @@ func TestRunHandlerThatEndsItsGoroutine(t *testing.T) {
 		}
 		return nil
 	}, pipeline.Options{Parallel: 1})
-	if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want {
+	if s, want := statuses(got), "0 done, 1 failed, 2 not started"; s != want {
 		t.Errorf("outcomes: got %s, want %s: what did not come back is failed", s, want)
 	}
 }

@@ -103,7 +103,7 @@ func TestRunReserveOfAllTheTime(t *testing.T) {
 					ended = time.Since(begun)
 					return ctx.Err()
 				}, pipeline.Options{Parallel: 1, Reserve: reserve, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-				if s, want := statuses(got), "0 done, 1 failed, 2 given back"; s != want || ended != 7500*time.Millisecond {
+				if s, want := statuses(got), "0 done, 1 failed, 2 not started"; s != want || ended != 7500*time.Millisecond {
 					t.Errorf("outcomes: got %s, handlers cut off after %v, want %s after 7.5s", s, ended, want)
 				}
 				if !strings.Contains(log.String(), "level=WARN msg=\"reserve leaves no time for the work\" reserve="+reserve.String()+" left=10s taken=5s") {
@@ -174,7 +174,7 @@ func TestRunCalledOffStartsNothing(t *testing.T) {
 		cancel()
 		return nil
 	}, pipeline.Options{Parallel: 1})
-	if s, want := statuses(got), "0 done, 1 given back, 2 given back"; s != want {
+	if s, want := statuses(got), "0 done, 1 not started, 2 not started"; s != want {
 		t.Errorf("got %s, want %s", s, want)
 	}
 }
@@ -197,19 +197,19 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 	}{
 		{
 			name: "a stream, behind a failure", order: pipeline.Stream, groups: []string{"a", "b", "c"},
-			do: []func(context.Context) error{works, fails, works}, want: "0 done, 1 failed, 2 held back",
+			do: []func(context.Context) error{works, fails, works}, want: "0 done, 1 failed, 2 blocked",
 		},
 		{
 			name: "a stream, behind one that was cut off", order: pipeline.Stream, groups: []string{"a", "b", "c"},
-			do: []func(context.Context) error{works, slow, works}, want: "0 done, 1 failed, 2 given back", given: 1,
+			do: []func(context.Context) error{works, slow, works}, want: "0 done, 1 failed, 2 not started", given: 1,
 		},
 		{
 			name: "a stream, behind one that was lost", order: pipeline.Stream, groups: []string{"a", "b", "c"},
-			do: []func(context.Context) error{works, deaf, works}, want: "0 done, 1 failed, 2 given back", given: 1,
+			do: []func(context.Context) error{works, deaf, works}, want: "0 done, 1 failed, 2 not started", given: 1,
 		},
 		{
 			name: "groups, each for itself", order: pipeline.Grouped, groups: []string{"a", "a", "b", "b", "c"},
-			do: []func(context.Context) error{fails, works, slow, works, works}, want: "0 failed, 1 held back, 2 failed, 3 given back, 4 given back", given: 2,
+			do: []func(context.Context) error{fails, works, slow, works, works}, want: "0 failed, 1 blocked, 2 failed, 3 not started, 4 not started", given: 2,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
