@@ -226,7 +226,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 					t.Errorf("got %s, want %s", s, tt.want)
 				}
 				held := got.Count(pipeline.Blocked)
-				if line := fmt.Sprintf("given_back=%d held_back=%d", tt.given, held); !strings.Contains(log.String(), line) {
+				if line := fmt.Sprintf("not_started=%d blocked=%d", tt.given, held); !strings.Contains(log.String(), line) {
 					t.Errorf("log: got %s, want %s", log.String(), line)
 				}
 				if warns := strings.Contains(log.String(), "level=WARN msg=batch"); warns != (tt.given > 0) {
