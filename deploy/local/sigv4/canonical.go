@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// canonicalPaths gives the forms of the path that a client may have signed. Clients agree on the path's meaning, not always on
-// how it is escaped: some sign what they send, some sign AWS's own form of it. Both name the same object. S3 signs the escaped
-// path once, every other service escapes it a second time.
-func (g *gate) canonicalPaths(r *http.Request) []string {
+// canonicalPaths returns the forms of the path that a client may have signed.
+// Clients escape a path differently: some sign the path as sent, others sign
+// AWS's escaped form of it. Both forms name the same object. S3 signs the path
+// escaped once; every other service escapes it a second time.
+func (v *verifier) canonicalPaths(r *http.Request) []string {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
 	if !strings.HasPrefix(sent, "/") {
 		sent = r.URL.EscapedPath()
@@ -25,7 +26,7 @@ func (g *gate) canonicalPaths(r *http.Request) []string {
 		if p == "" {
 			p = "/"
 		}
-		if g.opt.Service != "s3" {
+		if v.opt.Service != "s3" {
 			p = escapePath(p)
 		}
 		paths[i] = p
@@ -33,7 +34,7 @@ func (g *gate) canonicalPaths(r *http.Request) []string {
 	return slices.Compact(paths)
 }
 
-func canonicalRequest(r *http.Request, c *claim, path, payloadHash string) []byte {
+func canonicalRequest(r *http.Request, sig *signature, path, payloadHash string) []byte {
 	b := make([]byte, 0, 1024)
 	line := func(parts ...string) {
 		for _, p := range parts {
@@ -43,12 +44,12 @@ func canonicalRequest(r *http.Request, c *claim, path, payloadHash string) []byt
 	}
 	line(r.Method)
 	line(path)
-	line(canonicalQuery(c.query, c.presigned))
-	for _, name := range c.headers {
+	line(canonicalQuery(sig.query, sig.presigned))
+	for _, name := range sig.headers {
 		line(name, ":", headerValue(r, name))
 	}
 	line()
-	for i, name := range c.headers {
+	for i, name := range sig.headers {
 		if i > 0 {
 			b = append(b, ';')
 		}
@@ -58,7 +59,8 @@ func canonicalRequest(r *http.Request, c *claim, path, payloadHash string) []byt
 	return append(b, payloadHash...)
 }
 
-// canonicalQuery sorts the escaped pairs. The signature itself is no part of a presigned URL's query.
+// canonicalQuery sorts the escaped pairs of q. A presigned URL's canonical query
+// leaves out the signature itself.
 func canonicalQuery(q url.Values, presigned bool) string {
 	var pairs []string
 	for k, vs := range q {
@@ -80,10 +82,11 @@ func canonicalQuery(q url.Values, presigned bool) string {
 	return strings.Join(pairs, "&")
 }
 
-// headerValue joins a header's values as the signer did: trimmed, runs of blanks as one.
+// headerValue joins a header's values as the signer does: it trims each value
+// and turns a run of spaces into one.
 func headerValue(r *http.Request, name string) string {
 	switch name {
-	case "host": // net/http keeps it apart
+	case "host": // net/http removes it from r.Header
 		return r.Host
 	case "content-length":
 		if r.Header.Get("Content-Length") == "" && r.ContentLength >= 0 {
@@ -91,7 +94,7 @@ func headerValue(r *http.Request, name string) string {
 		}
 	}
 	values := r.Header.Values(name)
-	if len(values) == 1 && plain(values[0]) {
+	if len(values) == 1 && isTrimmed(values[0]) {
 		return values[0]
 	}
 	var vs []string
@@ -101,14 +104,14 @@ func headerValue(r *http.Request, name string) string {
 	return strings.Join(vs, ",")
 }
 
-// plain tells whether a header's value has no blanks to trim or join.
-func plain(v string) bool {
+// isTrimmed reports whether v has no spaces to trim or to join.
+func isTrimmed(v string) bool {
 	return !strings.HasPrefix(v, " ") && !strings.HasSuffix(v, " ") && !strings.Contains(v, "  ")
 }
 
-func stringToSign(c *claim, canonical []byte) string {
+func stringToSign(sig *signature, canonical []byte) string {
 	sum := sha256.Sum256(canonical)
-	return algorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(sum[:])
+	return algorithm + "\n" + sig.timestamp + "\n" + sig.scope() + "\n" + hex.EncodeToString(sum[:])
 }
 
 func mac(key []byte, s string) []byte {
@@ -119,10 +122,12 @@ func mac(key []byte, s string) []byte {
 
 func sign(key []byte, s string) string { return hex.EncodeToString(mac(key, s)) }
 
-// equal compares in constant time: the time taken must not tell how much of a guess was right.
+// equal compares a and b in constant time, so that the time taken does not reveal
+// how many leading bytes of a guess are right.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// escape escapes all but RFC 3986's unreserved characters, as AWS does: a space is %20.
+// escape escapes every byte but RFC 3986's unreserved characters, as AWS does: a
+// space becomes %20.
 func escape(s string) string { return escapeBytes(s, false) }
 
 func escapePath(s string) string { return escapeBytes(s, true) }

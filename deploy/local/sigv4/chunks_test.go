@@ -11,7 +11,8 @@ import (
 	"sluice/deploy/local/sigv4"
 )
 
-// The two examples of AWS's documentation for bodies sent in signed chunks: 65 KiB of "a" as 64 KiB, 1 KiB and an empty chunk.
+// TestChunkExamples verifies the two examples in AWS's documentation of signed
+// chunks: 65 KiB of "a" sent as 64 KiB, 1 KiB and an empty chunk.
 func TestChunkExamples(t *testing.T) {
 	t.Parallel()
 	c := sigv4.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
@@ -53,7 +54,7 @@ func TestChunkExamples(t *testing.T) {
 				http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					var ok bool
 					if v, ok = sigv4.Chunks(r.Context()); !ok {
-						t.Error("no chunk verifier")
+						t.Error("got no chunk verifier for a verified request")
 					}
 				}))
 			r := httptest.NewRequest("PUT", "/examplebucket/chunkObject.txt", nil)
@@ -76,34 +77,34 @@ func TestChunkExamples(t *testing.T) {
 			}
 			for i, sig := range tc.chunks {
 				if !v.Chunk(sig, sums[i]) {
-					t.Errorf("chunk %d: signature refused", i)
+					t.Errorf("chunk %d: got the signature refused, want it accepted", i)
 				}
 			}
 			if tc.trailer != "" && !v.Trailer(tc.trailer, []byte("x-amz-checksum-crc32c:sOO8/Q==\n")) {
-				t.Error("trailer: signature refused")
+				t.Error("trailer: got the signature refused, want it accepted")
 			}
 			again, _ := sigv4.Chunks(r.Context())
 			if again.Chunk(tc.chunks[0], sums[0]) {
-				t.Error("a context that did not pass verifies chunks")
+				t.Error("a context without a verified request verifies chunks")
 			}
 		})
 	}
 }
 
-func TestChunksKeepTheirOrder(t *testing.T) {
+func TestChunkVerifiersAreIndependent(t *testing.T) {
 	t.Parallel()
 	if _, ok := sigv4.Chunks(t.Context()); ok {
-		t.Error("a context of nobody's has a verifier")
+		t.Error("got a chunk verifier for a context without a request")
 	}
 	h := sigv4.Require(creds, sigv4.Options{Now: func() time.Time { return noon }}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		one, _ := sigv4.Chunks(r.Context())
 		two, _ := sigv4.Chunks(r.Context())
 		sum := sha256.Sum256([]byte("x"))
 		if one.Chunk("00", sum) {
-			t.Error("a made-up signature passes")
+			t.Error("an invalid chunk signature is accepted")
 		}
 		if one == two {
-			t.Error("two verifiers share their state")
+			t.Error("two calls of Chunks return the same verifier")
 		}
 	}))
 	r := request(t, "PUT", "http://localhost", "/b/k", "")

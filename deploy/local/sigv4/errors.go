@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Error is a refusal, in S3's words. For other services it is written with the names of AWS's JSON protocols.
+// Error is the reason why a request is refused, with S3's error code. In the
+// response of another service the code is translated to AWS's JSON protocols.
 type Error struct {
 	Status  int
 	Code    string
@@ -25,7 +26,7 @@ var (
 		"The request signature we calculated does not match the signature you provided. Check your key and signing method.",
 	}
 	errSkew      = &Error{http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
-	errToken     = &Error{http.StatusBadRequest, "InvalidToken", "The provided token is malformed or otherwise invalid: this home issues no session tokens."}
+	errToken     = &Error{http.StatusBadRequest, "InvalidToken", "The provided token is malformed or otherwise invalid: the local stack issues no session tokens."}
 	errMechanism = &Error{
 		http.StatusBadRequest, "InvalidRequest",
 		"The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
@@ -36,8 +37,8 @@ func denied(message string) *Error {
 	return &Error{http.StatusForbidden, "AccessDenied", message}
 }
 
-// jsonNames are the names that the JSON protocols have for S3's codes: the shape, and the code that clients of the older query
-// protocol know.
+// jsonNames maps an S3 error code to its names in the other protocols: the shape
+// name of the JSON protocols, and the error code of the query protocol.
 var jsonNames = map[string][2]string{
 	"AccessDenied":                      {"AccessDeniedException", "AccessDenied"},
 	"InvalidAccessKeyId":                {"UnrecognizedClientException", "InvalidClientTokenId"},
@@ -51,7 +52,7 @@ var jsonNames = map[string][2]string{
 func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if r.ContentLength != 0 { // it may be large and was not read: the connection is not worth keeping
+	if r.ContentLength != 0 { // the unread body may be large
 		h.Set("Connection", "close")
 	}
 	if service == "s3" {
@@ -67,7 +68,7 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
 			Resource string
 		}
 		b, _ := xml.Marshal(body{Code: e.Code, Message: e.Message, Resource: r.URL.Path})
-		_, _ = fmt.Fprintf(w, "%s%s", xml.Header, b) // the client may be gone
+		_, _ = fmt.Fprintf(w, "%s%s", xml.Header, b) // the client may have disconnected
 		return
 	}
 	names, ok := jsonNames[e.Code]
@@ -77,7 +78,7 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
 	if e == errAnonymous {
 		names = [2]string{"MissingAuthenticationTokenException", "MissingAuthenticationToken"}
 	}
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") { // the older query protocol
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") { // the query protocol
 		type inner struct{ Type, Code, Message string }
 		type body struct {
 			XMLName xml.Name `xml:"ErrorResponse"`
@@ -93,5 +94,5 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, service string) {
 	h.Set("Content-Type", "application/x-amz-json-1.0")
 	h.Set("X-Amzn-Query-Error", names[1]+";Sender")
 	w.WriteHeader(e.Status)
-	_, _ = w.Write(b) // the client may be gone
+	_, _ = w.Write(b) // the client may have disconnected
 }

@@ -14,10 +14,10 @@ import (
 	"sluice/deploy/local/sigv4"
 )
 
-// signed is a signed request with body, as a server would see it.
+// signed returns a signed request with body, as a server receives it.
 func signed(tb testing.TB, service, region, body string, at time.Time) *http.Request {
 	tb.Helper()
-	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "http://home.test/", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "http://stack.test/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
 	if err := v4.NewSigner().SignHTTP(tb.Context(), sdkCreds(creds), r, sha(body), service, region, at); err != nil {
@@ -26,65 +26,66 @@ func signed(tb testing.TB, service, region, body string, at time.Time) *http.Req
 	return r
 }
 
-// TestKeysOfManyScopes sends requests of two days and two regions through one gate, each scope more than once: a key that is kept
-// is that of its scope only.
-func TestKeysOfManyScopes(t *testing.T) {
+// TestSigningKeyIsPerScope sends requests of two days and two regions through one
+// handler, each scope more than once.
+func TestSigningKeyIsPerScope(t *testing.T) {
 	t.Parallel()
 	midnight := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
-	gate := sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return midnight }},
+	handler := sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return midnight }},
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
 	for range 2 {
 		for _, region := range []string{"eu-west-1", "us-east-1"} {
 			for _, at := range []time.Time{midnight.Add(-time.Second), midnight, midnight} {
 				w := httptest.NewRecorder()
-				gate.ServeHTTP(w, signed(t, "sqs", region, "x", at))
+				handler.ServeHTTP(w, signed(t, "sqs", region, "x", at))
 				if w.Code != http.StatusAccepted {
-					t.Errorf("%s at %v: %d %s", region, at, w.Code, w.Body)
+					t.Errorf("%s at %v: got %d %s, want 202", region, at, w.Code, w.Body)
 				}
 			}
 		}
 	}
 }
 
-// TestBodyIsWhole reads bodies both ways, one request after the other and within each other: they share no memory.
-func TestBodyIsWhole(t *testing.T) {
+// TestBodiesShareNoMemory reads bodies through Read and Bytes, in consecutive and
+// in nested requests.
+func TestBodiesShareNoMemory(t *testing.T) {
 	t.Parallel()
-	var gate http.Handler
+	var handler http.Handler
 	bodies := []string{"first", strings.Repeat("second ", 100_000), "", "fourth"}
 	check := func(r *http.Request, want string) {
 		t.Helper()
 		b, ok := r.Body.(*sigv4.Body)
 		if !ok {
-			t.Fatalf("the body is a %T", r.Body)
+			t.Fatalf("the body is a %T, want a *sigv4.Body", r.Body)
 		}
 		got, err := io.ReadAll(r.Body)
 		if err != nil || string(got) != want || string(b.Bytes()) != want {
-			t.Errorf("read %d bytes and %d whole, %v, want %d bytes", len(got), len(b.Bytes()), err, len(want))
+			t.Errorf("Read gave %d bytes, Bytes %d, and the error %v; want %d bytes", len(got), len(b.Bytes()), err, len(want))
 		}
 	}
 	depth := 0
-	gate = sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return noon }},
+	handler = sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return noon }},
 		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			mine := bodies[depth]
 			depth++
-			if depth < len(bodies) { // another request comes before this one has read its body
-				gate.ServeHTTP(httptest.NewRecorder(), signed(t, "sqs", "us-east-1", bodies[depth], noon))
+			if depth < len(bodies) { // a nested request, before this one's body is read
+				handler.ServeHTTP(httptest.NewRecorder(), signed(t, "sqs", "us-east-1", bodies[depth], noon))
 			}
 			check(r, mine)
 		}))
 	for range 2 {
 		depth = 0
-		gate.ServeHTTP(httptest.NewRecorder(), signed(t, "sqs", "us-east-1", bodies[0], noon))
+		handler.ServeHTTP(httptest.NewRecorder(), signed(t, "sqs", "us-east-1", bodies[0], noon))
 		if depth != len(bodies) {
-			t.Fatalf("%d of %d requests came through", depth, len(bodies))
+			t.Fatalf("%d of %d requests reached the handler", depth, len(bodies))
 		}
 	}
 }
 
-// BenchmarkRequire checks one request of ten messages of 200 bytes.
+// BenchmarkRequire verifies a request with a body of 2,500 bytes.
 func BenchmarkRequire(b *testing.B) {
 	body := bytes.Repeat([]byte("0123456789"), 250)
-	gate := sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return noon }},
+	handler := sigv4.Require(creds, sigv4.Options{Service: "sqs", Now: func() time.Time { return noon }},
 		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	r := signed(b, "sqs", "us-east-1", string(body), noon)
 	w := httptest.NewRecorder()
@@ -93,7 +94,7 @@ func BenchmarkRequire(b *testing.B) {
 	for b.Loop() {
 		from.Reset(body)
 		r.Body = io.NopCloser(&from)
-		gate.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 	}
 	if w.Code != http.StatusOK {
 		b.Fatalf("%d %s", w.Code, w.Body)

@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// payloadHash is the hash that the signature must cover.
-func (g *gate) payloadHash(r *http.Request, c *claim) (string, *Error) {
+// payloadHash returns the payload hash of the canonical request.
+func (v *verifier) payloadHash(r *http.Request, sig *signature) (string, *Error) {
 	stated := r.Header.Get("X-Amz-Content-Sha256")
-	if g.opt.Service != "s3" {
-		return g.hashBody(r)
+	if v.opt.Service != "s3" {
+		return v.hashBody(r)
 	}
-	if stated == "" && c.presigned {
-		if q := c.query.Get("X-Amz-Content-Sha256"); q != "" {
+	if stated == "" && sig.presigned {
+		if q := sig.query.Get("X-Amz-Content-Sha256"); q != "" {
 			return q, nil
 		}
 		return UnsignedPayload, nil
@@ -28,14 +28,15 @@ func (g *gate) payloadHash(r *http.Request, c *claim) (string, *Error) {
 	return stated, nil
 }
 
-// hashBody reads the body, within the limit, and leaves it to be read again.
-func (g *gate) hashBody(r *http.Request) (string, *Error) {
-	tooLarge := &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "The request is larger than this service takes."}
-	if r.ContentLength > g.opt.MaxBodyBytes {
+// hashBody reads the body up to MaxBodyBytes, hashes it, and keeps it for the
+// handler.
+func (v *verifier) hashBody(r *http.Request) (string, *Error) {
+	tooLarge := &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLarge", Message: "The request body exceeds the maximum size of this service."}
+	if r.ContentLength > v.opt.MaxBodyBytes {
 		return "", tooLarge
 	}
 	b := r.Body.(*Body)
-	if err := b.fill(g.opt.MaxBodyBytes); err != nil {
+	if err := b.fill(v.opt.MaxBodyBytes); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return "", tooLarge
 		}
@@ -45,7 +46,8 @@ func (g *gate) hashBody(r *http.Request) (string, *Error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Body is a request's body that was read to be hashed. As with any request, it is gone when the handler has returned.
+// Body is a request body that [Require] has read in order to hash it. It is valid
+// until the handler returns.
 type Body struct {
 	from io.ReadCloser
 	buf  *bytes.Buffer
@@ -58,22 +60,23 @@ func (b *Body) fill(limit int64) error {
 	return err
 }
 
-// Bytes is the whole body, also after it was read. It saves who wants it whole a copy; it must not be changed, nor kept beyond the
-// request.
+// Bytes returns the whole body without a copy, however much of it Read has
+// returned. The caller must neither change the slice nor keep it after the
+// handler returns.
 func (b *Body) Bytes() []byte { return b.buf.Bytes() }
 
 func (b *Body) Read(p []byte) (int, error) { return b.read.Read(p) }
 
-// Close closes what the body came from.
+// Close closes the underlying request body.
 func (b *Body) Close() error { return b.from.Close() }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// keptBytes is the largest buffer that is kept for the next request: a rare giant is not.
-const keptBytes = 256 << 10
+// maxPooledBytes is the capacity above which a buffer is not reused.
+const maxPooledBytes = 256 << 10
 
-func giveBack(buf *bytes.Buffer) {
-	if buf.Cap() <= keptBytes {
+func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() <= maxPooledBytes {
 		buf.Reset()
 		buffers.Put(buf)
 	}

@@ -1,10 +1,12 @@
-// Package sigv4 lets only requests through that carry a right AWS Signature Version 4, in the Authorization header or in the
-// query of a presigned URL. It is the lock on the doors of the one-machine home: the object and queue services behind it
-// authenticate nobody.
+// Package sigv4 verifies AWS Signature Version 4, in the Authorization header or
+// in the query of a presigned URL. Its middleware [Require] protects the local
+// stack's object and queue servers, which do not authenticate requests
+// themselves.
 //
-// A signature covers the method, the path, the query, the signed headers and the hash of the body. For S3 the client states that
-// hash in x-amz-content-sha256 and this package trusts the statement: the service behind it must compare it with the body. For
-// every other service the body is read and hashed here.
+// A signature covers the method, the path, the query, the signed headers and the
+// hash of the body. An S3 client sends that hash in x-amz-content-sha256, and
+// this package does not compare it with the body: the S3 server must. For every
+// other service this package reads and hashes the body.
 package sigv4
 
 import (
@@ -20,40 +22,48 @@ const (
 	timeFormat = "20060102T150405Z"
 	dateFormat = "20060102"
 
-	// UnsignedPayload stands in x-amz-content-sha256 when the body is not covered by the signature.
+	// UnsignedPayload is the value of x-amz-content-sha256 when the signature
+	// does not cover the body.
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
 
-	// maxExpiry is the longest life of a presigned URL: seven days.
+	// maxExpiry is the longest lifetime of a presigned URL: seven days.
 	maxExpiry = 7 * 24 * time.Hour
 )
 
-// Credentials are the one key pair that [Require] knows. With an empty access key or secret every request is refused.
+// Credentials are the one key pair that [Require] accepts. With an empty access
+// key or secret, Require refuses every request.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
 
-	// Region must stand in the signature's scope. Empty accepts any.
+	// Region is the region that a signature's scope must name. Empty accepts
+	// any region.
 	Region string
 }
 
-// Options say how strictly [Require] looks. The zero value is S3 with AWS's limits.
+// Options configures [Require]. The zero value means S3 with AWS's limits.
 type Options struct {
-	// Service must stand in the signature's scope, and chooses the form of errors: "s3" (the default) answers XML, any other JSON.
+	// Service is the service that a signature's scope must name. It also selects
+	// the form of error responses: XML for "s3", JSON for any other. Empty means
+	// "s3".
 	Service string
 
-	// Now is the clock. Nil means time.Now.
+	// Now returns the current time. Nil means time.Now.
 	Now func() time.Time
 
-	// MaxSkew is how far a client's clock may be off, either way. Zero means 15 minutes.
+	// MaxSkew is the largest accepted difference between the clocks of client and
+	// server. Zero means 15 minutes.
 	MaxSkew time.Duration
 
-	// MaxBodyBytes limits the bodies that are read to be hashed, which S3's are not. Zero means 8 MiB.
+	// MaxBodyBytes limits the body of a request to a service other than S3. Zero
+	// means 8 MiB.
 	MaxBodyBytes int64
 }
 
-// Require calls next for requests that creds have signed and answers all others with the service's own error. The handler is
-// safe for concurrent use. next finds what it needs to check a chunked body by [Chunks], and for services other than S3 the whole
-// body as a [*Body].
+// Require returns a handler that calls next for requests signed with creds and
+// responds to all others with the service's own error. next verifies a chunked
+// body with [Chunks]. For services other than S3, the request's Body is a
+// [*Body]. The handler is safe for concurrent use.
 func Require(creds Credentials, o Options, next http.Handler) http.Handler {
 	o.Service = cmp.Or(o.Service, "s3")
 	o.MaxSkew = cmp.Or(o.MaxSkew, 15*time.Minute)
@@ -61,88 +71,90 @@ func Require(creds Credentials, o Options, next http.Handler) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &gate{creds: creds, opt: o, next: next}
+	return &verifier{creds: creds, opt: o, next: next}
 }
 
-type gate struct {
+type verifier struct {
 	creds Credentials
 	opt   Options
 	next  http.Handler
 	keys  keyCache
 }
 
-func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if g.opt.Service != "s3" {
+func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if v.opt.Service != "s3" {
 		buf := buffers.Get().(*bytes.Buffer)
-		defer giveBack(buf)
+		defer putBuffer(buf)
 		r.Body = &Body{from: r.Body, buf: buf}
 	}
-	seed, err := g.check(r)
+	seed, err := v.verify(r)
 	if err != nil {
-		err.write(w, r, g.opt.Service)
+		err.write(w, r, v.opt.Service)
 		return
 	}
-	g.next.ServeHTTP(w, r.WithContext(withSeed(r.Context(), seed)))
+	v.next.ServeHTTP(w, r.WithContext(withSeed(r.Context(), seed)))
 }
 
-// check returns what the chunks of the body are signed from, or why the request is refused.
-func (g *gate) check(r *http.Request) (seed, *Error) {
-	c, err := readClaim(r)
+// verify returns the seed of the body's chunk signatures, or the reason why the
+// request is refused.
+func (v *verifier) verify(r *http.Request) (seed, *Error) {
+	sig, err := parseSignature(r)
 	if err != nil {
 		return seed{}, err
 	}
-	if err := g.checkScope(c); err != nil {
+	if err := v.checkScope(sig); err != nil {
 		return seed{}, err
 	}
-	if err := g.checkTime(c); err != nil {
+	if err := v.checkTime(sig); err != nil {
 		return seed{}, err
 	}
-	if err := checkSigned(r, c); err != nil {
+	if err := checkSigned(r, sig); err != nil {
 		return seed{}, err
 	}
-	hash, err := g.payloadHash(r, c)
+	hash, err := v.payloadHash(r, sig)
 	if err != nil {
 		return seed{}, err
 	}
-	key := g.keys.get(g.creds.SecretAccessKey, c)
-	for _, path := range g.canonicalPaths(r) {
-		got := sign(key, stringToSign(c, canonicalRequest(r, c, path, hash)))
-		if equal(got, c.signature) {
-			return seed{key: key, time: c.stamp, scope: c.scope(), signature: c.signature}, nil
+	key := v.keys.get(v.creds.SecretAccessKey, sig)
+	for _, path := range v.canonicalPaths(r) {
+		want := sign(key, stringToSign(sig, canonicalRequest(r, sig, path, hash)))
+		if equal(want, sig.value) {
+			return seed{key: key, timestamp: sig.timestamp, scope: sig.scope(), signature: sig.value}, nil
 		}
 	}
 	return seed{}, errSignature
 }
 
-// checkScope compares what the signature says it is for with what we are.
-func (g *gate) checkScope(c *claim) *Error {
-	if g.creds.AccessKeyID == "" || g.creds.SecretAccessKey == "" || !equal(c.accessKey, g.creds.AccessKeyID) {
+// checkScope checks the access key, service and region that the signature names.
+func (v *verifier) checkScope(sig *signature) *Error {
+	if v.creds.AccessKeyID == "" || v.creds.SecretAccessKey == "" || !equal(sig.accessKey, v.creds.AccessKeyID) {
 		return errAccessKey
 	}
 	switch {
-	case c.service != g.opt.Service:
-		return c.malformed("the service %q of the credential is wrong; expecting %q", c.service, g.opt.Service)
-	case g.creds.Region != "" && c.region != g.creds.Region:
-		return c.malformed("the region %q is wrong; expecting %q", c.region, g.creds.Region)
-	case c.token:
+	case sig.service != v.opt.Service:
+		return sig.malformed("the service %q of the credential is wrong; expecting %q", sig.service, v.opt.Service)
+	case v.creds.Region != "" && sig.region != v.creds.Region:
+		return sig.malformed("the region %q is wrong; expecting %q", sig.region, v.creds.Region)
+	case sig.hasToken:
 		return errToken
 	}
 	return nil
 }
 
-// checkTime refuses clocks that are off and presigned URLs whose time is over.
-func (g *gate) checkTime(c *claim) *Error {
-	now := g.opt.Now()
-	if !c.presigned {
-		if d := now.Sub(c.time); d > g.opt.MaxSkew || d < -g.opt.MaxSkew {
+// checkTime refuses requests whose time is too far from now, and expired presigned
+// URLs.
+func (v *verifier) checkTime(sig *signature) *Error {
+	now := v.opt.Now()
+	if !sig.presigned {
+		if d := now.Sub(sig.time); d > v.opt.MaxSkew || d < -v.opt.MaxSkew {
 			return errSkew
 		}
 		return nil
 	}
-	if c.time.Sub(now) > g.opt.MaxSkew {
+	if sig.time.Sub(now) > v.opt.MaxSkew {
 		return denied("Request is not yet valid")
 	}
-	if now.Sub(c.time) > c.expires {
+	if now.Sub(sig.time) > sig.expires {
 		return denied("Request has expired")
 	}
 	return nil

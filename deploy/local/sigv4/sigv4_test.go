@@ -25,7 +25,7 @@ var (
 
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// server answers "in" to what Require lets through.
+// server responds "in:" and the body to the requests that Require accepts.
 func server(t *testing.T, c sigv4.Credentials, o sigv4.Options) *httptest.Server {
 	t.Helper()
 	if o.Now == nil {
@@ -39,7 +39,7 @@ func server(t *testing.T, c sigv4.Credentials, o sigv4.Options) *httptest.Server
 	return s
 }
 
-// request makes a request whose path goes out as written.
+// request returns a request whose path is sent as written.
 func request(t *testing.T, method, base, target, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, base+target, strings.NewReader(body))
@@ -70,7 +70,7 @@ func sdkCreds(c sigv4.Credentials) aws.Credentials {
 	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey}
 }
 
-// signS3 signs as the SDK's S3 client does: the path is escaped once.
+// signS3 signs r as the SDK's S3 client does, with the path escaped once.
 func signS3(t *testing.T, r *http.Request, c sigv4.Credentials, region string, at time.Time, hash string) {
 	t.Helper()
 	r.Header.Set("X-Amz-Content-Sha256", hash)
@@ -80,7 +80,7 @@ func signS3(t *testing.T, r *http.Request, c sigv4.Credentials, region string, a
 	}
 }
 
-// presign returns the URL's target.
+// presign returns the path and query of the presigned URL for r.
 func presign(t *testing.T, r *http.Request, at time.Time, expires string) string {
 	t.Helper()
 	q := r.URL.Query()
@@ -99,7 +99,7 @@ func sha(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestRequireAcceptsWhatTheSDKSigns(t *testing.T) {
+func TestRequireAcceptsRequestsSignedBySDK(t *testing.T) {
 	t.Parallel()
 	s := server(t, creds, sigv4.Options{})
 	for _, tc := range []struct{ name, method, target, body string }{
@@ -108,11 +108,11 @@ func TestRequireAcceptsWhatTheSDKSigns(t *testing.T) {
 		{"query to be sorted", "GET", "/b?prefix=a%20b%2Bc&delimiter=%2F&list-type=2", ""},
 		{"one query key twice", "GET", "/b?x-b=2&x-b=1&x=9", ""},
 		{"plain put", "PUT", "/b/k.jpg", "hello"},
-		{"dots that look like a parent", "PUT", "/b/../x", "hello"},
+		{"parent folder in the path", "PUT", "/b/../x", "hello"},
 		{"two slashes", "PUT", "/b//leading", "hello"},
 		{"space, plus, percent", "PUT", "/b/a%20b%2Bc%25d", "hello"},
-		{"plus sent plainly", "PUT", "/b/a+b", "hello"},
-		{"characters that clients differ on", "PUT", "/b/a(b)!'*@:$", "hello"},
+		{"unescaped plus", "PUT", "/b/a+b", "hello"},
+		{"characters that clients escape differently", "PUT", "/b/a(b)!'*@:$", "hello"},
 		{"unicode", "PUT", "/b/%C3%A9t%C3%A9/%F0%9F%93%B7", "hello"},
 		{"an escaped slash", "PUT", "/b/a%2Fb", "hello"},
 	} {
@@ -129,12 +129,12 @@ func TestRequireAcceptsWhatTheSDKSigns(t *testing.T) {
 	}
 }
 
-func TestRequireAcceptsAWSFormOfThePath(t *testing.T) {
+func TestRequireAcceptsAWSEscapedPath(t *testing.T) {
 	t.Parallel()
 	s := server(t, creds, sigv4.Options{})
 	r := request(t, "GET", s.URL, "/b/a%28b%29", "")
 	signS3(t, r, creds, "eu-west-1", noon, emptyHash)
-	r.URL.RawPath, r.URL.Path = "/b/a(b)", "/b/a(b)" // signed escaped, sent plainly
+	r.URL.RawPath, r.URL.Path = "/b/a(b)", "/b/a(b)" // signed escaped, sent unescaped
 	if code, _, body := do(t, r); code != 200 {
 		t.Errorf("got %d %s, want 200", code, body)
 	}
@@ -151,7 +151,7 @@ func TestRequireRefuses(t *testing.T) {
 		creds  sigv4.Credentials
 		region string
 		at     time.Time
-		after  func(*http.Request) // what is changed after signing
+		after  func(*http.Request) // changes the request after signing
 		status int
 		code   string
 	}{
@@ -172,7 +172,7 @@ func TestRequireRefuses(t *testing.T) {
 		{"date of another day", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Set("X-Amz-Date", "20260305T120001Z") }, 400, "AuthorizationHeaderMalformed"},
 		{"no date", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Del("X-Amz-Date") }, 403, "AccessDenied"},
 		{"changed signed header", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Set("X-Amz-Meta-A", "2") }, 403, "SignatureDoesNotMatch"},
-		{"an S3 header nobody signed", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Set("X-Amz-Copy-Source", "b/secret") }, 403, "AccessDenied"},
+		{"unsigned S3 header", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Set("X-Amz-Copy-Source", "b/secret") }, 403, "AccessDenied"},
 		{"a session token", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "t") }, 400, "InvalidToken"},
 		{"two Authorization headers", creds, "eu-west-1", noon, func(r *http.Request) { r.Header.Add("Authorization", "x") }, 400, "InvalidArgument"},
 		{"header and query", creds, "eu-west-1", noon, func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=x" }, 400, "InvalidArgument"},
@@ -198,13 +198,14 @@ func TestRequireRefuses(t *testing.T) {
 				t.Errorf("got %d %s %s, want %d %s", code, h.Get("Content-Type"), body, tc.status, tc.code)
 			}
 			if strings.Contains(body, tc.creds.SecretAccessKey) && len(tc.creds.SecretAccessKey) > 1 {
-				t.Error("the answer holds the secret")
+				t.Error("the response contains the secret")
 			}
 		})
 	}
 }
 
-// A home whose credentials were forgotten is closed, not open: the signature of an empty secret opens nothing.
+// TestRequireWithoutCredentialsRefusesAll signs requests with the same incomplete
+// credentials that the server has.
 func TestRequireWithoutCredentialsRefusesAll(t *testing.T) {
 	t.Parallel()
 	for _, c := range []sigv4.Credentials{{}, {AccessKeyID: "id"}, {SecretAccessKey: "secret"}} {
@@ -212,7 +213,7 @@ func TestRequireWithoutCredentialsRefusesAll(t *testing.T) {
 		r := request(t, "GET", s.URL, "/b", "")
 		signS3(t, r, c, "eu-west-1", noon, emptyHash)
 		if code, _, _ := do(t, r); code < 400 {
-			t.Errorf("%+v: got %d", c, code)
+			t.Errorf("%+v: got status %d, want the request refused", c, code)
 		}
 	}
 }
@@ -229,19 +230,19 @@ func TestPresignedURLs(t *testing.T) {
 		code    string
 	}{
 		{"fresh", "900", noon, nil, "", 200, ""},
-		{"at its last second", "900", noon.Add(-900 * time.Second), nil, "", 200, ""},
+		{"in the last second", "900", noon.Add(-900 * time.Second), nil, "", 200, ""},
 		{"expired", "900", noon.Add(-901 * time.Second), nil, "", 403, "AccessDenied"},
 		{"old, but long", "604800", noon.Add(-6 * 24 * time.Hour), nil, "", 200, ""},
 		{"from the future", "900", noon.Add(time.Hour), nil, "", 403, "AccessDenied"},
 		{"longer than a week", "604801", noon, nil, "", 400, "AuthorizationQueryParametersError"},
 		{"negative", "-1", noon, nil, "", 400, "AuthorizationQueryParametersError"},
 		{"not a number", "soon", noon, nil, "", 400, "AuthorizationQueryParametersError"},
-		{"longer expiry written in", "1", noon.Add(-time.Hour), func(u string) string { return strings.Replace(u, "Expires=1", "Expires=86400", 1) }, "", 403, "SignatureDoesNotMatch"},
+		{"expiry changed after signing", "1", noon.Add(-time.Hour), func(u string) string { return strings.Replace(u, "Expires=1", "Expires=86400", 1) }, "", 403, "SignatureDoesNotMatch"},
 		{"expiry given twice", "1", noon.Add(-time.Hour), func(u string) string { return u + "&X-Amz-Expires=86400" }, "", 400, "AuthorizationQueryParametersError"},
 		{"other key", "900", noon, func(u string) string { return strings.Replace(u, "/b/k", "/b/j", 1) }, "", 403, "SignatureDoesNotMatch"},
 		{"more query", "900", noon, func(u string) string { return u + "&tagging" }, "", 403, "SignatureDoesNotMatch"},
 		{"signature cut", "900", noon, func(u string) string { return u[:len(u)-2] }, "", 403, "SignatureDoesNotMatch"},
-		{"a header that makes it a copy", "900", noon, nil, "X-Amz-Copy-Source", 403, "AccessDenied"},
+		{"copy source header added", "900", noon, nil, "X-Amz-Copy-Source", 403, "AccessDenied"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +263,7 @@ func TestPresignedURLs(t *testing.T) {
 	}
 }
 
-// The examples of AWS's own documentation.
+// TestAWSExamples verifies the examples in AWS's documentation.
 func TestAWSExamples(t *testing.T) {
 	t.Parallel()
 	c := sigv4.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", Region: "us-east-1"}
@@ -276,7 +277,7 @@ func TestAWSExamples(t *testing.T) {
 	get.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"+
 		"SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
 	if code, _, body := do(t, get); code != 200 {
-		t.Errorf("GET: got %d %s", code, body)
+		t.Errorf("GET: got %d %s, want 200", code, body)
 	}
 	pre := request(t, "GET", s.URL, "/test.txt?"+strings.Join([]string{
 		"X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Credential=" + url.QueryEscape("AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"),
@@ -285,7 +286,7 @@ func TestAWSExamples(t *testing.T) {
 	}, "&"), "")
 	pre.Host = "examplebucket.s3.amazonaws.com"
 	if code, _, body := do(t, pre); code != 200 {
-		t.Errorf("presigned: got %d %s", code, body)
+		t.Errorf("presigned: got %d %s, want 200", code, body)
 	}
 }
 
@@ -305,13 +306,13 @@ func TestOtherServices(t *testing.T) {
 		t.Errorf("signed: got %d %s", code, body)
 	}
 	code, h, body := send(t, "{}", "[]", "sqs")
-	var answer struct {
+	var response struct {
 		Type string `json:"__type"`
 	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+	if err := json.Unmarshal([]byte(body), &response); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	if code != 403 || answer.Type != "com.amazon.coral.service#InvalidSignatureException" || h.Get("X-Amzn-Query-Error") != "SignatureDoesNotMatch;Sender" {
+	if code != 403 || response.Type != "com.amazon.coral.service#InvalidSignatureException" || h.Get("X-Amzn-Query-Error") != "SignatureDoesNotMatch;Sender" {
 		t.Errorf("other body: got %d %s %s", code, h.Get("X-Amzn-Query-Error"), body)
 	}
 	if code, _, body := send(t, "{}", "{}", "s3"); code != 400 || !strings.Contains(body, "IncompleteSignature") {
