@@ -4,10 +4,11 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sluice/deploy/internal/jsonappend"
 )
 
 // appendRecord appends an element of Records in Lambda's SQS event, as encoding/json would write it; the tests compare the two.
@@ -20,7 +21,7 @@ func appendRecord(b []byte, m *types.Message, queueARN, region string) []byte {
 	b = append(b, `,"attributes":{`...)
 	for i, name := range sortedKeys(m.Attributes) {
 		b = appendName(b, i, name)
-		b = appendString(b, m.Attributes[name])
+		b = jsonappend.String(b, m.Attributes[name], jsonappend.KeepHTML)
 	}
 	b = append(b, `},"messageAttributes":{`...)
 	for i, name := range sortedKeys(m.MessageAttributes) {
@@ -38,13 +39,15 @@ func appendRecord(b []byte, m *types.Message, queueARN, region string) []byte {
 	return append(b, '}')
 }
 
-func appendField(b []byte, name, value string) []byte { return appendString(append(b, name...), value) }
+func appendField(b []byte, name, value string) []byte {
+	return jsonappend.String(append(b, name...), value, jsonappend.KeepHTML)
+}
 
 func appendName(b []byte, i int, name string) []byte {
 	if i > 0 {
 		b = append(b, ',')
 	}
-	return append(appendString(b, name), ':')
+	return append(jsonappend.String(b, name, jsonappend.KeepHTML), ':')
 }
 
 // appendAttribute writes the lists empty, as Lambda does: SQS has none yet.
@@ -68,53 +71,4 @@ func sortedKeys[T any](m map[string]T) []string {
 	keys := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
 	slices.Sort(keys)
 	return keys
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON text. Bytes that are no UTF-8 become U+FFFD, HTML's characters stay as they are.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			switch {
-			case r == utf8.RuneError && size == 1:
-				b = append(append(b, s[start:i]...), `\ufffd`...)
-				start = i + size
-			case r == '\u2028' || r == '\u2029': // line ends in JavaScript
-				b = append(append(b, s[start:i]...), `\u202`...)
-				b = append(b, hexDigits[r&0xf])
-				start = i + size
-			}
-			i += size
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		b = append(b, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\b':
-			b = append(b, `\b`...)
-		case '\f':
-			b = append(b, `\f`...)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\r':
-			b = append(b, `\r`...)
-		case '\t':
-			b = append(b, `\t`...)
-		default:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-		}
-		i++
-		start = i
-	}
-	return append(append(b, s[start:]...), '"')
 }

@@ -81,21 +81,6 @@ func TestAppendRecordWritesWhatEncodingJSONDoes(t *testing.T) {
 	}
 }
 
-func FuzzAppendString(f *testing.F) {
-	for c := range 0x100 {
-		f.Add(string([]byte{'a', byte(c), 'b'}))
-		f.Add("x" + string(rune(c)) + "y")
-	}
-	for _, s := range []string{"", "plain", "<a href='&'>", "\u2027\u2028\u2029\u202a", "\xe2\x80", "\xff\xfe", "\U0001f600", "\ufffd", "\xed\xa0\x80", "a\"\\\"b"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := string(appendString(nil, s)), slowJSON(t, s); got != want {
-			t.Errorf("%q: got %s, want %s", s, got, want)
-		}
-	})
-}
-
 // TestEventAllocations is not parallel: allocations are counted for the whole process.
 func TestEventAllocations(t *testing.T) {
 	received := make([]types.Message, 10)

@@ -4,7 +4,8 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
-	"unicode/utf8"
+
+	"sluice/deploy/internal/jsonappend"
 )
 
 // appender is an output that can be written without reflection: byte for byte what encoding/json would write.
@@ -32,53 +33,8 @@ func (ps textPairs) appendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendText writes a string as encoding/json does: fit for HTML too, and with U+FFFD for what is no UTF-8.
-func appendText(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
-	b = append(b, '"')
-	start := 0 // of what is written as it is
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
-				i++
-				continue
-			}
-			b = append(b, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\b':
-				b = append(b, '\\', 'b')
-			case '\f':
-				b = append(b, '\\', 'f')
-			case '\n':
-				b = append(b, '\\', 'n')
-			case '\r':
-				b = append(b, '\\', 'r')
-			case '\t':
-				b = append(b, '\\', 't')
-			default:
-				b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-			}
-			i++
-			start = i
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			b = append(append(b, s[start:i]...), `\ufffd`...)
-			start = i + n
-		case r == '\u2028' || r == '\u2029': // JavaScript takes them for ends of lines
-			b = append(append(b, s[start:i]...), `\u202`...)
-			b = append(b, digits[r&15])
-			start = i + n
-		}
-		i += n
-	}
-	return append(append(b, s[start:]...), '"')
-}
+// appendText writes a string as encoding/json.Marshal does.
+func appendText(b []byte, s string) []byte { return jsonappend.String(b, s, jsonappend.EscapeHTML) }
 
 // appendField writes a member of an object whose name needs no escape.
 func appendField(b []byte, name, value string) []byte {
