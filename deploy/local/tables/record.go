@@ -1,55 +1,31 @@
 package tables
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/deploy/eventsource"
+	"sluice/deploy/internal/streamrecord"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// streamRecord is one element of "Records" in Lambda's DynamoDB event.
-type streamRecord struct {
-	EventID      string         `json:"eventID"`
-	EventName    string         `json:"eventName"`
-	EventVersion string         `json:"eventVersion"`
-	EventSource  string         `json:"eventSource"`
-	AWSRegion    string         `json:"awsRegion"`
-	DynamoDB     streamChange   `json:"dynamodb"`
-	SourceARN    string         `json:"eventSourceARN"`
-	UserIdentity *streamService `json:"userIdentity,omitempty"`
-}
-
-type streamChange struct {
-	Created        int64           `json:"ApproximateCreationDateTime"` // Unix seconds
-	Keys           json.RawMessage `json:"Keys"`
-	NewImage       json.RawMessage `json:"NewImage,omitempty"`
-	OldImage       json.RawMessage `json:"OldImage,omitempty"`
-	SequenceNumber string          `json:"SequenceNumber"`
-	SizeBytes      int             `json:"SizeBytes"`
-	StreamViewType string          `json:"StreamViewType"`
-}
-
-type streamService struct {
-	PrincipalID string `json:"principalId"`
-	Type        string `json:"type"`
-}
-
 // record writes a change as Lambda hands it to a function.
 func (f *Feed) record(sequence string, ch change) (eventsource.FeedRecord, error) {
-	r := streamRecord{
+	r := streamrecord.Record{
 		EventID: ch.id(), EventName: ch.name(), EventVersion: "1.1", EventSource: "aws:dynamodb",
-		AWSRegion: f.table.opt.Region, SourceARN: f.arn,
-		DynamoDB: streamChange{Created: ch.at.Unix(), SequenceNumber: sequence, StreamViewType: "NEW_AND_OLD_IMAGES"},
+		AWSRegion: f.table.opt.Region, EventSourceARN: f.arn,
+		DynamoDB: streamrecord.Change{
+			Created: streamrecord.Seconds(ch.at.Truncate(time.Second)), SequenceNumber: sequence, StreamViewType: "NEW_AND_OLD_IMAGES",
+		},
 	}
 	if ch.service {
-		r.UserIdentity = &streamService{PrincipalID: "dynamodb.amazonaws.com", Type: "Service"}
+		r.UserIdentity = &streamrecord.Identity{PrincipalID: "dynamodb.amazonaws.com", Type: "Service"}
 	}
 	keys := map[string]types.AttributeValue{
 		pipeline.AttrPK: &types.AttributeValueMemberS{Value: ch.key.PK},
@@ -77,14 +53,12 @@ func (f *Feed) record(sequence string, ch change) (eventsource.FeedRecord, error
 		}
 		d.SizeBytes += imageBytes(attrs)
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil {
+	text, err := r.Encode()
+	if err != nil {
 		return eventsource.FeedRecord{}, err
 	}
 	return eventsource.FeedRecord{
-		Sequence: sequence, Key: ch.key.PK, At: ch.at, JSON: bytes.TrimSuffix(out.Bytes(), []byte("\n")),
+		Sequence: sequence, Key: ch.key.PK, At: ch.at, JSON: text,
 	}, nil
 }
 
@@ -112,28 +86,28 @@ func (ch change) id() string {
 }
 
 // imageBytes is about what DynamoDB counts for attributes.
-func imageBytes(m map[string]types.AttributeValue) int {
-	size := 0
+func imageBytes(m map[string]types.AttributeValue) int64 {
+	size := int64(0)
 	for name, v := range m {
-		size += len(name) + valueBytes(v)
+		size += int64(len(name)) + valueBytes(v)
 	}
 	return size
 }
 
-func valueBytes(v types.AttributeValue) int {
+func valueBytes(v types.AttributeValue) int64 {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:
-		return len(v.Value)
+		return int64(len(v.Value))
 	case *types.AttributeValueMemberN:
-		return (len(v.Value)+1)/2 + 1
+		return int64((len(v.Value)+1)/2 + 1)
 	case *types.AttributeValueMemberL:
-		size := 3
+		size := int64(3)
 		for _, e := range v.Value {
 			size += valueBytes(e) + 1
 		}
 		return size
 	case *types.AttributeValueMemberM:
-		return 3 + len(v.Value) + imageBytes(v.Value)
+		return 3 + int64(len(v.Value)) + imageBytes(v.Value)
 	}
 	return 1
 }
