@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"sluice/deploy/internal/broadcast"
 )
 
 // Backoff says how long to wait after n failures in a row; n starts at 1.
@@ -45,10 +47,10 @@ type slowdown struct {
 	mu        sync.Mutex
 	failures  int
 	notBefore time.Time
-	ended     chan struct{} // closed when a good invocation ends the pause
+	ended     broadcast.Signal // a good invocation ended the pause
 }
 
-func newSlowdown(b Backoff) *slowdown { return &slowdown{backoff: b, ended: make(chan struct{})} }
+func newSlowdown(b Backoff) *slowdown { return &slowdown{backoff: b} }
 
 func (s *slowdown) failed() {
 	s.mu.Lock()
@@ -64,8 +66,7 @@ func (s *slowdown) worked() {
 	defer s.mu.Unlock()
 	if s.failures > 0 {
 		s.failures, s.notBefore = 0, time.Time{}
-		close(s.ended)
-		s.ended = make(chan struct{})
+		s.ended.Broadcast()
 	}
 }
 
@@ -73,7 +74,7 @@ func (s *slowdown) worked() {
 func (s *slowdown) wait(ctx context.Context) bool {
 	for {
 		s.mu.Lock()
-		d, ended := time.Until(s.notBefore), s.ended
+		d, ended := time.Until(s.notBefore), s.ended.Next()
 		s.mu.Unlock()
 		if d <= 0 {
 			return ctx.Err() == nil

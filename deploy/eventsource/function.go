@@ -21,6 +21,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"sluice/deploy/internal/broadcast"
 )
 
 // Function is what a mapping calls: the shape of a Lambda handler's Invoke.
@@ -94,14 +96,14 @@ type invoker struct {
 
 	mu        sync.Mutex
 	abandoned int
-	stalled   time.Time     // since when maxAbandoned of them run; zero when fewer do
-	returned  chan struct{} // closed and replaced when an abandoned invocation returns
+	stalled   time.Time        // since when maxAbandoned of them run; zero when fewer do
+	returned  broadcast.Signal // an abandoned invocation returned
 }
 
 func newInvoker(f Function, functionARN string, timeout time.Duration, maxAbandoned int, logger *slog.Logger) *invoker {
 	return &invoker{
 		function: f, functionARN: functionARN, timeout: timeout,
-		maxAbandoned: maxAbandoned, logger: logger, returned: make(chan struct{}),
+		maxAbandoned: maxAbandoned, logger: logger,
 	}
 }
 
@@ -117,7 +119,7 @@ type result struct {
 func (v *invoker) admit(ctx context.Context) bool {
 	for warned := false; ; warned = true {
 		v.mu.Lock()
-		n, returned := v.abandoned, v.returned
+		n, returned := v.abandoned, v.returned.Next()
 		v.mu.Unlock()
 		if n < v.maxAbandoned {
 			return ctx.Err() == nil
@@ -208,8 +210,7 @@ func (v *invoker) abandon(requestID string, done <-chan result) {
 		if n < v.maxAbandoned {
 			v.stalled = time.Time{}
 		}
-		close(v.returned)
-		v.returned = make(chan struct{})
+		v.returned.Broadcast()
 		v.mu.Unlock()
 		v.logger.Warn("an abandoned invocation returned; its result is ignored",
 			"requestId", requestID, "late", time.Since(started)+returnGrace, "abandoned", n)

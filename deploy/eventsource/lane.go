@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sluice/deploy/internal/broadcast"
 )
 
 // lane runs the batches of its share of a shard's keys, one after the other.
@@ -15,16 +17,16 @@ type lane struct {
 	mu      sync.Mutex
 	waiting []tracked
 	closed  bool
-	changed chan struct{} // closed and replaced when waiting or closed changed
+	changed broadcast.Signal // waiting or closed changed
 }
 
-func newLane(sr *shardReader) *lane { return &lane{shardReader: sr, changed: make(chan struct{})} }
+func newLane(sr *shardReader) *lane { return &lane{shardReader: sr} }
 
 func (l *lane) add(t tracked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, t)
-	l.notify()
+	l.changed.Broadcast()
 }
 
 // close says that no more records come.
@@ -32,12 +34,7 @@ func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.notify()
-}
-
-func (l *lane) notify() {
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.changed.Broadcast()
 }
 
 // run processes batches until the lane is closed and empty, or ctx ends. It stops the shard when the lease is lost.
@@ -70,7 +67,7 @@ func (l *lane) gather(ctx context.Context) []tracked {
 			l.mu.Unlock()
 			return batch
 		}
-		empty, closed, changed := n == 0, l.closed, l.changed
+		empty, closed, changed := n == 0, l.closed, l.changed.Next()
 		l.mu.Unlock()
 		if ctx.Err() != nil || (empty && closed) {
 			return nil

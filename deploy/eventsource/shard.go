@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"sync"
 	"time"
+
+	"sluice/deploy/internal/broadcast"
 )
 
 // shardReader reads one shard in order and hands its records to lanes. A key always goes to the same lane, and a lane runs
@@ -24,8 +26,8 @@ type shardReader struct {
 	saved    string // the checkpoint that was stored last
 	held     int    // records that were read and are not done
 	heldSize int
-	room     chan struct{} // closed and replaced when held went down
-	saveMu   sync.Mutex    // one save at a time, so that an older checkpoint cannot land on a newer
+	room     broadcast.Signal // held went down
+	saveMu   sync.Mutex       // one save at a time, so that an older checkpoint cannot land on a newer
 }
 
 const (
@@ -34,7 +36,7 @@ const (
 )
 
 func newShardReader(r *feedRun, s Shard, after string) *shardReader {
-	sr := &shardReader{feedRun: r, shard: s, position: after, saved: after, room: make(chan struct{})}
+	sr := &shardReader{feedRun: r, shard: s, position: after, saved: after}
 	for range r.ParallelizationFactor {
 		sr.lanes = append(sr.lanes, newLane(sr))
 	}
@@ -161,7 +163,7 @@ func (sr *shardReader) waitForRoom(ctx context.Context) bool {
 	for {
 		sr.mu.Lock()
 		free := sr.held < sr.readAhead() && sr.heldSize < readAheadBytes && len(sr.progress.pending) < maxPending
-		room := sr.room
+		room := sr.room.Next()
 		sr.mu.Unlock()
 		if free {
 			return ctx.Err() == nil
@@ -185,8 +187,7 @@ func (sr *shardReader) done(ctx context.Context, records []tracked) bool {
 		sr.held--
 		sr.heldSize -= r.size()
 	}
-	close(sr.room)
-	sr.room = make(chan struct{})
+	sr.room.Broadcast()
 	sr.mu.Unlock()
 	return !moved || sr.save(ctx)
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sluice/deploy/internal/broadcast"
 )
 
 // door stands before everything that the home answers. It knows which requests
@@ -24,11 +26,11 @@ type door struct {
 	closed bool
 	in     map[*http.Request]time.Time // since when
 	guest  time.Time                   // when another process's command asked last; zero is never
-	left   chan struct{}               // closed when a request ends
+	left   broadcast.Signal            // a request ended
 }
 
 func newDoor(inside func(*http.Request) bool, next http.Handler) *door {
-	return &door{next: next, inside: inside, in: make(map[*http.Request]time.Time), left: make(chan struct{})}
+	return &door{next: next, inside: inside, in: make(map[*http.Request]time.Time)}
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,8 +62,7 @@ func (d *door) leave(r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.in, r)
-	close(d.left)
-	d.left = make(chan struct{})
+	d.left.Broadcast()
 }
 
 // welcome notes a request of another process's command.
@@ -86,7 +87,7 @@ func (d *door) close() {
 func (d *door) wait(ctx context.Context) []string {
 	for {
 		d.mu.Lock()
-		left, requests := d.left, make([]*http.Request, 0, len(d.in))
+		left, requests := d.left.Next(), make([]*http.Request, 0, len(d.in))
 		for r := range d.in {
 			requests = append(requests, r)
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/deploy/internal/broadcast"
 	"sluice/pipeline"
 )
 
@@ -28,11 +29,11 @@ type outcomes struct {
 	mu      sync.Mutex
 	last    map[string]outcome
 	order   []string
-	changed chan struct{} // closed at the next outcome
+	changed broadcast.Signal // an outcome was added
 }
 
 func newOutcomes() *outcomes {
-	return &outcomes{last: make(map[string]outcome), changed: make(chan struct{})}
+	return &outcomes{last: make(map[string]outcome)}
 }
 
 // middleware belongs outermost: it sees the record, and the error as the run
@@ -74,8 +75,7 @@ func (o *outcomes) add(out outcome) {
 		}
 	}
 	o.last[out.ID] = out
-	close(o.changed)
-	o.changed = make(chan struct{})
+	o.changed.Broadcast()
 }
 
 // get returns the outcome of the message's last delivery, and a channel that is
@@ -84,5 +84,5 @@ func (o *outcomes) get(id string) (outcome, bool, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out, ok := o.last[id]
-	return out, ok, o.changed
+	return out, ok, o.changed.Next()
 }

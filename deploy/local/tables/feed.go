@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"sluice/deploy/eventsource"
+	"sluice/deploy/internal/broadcast"
 )
 
 // shardID names the one shard of a feed. One is enough: the order of all changes
@@ -30,7 +31,7 @@ const readWait = time.Second
 type Feed struct {
 	table *Table
 	arn   string
-	news  *bell
+	news  broadcast.Signal // a change was committed
 }
 
 var _ eventsource.Feed = (*Feed)(nil)
@@ -40,7 +41,6 @@ func newFeed(t *Table, created time.Time) *Feed {
 		table: t,
 		arn: fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s/stream/%s",
 			t.opt.Region, t.opt.Account, t.name, created.Format("2006-01-02T15:04:05.000")),
-		news: newBell(),
 	}
 }
 
@@ -105,13 +105,13 @@ func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (events
 	wait := time.NewTimer(readWait)
 	defer wait.Stop()
 	for {
-		rung := f.news.wait() // before reading, so that nothing comes in between
+		changed := f.news.Next() // before reading, so that nothing comes in between
 		records, err := f.read(position, fromOldest, limit)
 		if err != nil || len(records) > 0 {
 			return eventsource.Page{Records: records}, err
 		}
 		select {
-		case <-rung:
+		case <-changed:
 		case <-wait.C:
 			return eventsource.Page{}, nil
 		case <-ctx.Done():

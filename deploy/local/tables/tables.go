@@ -170,7 +170,7 @@ func (t *Table) write(tx *bbolt.Tx, b buckets, ch change) error {
 	if err := b.append(ch); err != nil {
 		return err
 	}
-	tx.OnCommit(t.feed.news.tell)
+	tx.OnCommit(t.feed.news.Broadcast)
 	return nil
 }
 
