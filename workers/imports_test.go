@@ -54,7 +54,8 @@ func TestArrows(t *testing.T) {
 		{pattern: "./pipeline/dynamotable", never: home},
 		{pattern: "./pipeline/sqsqueue", never: home, ours: []string{"sluice/pipeline"}},
 		{pattern: "./pipeline/tabletest", plainOnly: true, ours: []string{"sluice/pipeline"}},
-		{pattern: "./workers/channels", never: home},
+		{pattern: "./notify/sesnotify", never: home},
+		{pattern: "./notify/snsnotify", never: home},
 		{pattern: "./workers/schema", plainOnly: true, ours: []string{"sluice/pipeline"}},
 		// A binary holds what its job needs: that is its start-up time.
 		{pattern: "./workers/uploads/bootstrap", never: slices.Concat(home, mails, tables, []string{"sluice/notify"})},

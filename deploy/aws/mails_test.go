@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/notify"
+	"sluice/notify/sesnotify"
 	"sluice/pipeline"
 	"sluice/pipeline/tabletest"
-	"sluice/workers/channels"
 	"sluice/workers/messages"
 	"sluice/workers/setup"
 )
@@ -185,7 +185,7 @@ func TestMailsOfABurst(t *testing.T) {
 		began := time.Now()
 		var running sync.WaitGroup
 		for range concurrency {
-			ch, err := channels.NewSES(service, config.SESFrom, config.SESRate) // one a process
+			ch, err := sesnotify.New(service, config.SESFrom, config.SESRate) // one a process
 			if err != nil {
 				t.Fatal(err)
 			}

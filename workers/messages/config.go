@@ -15,10 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/notify"
+	"sluice/notify/sesnotify"
+	"sluice/notify/snsnotify"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/sqsqueue"
-	"sluice/workers/channels"
 	"sluice/workers/setup"
 )
 
@@ -93,7 +94,7 @@ func (c Config) Validate() error {
 		problems = append(problems, fmt.Errorf("SES_RATE: %v is not between 0 and 10000", c.SESRate))
 	}
 	if c.SNSTopicARN != "" {
-		if _, err := channels.TopicRegion(c.SNSTopicARN); err != nil {
+		if _, err := snsnotify.TopicRegion(c.SNSTopicARN); err != nil {
 			problems = append(problems, fmt.Errorf("SNS_TOPIC_ARN: %w", err))
 		}
 	}
@@ -160,19 +161,19 @@ func (c Config) Channels() (notify.Channels, error) {
 // no client is made.
 func (c Config) AddAWSChannels(to notify.Channels, cfg aws.Config) error {
 	if c.SESFrom != "" {
-		ch, err := channels.NewSES(sesv2.NewFromConfig(cfg), c.SESFrom, c.SESRate)
+		ch, err := sesnotify.New(sesv2.NewFromConfig(cfg), c.SESFrom, c.SESRate)
 		if err != nil {
 			return fmt.Errorf("channel %q: %w", "email", err)
 		}
 		to["email"] = ch
 	}
 	if c.SNSTopicARN != "" {
-		region, err := channels.TopicRegion(c.SNSTopicARN)
+		region, err := snsnotify.TopicRegion(c.SNSTopicARN)
 		if err != nil {
 			return fmt.Errorf("channel %q: %w", "sns", err)
 		}
 		client := sns.NewFromConfig(cfg, func(o *sns.Options) { o.Region = region })
-		ch, err := channels.NewSNS(client, c.SNSTopicARN)
+		ch, err := snsnotify.New(client, c.SNSTopicARN)
 		if err != nil {
 			return fmt.Errorf("channel %q: %w", "sns", err)
 		}

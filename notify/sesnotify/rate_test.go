@@ -1,4 +1,4 @@
-package channels_test
+package sesnotify_test
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 
 	"sluice/notify"
-	"sluice/workers/channels"
+	"sluice/notify/internal/awsnotify/awsnotifytest"
+	"sluice/notify/sesnotify"
 )
 
-// instants is an SES that takes everything and remembers when.
+// instants is an SES that accepts every mail and records the time.
 type instants struct {
 	mu sync.Mutex
 	at []time.Time
@@ -28,18 +29,18 @@ func (i *instants) SendEmail(context.Context, *sesv2.SendEmailInput, ...func(*se
 	return &sesv2.SendEmailOutput{}, nil
 }
 
-func TestSESKeepsItsRate(t *testing.T) {
+func TestSendsAtItsRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := &instants{}
-		ch, err := channels.NewSES(client, "news@example.com", 7)
+		ch, err := sesnotify.New(client, "news@example.com", 7)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var senders sync.WaitGroup
 		for i := range 70 {
 			senders.Go(func() {
-				n := notification()
+				n := awsnotifytest.Notification()
 				n.ID, n.To = fmt.Sprint("n", i), "ann@example.com"
 				if err := ch.Send(t.Context(), n); err != nil {
 					t.Error(err)
@@ -53,17 +54,17 @@ func TestSESKeepsItsRate(t *testing.T) {
 	})
 }
 
-// TestSESWithoutATurnComesBack: a mail whose turn is after the deadline is not
-// sent, does not hold up the batch, and is no failure of its own.
-func TestSESWithoutATurnComesBack(t *testing.T) {
+// A mail that the rate allows only after the deadline is not sent, does not
+// wait, and is retried later.
+func TestMailBeyondTheDeadlineIsRetriedLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := &instants{}
-		ch, err := channels.NewSES(client, "news@example.com", 0.01)
+		ch, err := sesnotify.New(client, "news@example.com", 0.01)
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := notification()
+		n := awsnotifytest.Notification()
 		n.To = "ann@example.com"
 		if err := ch.Send(t.Context(), n); err != nil {
 			t.Fatal(err)
@@ -74,27 +75,26 @@ func TestSESWithoutATurnComesBack(t *testing.T) {
 		err = ch.Send(ctx, n)
 		later, ok := errors.AsType[*notify.RetryAfterError](err)
 		if !ok || later.After < 5*time.Second || later.After > 7*time.Second || len(client.at) != 1 || time.Since(before) > 0 {
-			t.Errorf("got %v after %v and %d mails, want to be asked again in 5 s", err, time.Since(before), len(client.at))
+			t.Errorf("got %v after %v and %d mails, want a wait of 5 s", err, time.Since(before), len(client.at))
 		}
 	})
 }
 
-// TestThrottledComeBackApart: those that were refused in one second are not
-// asked to come back in one second.
-func TestThrottledComeBackApart(t *testing.T) {
+// Mails throttled in the same second are not retried in the same second.
+func TestThrottledMailsWaitForDifferentTimes(t *testing.T) {
 	t.Parallel()
-	s := start(t, 429, `{"message":"said the service"}`)
-	s.header = map[string][]string{"X-Amzn-ErrorType": {"TooManyRequestsException"}}
-	ch := ses(t, s, "news@example.com")
+	s := awsnotifytest.Start(t, 429, `{"message":"from the service"}`)
+	s.Header = map[string][]string{"X-Amzn-ErrorType": {"TooManyRequestsException"}}
+	ch := channel(t, s, "news@example.com")
 	waits := map[time.Duration]bool{}
 	for range 10 {
-		n := notification()
+		n := awsnotifytest.Notification()
 		n.To = "ann@example.com"
 		if later, ok := errors.AsType[*notify.RetryAfterError](ch.Send(t.Context(), n)); ok {
 			waits[later.After.Round(time.Second)] = true
 		}
 	}
 	if len(waits) < 2 {
-		t.Errorf("ten refused mails wait %v", waits)
+		t.Errorf("ten throttled mails wait %v, want different times", waits)
 	}
 }
