@@ -27,6 +27,7 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	h := a.Header()
+	h.Set("X-Amz-Request-Id", a.call.id)
 	for name := range h {
 		// The layer invites every web page to read. It also names a delete marker that only versioned buckets have.
 		if strings.HasPrefix(name, "Access-Control-") || name == "X-Amz-Delete-Marker" {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"sluice/deploy/internal/diskspace"
 )
 
 // bodies are the files that hold what was uploaded, each under a random name and never changed once it is sealed.
@@ -21,7 +23,7 @@ type bodies struct {
 	step    func(string)
 
 	// Replaced by tests.
-	free func(dir string) (int64, error)
+	free func(dir string) (bytes int64, known bool)
 	sync func(*os.File) error
 	wrap func(io.Writer) io.Writer
 
@@ -33,7 +35,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return
 func openBodies(dir string, o Options) (*bodies, error) {
 	b := &bodies{
 		dir: filepath.Join(dir, "objects"), minFree: o.MinFreeBytes, log: o.Logger, step: o.step,
-		free: freeBytes, sync: (*os.File).Sync, wrap: func(w io.Writer) io.Writer { return w },
+		free: diskspace.Free, sync: (*os.File).Sync, wrap: func(w io.Writer) io.Writer { return w },
 		linkFile: os.Link,
 	}
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
@@ -65,11 +67,7 @@ type draft struct {
 // create opens a draft for size bytes, if there is room for them.
 func (b *bodies) create(size int64) (*draft, error) {
 	if b.minFree >= 0 {
-		free, err := b.free(b.dir)
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return nil, fmt.Errorf("free room of %q: %w", b.dir, err)
-		}
-		if err == nil && free-size < b.minFree {
+		if free, known := b.free(b.dir); known && free-size < b.minFree {
 			return nil, errNoRoom.because("The disk of this home has %d bytes left, which is too little for %d more, and nothing was stored. Free some room and try again.", free, size)
 		}
 	}

@@ -261,12 +261,12 @@ func TestFullDisk(t *testing.T) {
 	h.bodies.wrap = func(w io.Writer) io.Writer { return &fullAfter{w, 3} }
 	check("while it is written")
 	h.bodies.wrap = func(w io.Writer) io.Writer { return w }
-	h.bodies.free = func(string) (int64, error) { return 64<<20 - 1, nil }
+	h.bodies.free = func(string) (int64, bool) { return 64<<20 - 1, true }
 	check("before it is written")
 	if n := len(h.events(t)); n != notices {
 		t.Errorf("%d notices more", n-notices)
 	}
-	h.bodies.free = func(string) (int64, error) { return 1 << 40, nil }
+	h.bodies.free = func(string) (int64, bool) { return 1 << 40, true }
 	h.put(t, "k", "room again")
 	if _, err := h.complete(t, u); err != nil {
 		t.Errorf("the upload did not outlive the full disk: %v", err)

@@ -3,13 +3,14 @@ package s3server
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 
 	"github.com/johannesboyne/gofakes3"
+
+	"sluice/deploy/internal/requestid"
 )
 
 // maxXMLBytes is the room for the largest lists that S3 takes: 1,000 keys to delete, 10,000 parts to complete.
@@ -22,8 +23,7 @@ type call struct {
 	s       *Service
 	r       *http.Request
 	answer  *answer
-	number  uint64
-	id      string // of the request, from number
+	id      string // of the request
 	payload *payload
 
 	failed *Error  // the answer, whatever the layer makes of it
@@ -36,8 +36,7 @@ type call struct {
 }
 
 func (s *Service) newCall(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{s: s, r: r.Clone(r.Context()), number: s.requests.Add(1)}
-	c.id = fmt.Sprintf("%016X", c.number)
+	c := &call{s: s, r: r.Clone(r.Context()), id: requestid.New()}
 	c.answer = &answer{ResponseWriter: w, call: c}
 	w.Header().Set("X-Amz-Request-Id", c.id)
 	w.Header().Set("Server", "AmazonS3")
@@ -129,7 +128,7 @@ func (c *call) serveLayer(body io.ReadCloser) {
 	}
 	gofakes3.New(c,
 		gofakes3.WithoutVersioning(), gofakes3.WithIntegrityCheck(false), gofakes3.WithMetadataSizeLimit(0),
-		gofakes3.WithTimeSkewLimit(0), gofakes3.WithRequestID(c.number-1),
+		gofakes3.WithTimeSkewLimit(0),
 	).Server().ServeHTTP(c.answer, r)
 }
 

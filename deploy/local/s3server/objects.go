@@ -68,7 +68,6 @@ type Service struct {
 
 	completions flights
 
-	requests  atomic.Uint64
 	nextSweep atomic.Int64 // unix seconds
 }
 
@@ -91,7 +90,6 @@ func New(db *store.DB, o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{db: db, opt: o, bodies: b}
-	s.requests.Store(uint64(o.Now().UnixNano()))
 	if err := s.checkStore(); err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (s *Service) Stats() (Stats, error) {
 			st.Buckets = append(st.Buckets, BucketStats{Name: name, Created: b.Created, Objects: b.Objects, Bytes: b.Bytes})
 		})
 	})
-	if free, err := s.bodies.free(s.bodies.dir); err == nil {
+	if free, known := s.bodies.free(s.bodies.dir); known {
 		st.FreeBytes = free
 	}
 	return st, err

@@ -3,7 +3,6 @@ package sqsserver
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"sluice/deploy/internal/requestid"
 	"sluice/deploy/local/store"
 )
 
@@ -113,7 +113,7 @@ func giveBack(buf *bytes.Buffer) {
 
 // ServeHTTP answers one action of the AWS JSON 1.0 protocol, or of the query protocol that SQS had before.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := requestID()
+	id := requestid.New()
 	w.Header().Set("x-amzn-RequestId", id)
 	if r.Method == http.MethodPost && isQuery(r) {
 		s.serveQuery(w, r, id)
@@ -240,10 +240,4 @@ func typeNamespace(typ string) string {
 		return "com.amazon.coral.service"
 	}
 	return "com.amazonaws.sqs"
-}
-
-func requestID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:])
-	return uuid(id)
 }

@@ -14,6 +14,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"sluice/deploy/internal/diskspace"
 )
 
 const (
@@ -55,7 +57,7 @@ func Open(dir string, o Options) (*DB, error) {
 	writeHolder(dir)
 	d := &DB{
 		bolt: b, dir: dir, opt: o,
-		room:  func() (int64, bool) { return freeBytes(dir) },
+		room:  func() (int64, bool) { return diskspace.Free(dir) },
 		calls: make(chan *call), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go d.write()

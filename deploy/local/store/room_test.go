@@ -44,13 +44,3 @@ func TestFoldersThatCannotBeSynced(t *testing.T) {
 		t.Error("a sync that failed is ignored")
 	}
 }
-
-func TestFreeBytes(t *testing.T) {
-	t.Parallel()
-	if n, ok := freeBytes(t.TempDir()); ok && n <= 0 {
-		t.Errorf("the test's own disk has %d bytes left", n)
-	}
-	if _, ok := freeBytes("/no such folder"); ok {
-		t.Error("the room of no folder is known")
-	}
-}

@@ -1,11 +1,10 @@
 //go:build unix && !solaris && !netbsd && !openbsd && !aix
 
-package store
+package diskspace
 
 import "syscall"
 
-// freeBytes is what this user may still write to the disk that dir is on.
-func freeBytes(dir string) (int64, bool) {
+func free(dir string) (int64, bool) {
 	var st syscall.Statfs_t
 	if syscall.Statfs(dir, &st) != nil {
 		return 0, false
