@@ -42,7 +42,7 @@ func TestPrintedLinesFeedTheHome(t *testing.T) {
 		return ""
 	}
 	export := printed("export AWS_ENDPOINT_URL=")
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
