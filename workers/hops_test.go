@@ -81,12 +81,12 @@ func TestCircleThroughTheTableEnds(t *testing.T) {
 	queues, records, circle := &sentMessages{}, new(tabletest.Memory), &echo{t: t}
 	jobs, err := messages.Build(messages.Config{
 		RecordsTable: "records", StateTable: "state", SMTPSecurity: "starttls", DeadLetterQueueURL: "dead", MaxAttempts: 8, Parallel: 1, Reserve: 1,
-	}, messages.Clients{Records: records, State: new(tabletest.Memory), SQS: queues, Channels: notify.Channels{"email": circle}}, pipeline.Options{})
+	}, messages.Clients{Records: records, State: new(tabletest.Memory), SQS: queues, Channels: notify.Channels{"email": circle}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	follow, err := changes.Build(changes.Config{JobsQueueURL: "jobs", NotificationsQueueURL: "notifications", Parallel: 1, Reserve: 1},
-		changes.Clients{SQS: queues}, pipeline.Options{})
+		changes.Clients{SQS: queues}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

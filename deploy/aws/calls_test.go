@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"sluice/deploy/replay/harness"
-	"sluice/pipeline"
 )
 
 // A call is what a function asked of AWS, in the names of replay's rig.
@@ -99,7 +98,7 @@ func replay(ctx context.Context, sc scenario, into map[call]bool) (err error) {
 		return nil
 	})
 	i := slices.IndexFunc(functions, func(f function) bool { return f.name == sc.function })
-	invoke, err := r.Worker(functions[i].worker, pipeline.Options{})
+	invoke, err := r.Worker(functions[i].worker, nil)
 	if err != nil {
 		return err
 	}

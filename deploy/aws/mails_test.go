@@ -16,7 +16,6 @@ import (
 
 	"sluice/notify"
 	"sluice/notify/sesnotify"
-	"sluice/pipeline"
 	"sluice/pipeline/tabletest"
 	"sluice/workers/messages"
 	"sluice/workers/setup"
@@ -191,7 +190,7 @@ func TestMailsOfABurst(t *testing.T) {
 			}
 			w, err := messages.Build(config, messages.Clients{
 				Records: new(tabletest.Memory), State: state, SQS: q, Channels: notify.Channels{"email": ch},
-			}, pipeline.Options{})
+			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

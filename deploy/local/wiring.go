@@ -13,8 +13,6 @@ import (
 	"sluice/deploy/eventsource"
 	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/tables"
-	"sluice/notify"
-	"sluice/pipeline"
 	"sluice/workers/changes"
 	"sluice/workers/messages"
 	"sluice/workers/setup"
@@ -118,51 +116,37 @@ func (h *home) settings(queue string) map[string]string {
 // buildWorkers builds the workers as their Lambda mains do, with the home's
 // tables and clients.
 func (h *home) buildWorkers() error {
-	run := func(worker string) pipeline.Options {
-		return pipeline.Options{Logger: h.log.With("worker", worker)}
-	}
+	log := func(worker string) *slog.Logger { return h.log.With("worker", worker) }
 	up, err := setup.Read[uploads.Config](h.settings(queueUploads))
 	if err != nil {
 		return fmt.Errorf("uploads: %w", err)
 	}
-	if h.workers.uploads, err = uploads.Build(up, uploads.Clients{S3: h.clients.S3, SQS: h.clients.SQS}, run("uploads")); err != nil {
+	if h.workers.uploads, err = uploads.Build(up, uploads.Clients{S3: h.clients.S3, SQS: h.clients.SQS}, log("uploads")); err != nil {
 		return fmt.Errorf("uploads: %w", err)
 	}
 	ch, err := setup.Read[changes.Config](h.settings("changes"))
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
-	if h.workers.changes, err = changes.Build(ch, changes.Clients{SQS: h.clients.SQS, DeadLetters: h.clients.S3}, run("changes")); err != nil {
+	if h.workers.changes, err = changes.Build(ch, changes.Clients{SQS: h.clients.SQS, DeadLetters: h.clients.S3}, log("changes")); err != nil {
 		return fmt.Errorf("changes: %w", err)
 	}
-	if h.workers.jobs, err = h.buildMessages(queueJobs, run("messages")); err != nil {
+	if h.workers.jobs, err = h.buildMessages(queueJobs, log("messages")); err != nil {
 		return err
 	}
-	h.workers.notifications, err = h.buildMessages(queueNotifications, run("messages"))
+	h.workers.notifications, err = h.buildMessages(queueNotifications, log("messages"))
 	return err
 }
 
-func (h *home) buildMessages(queue string, run pipeline.Options) (*messages.Worker, error) {
-	run.Logger = run.Logger.With("queue", queue)
+func (h *home) buildMessages(queue string, log *slog.Logger) (*messages.Worker, error) {
 	c, err := setup.Read[messages.Config](h.settings(queue))
 	if err != nil {
 		return nil, fmt.Errorf("messages: %w", err)
 	}
-	channels, err := c.Channels()
-	if err != nil {
-		return nil, fmt.Errorf("messages: %w", err)
-	}
-	if _, ok := channels["email"]; !ok {
-		channels["email"] = notify.Channel(h.outbox)
-	}
-	step := h.options.OrderStep
-	if step == nil && c.OrderEndpoint != "" {
-		step = messages.PostStep(c.OrderEndpoint)
-	}
 	w, err := messages.Build(c, messages.Clients{
-		Records: h.records, State: h.state, SQS: h.clients.SQS, DeadLetters: h.clients.S3, Channels: channels, Step: step,
+		Records: h.records, State: h.state, SQS: h.clients.SQS, DeadLetters: h.clients.S3, Outbox: h.outbox, Step: h.options.OrderStep,
 		ProcessID: h.address.Token, // jobs and notifications share it: one process owns the file
-	}, run)
+	}, log.With("queue", queue))
 	if err != nil {
 		return nil, fmt.Errorf("messages: %w", err)
 	}

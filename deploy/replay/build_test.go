@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"sluice/deploy/replay/harness"
 )
 
-// bin is where this run's binaries lie.
+// bin is the folder of the binaries that the tests build.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -26,20 +28,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bootstraps are the workers' binaries, each built once a run, by the first who
-// asks for it.
-var bootstraps = map[string]func() (string, error){
-	"uploads":  once("../uploads/bootstrap", "uploads"),
-	"changes":  once("../changes/bootstrap", "changes"),
-	"messages": once("../messages/bootstrap", "messages"),
-}
+// bootstraps builds each worker's binary, once in a run and when a test first
+// needs it.
+var bootstraps = func() map[string]func() (string, error) {
+	builds := make(map[string]func() (string, error))
+	for _, worker := range harness.Workers {
+		builds[worker] = once("sluice/workers/"+worker+"/bootstrap", worker)
+	}
+	return builds
+}()
 
 func once(pkg, name string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) { return compile(pkg, name) })
 }
 
-// compile builds a main as it is deployed, for this machine. Under the race
-// detector it is built with it.
+// compile builds a command as it is deployed, but for this machine, and with the
+// race detector if the tests have it.
 func compile(pkg, name string) (string, error) {
 	out := filepath.Join(bin, name, "bootstrap")
 	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg}
@@ -60,7 +64,7 @@ func compile(pkg, name string) (string, error) {
 func bootstrap(t testing.TB, worker string) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds a binary: left out by -short")
+		t.Skip("-short: the test builds a binary")
 	}
 	path, err := bootstraps[worker]()
 	if err != nil {

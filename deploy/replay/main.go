@@ -112,7 +112,7 @@ func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger
 		return harness.Outcome{}, "", err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	invoke, err := r.Worker(worker, pipeline.Options{Logger: log.With("worker", worker)})
+	invoke, err := r.Worker(worker, log.With("worker", worker))
 	if err != nil {
 		return harness.Outcome{}, "", err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/notify"
-	"sluice/pipeline"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/setup"
 )
@@ -88,7 +87,7 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	if c.DeadLetterBucket != "" {
 		clients.DeadLetters = s3.NewFromConfig(cfg)
 	}
-	return build(c.Config, c.rules, clients, pipeline.Options{Logger: setup.Logger("changes")}), nil
+	return build(c.Config, c.rules, clients, setup.Logger("changes")), nil
 }
 
 // checked is a Config that keeps what its check has parsed.

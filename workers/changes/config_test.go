@@ -51,8 +51,8 @@ func TestNewBuildsTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.run.Worker != "changes" || w.run.Parallel != 3 || w.run.DeadLetter == nil {
-		t.Errorf("run: got %+v", w.run)
+	if run := w.runner.Options; run.Worker != "changes" || run.Parallel != 3 || run.DeadLetter == nil {
+		t.Errorf("run: got %+v", run)
 	}
 	b, err := w.Invoke(t.Context(), []byte(`{"Records":[]}`))
 	if err != nil || string(b) != `{"batchItemFailures":[]}` {
@@ -62,7 +62,7 @@ func TestNewBuildsTheWorker(t *testing.T) {
 
 func TestBuildRefusesWrongSettings(t *testing.T) {
 	t.Parallel()
-	if _, err := Build(Config{}, Clients{}, newFixture(t, nil).run); err == nil || !strings.Contains(err.Error(), "PARALLEL") {
+	if _, err := Build(Config{}, Clients{}, nil); err == nil || !strings.Contains(err.Error(), "PARALLEL") {
 		t.Errorf("got %v, want an error that names PARALLEL", err)
 	}
 }

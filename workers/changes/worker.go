@@ -5,9 +5,9 @@
 package changes
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,66 +17,49 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
+	"sluice/workers/setup"
+	"sluice/workers/setup/runner"
 )
 
-// Worker is the use case. Safe for concurrent use.
+// Worker queues what follows from changes. Safe for concurrent use.
 type Worker struct {
 	config        Config
 	rules         *notify.Rules
 	jobs          sqsqueue.Queue
 	notifications sqsqueue.Queue
-	run           pipeline.Options
+	runner        *runner.Runner
 	log           *slog.Logger
-	now           func() time.Time
 }
 
-// Build makes a worker of its settings and clients. Of run it takes Logger, Now
-// and what the settings do not say.
-func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
+// Build makes a worker of its settings and clients. A nil log discards.
+func Build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 	rules, err := c.check()
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, setup.Invalid(err)
 	}
-	return build(c, rules, clients, run), nil
+	return build(c, rules, clients, log), nil
 }
 
-func build(c Config, rules *notify.Rules, clients Clients, run pipeline.Options) *Worker {
-	w := &Worker{
+func build(c Config, rules *notify.Rules, clients Clients, log *slog.Logger) *Worker {
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
+	return &Worker{
 		config:        c,
 		rules:         rules,
 		jobs:          sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL},
 		notifications: sqsqueue.Queue{Client: clients.SQS, URL: c.NotificationsQueueURL},
-		run:           run,
-		log:           run.Logger,
-		now:           run.Now,
+		runner: runner.New(runner.Config{
+			Worker: "changes", Kinds: []lambdaevent.Kind{lambdaevent.DynamoDBStream},
+			Parallel: c.Parallel, Reserve: c.Reserve,
+			SQS: clients.SQS, DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.DeadLetters,
+		}, log),
+		log: log,
 	}
-	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
-	}
-	if w.now == nil {
-		w.now = time.Now
-	}
-	w.run.Worker = "changes"
-	w.run.Parallel = c.Parallel
-	w.run.Reserve = c.Reserve
-	if c.DeadLetterQueueURL != "" {
-		w.run.DeadLetter = sqsqueue.DeadLetters{
-			Client: clients.SQS, URL: c.DeadLetterQueueURL, Objects: clients.DeadLetters, Bucket: c.DeadLetterBucket,
-		}.Write
-	}
-	return w
 }
 
-// Invoke takes a Lambda event and returns Lambda's answer. It is a
+// Invoke handles a Lambda event and returns the response to Lambda. It is
 // lambda.Handler's Invoke.
 func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	batch, err := lambdaevent.Decode(payload, lambdaevent.DynamoDBStream)
-	if err != nil {
-		return nil, err
-	}
-	options := w.run
-	options.Order = batch.Order
-	return batch.Response(pipeline.Run(ctx, batch.Records, w.handle, options))
+	return w.runner.Run(ctx, payload, w.handle)
 }
 
 // handle queues what follows from one change. Jobs go first: should it fail half
@@ -103,7 +86,7 @@ func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
 // notify queues the notifications that rules ask for. A rule that breaks on
 // this change is permanent, but only after those of the other rules are queued.
 func (w *Worker) notify(ctx context.Context, c notify.Change) error {
-	if age := w.now().Sub(c.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
+	if age := time.Since(c.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
 		w.log.WarnContext(ctx, "change too old to tell anybody", "key", c.Key, "age", age)
 		return nil
 	}

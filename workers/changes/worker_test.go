@@ -57,7 +57,7 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 	if change != nil {
 		change(&c)
 	}
-	w, err := Build(c, Clients{SQS: f.queues}, pipeline.Options{Logger: slog.New(slog.NewTextHandler(f.log, nil))})
+	w, err := Build(c, Clients{SQS: f.queues}, slog.New(slog.NewTextHandler(f.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package messages_test
+package messages
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"sluice/notify"
-	"sluice/workers/messages"
 	"sluice/workers/setup"
 )
 
@@ -20,28 +19,39 @@ func awsSettings(more map[string]string) map[string]string {
 	return s
 }
 
-func TestAddAWSChannels(t *testing.T) {
+func TestChannelsOfTheSettings(t *testing.T) {
 	t.Parallel()
+	const topic = "arn:aws:sns:eu-west-1:123456789012:news"
+	config := &aws.Config{Region: "us-east-1"}
 	for name, tt := range map[string]struct {
 		settings map[string]string
-		want     []string // name=what it is
+		clients  Clients
+		want     []string // name=channel
 	}{
-		"none":        {nil, nil},
-		"SES":         {map[string]string{"SES_FROM": "news@example.com"}, []string{"email=ses"}},
-		"SNS":         {map[string]string{"SNS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:news"}, []string{"sns=sns arn:aws:sns:eu-west-1:123456789012:news"}},
-		"SES, outbox": {map[string]string{"SES_FROM": "news@example.com", "OUTBOX_DIR": t.TempDir()}, []string{"email=ses"}},
+		"none":                  {nil, Clients{AWS: config}, nil},
+		"SES":                   {map[string]string{"SES_FROM": "news@example.com"}, Clients{AWS: config}, []string{"email=ses"}},
+		"SNS":                   {map[string]string{"SNS_TOPIC_ARN": topic}, Clients{AWS: config}, []string{"sns=sns " + topic}},
+		"SES before OUTBOX_DIR": {map[string]string{"SES_FROM": "news@example.com", "OUTBOX_DIR": t.TempDir()}, Clients{AWS: config}, []string{"email=ses"}},
+		"SES before the outbox": {map[string]string{"SES_FROM": "news@example.com"}, Clients{AWS: config, Outbox: stand{}}, []string{"email=ses"}},
+		"the outbox":            {nil, Clients{AWS: config, Outbox: stand{}}, []string{"email=outbox"}},
+		"SMTP before the outbox": {
+			map[string]string{"SMTP_ADDR": "mail.example.com:587", "SMTP_FROM": "a@example.com"},
+			Clients{Outbox: stand{}},
+			[]string{"email=smtp mail.example.com:587"},
+		},
+		"no configuration of AWS": {map[string]string{"SES_FROM": "news@example.com", "SNS_TOPIC_ARN": topic}, Clients{}, nil},
+		"no configuration of AWS, but an outbox": {
+			map[string]string{"SES_FROM": "news@example.com"}, Clients{Outbox: stand{}}, []string{"email=outbox"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := setup.Read[messages.Config](awsSettings(tt.settings))
+			c, err := setup.Read[Config](awsSettings(tt.settings))
 			if err != nil {
 				t.Fatal(err)
 			}
-			channels, err := c.Channels()
+			channels, err := c.channels(tt.clients)
 			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.AddAWSChannels(channels, aws.Config{Region: "us-east-1"}); err != nil {
 				t.Fatal(err)
 			}
 			if got := described(channels); !slices.Equal(got, tt.want) {
@@ -50,6 +60,11 @@ func TestAddAWSChannels(t *testing.T) {
 		})
 	}
 }
+
+// stand is an outbox.
+type stand struct{ notify.Channel }
+
+func (stand) String() string { return "outbox" }
 
 func described(channels notify.Channels) []string {
 	var out []string
@@ -66,7 +81,7 @@ func TestAWSChannelsAreChecked(t *testing.T) {
 		"SES_FROM: ":                   {"SES_FROM": "nobody"},
 		"SNS_TOPIC_ARN: ":              {"SNS_TOPIC_ARN": "news"},
 	} {
-		if _, err := setup.Read[messages.Config](awsSettings(settings)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := setup.Read[Config](awsSettings(settings)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q", err, name)
 		}
 	}

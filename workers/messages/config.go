@@ -10,12 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sesv2"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/notify"
-	"sluice/notify/sesnotify"
 	"sluice/notify/snsnotify"
 	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
@@ -75,11 +72,11 @@ func (c Config) Validate() error {
 	if _, ok := smtpSecurity[c.SMTPSecurity]; !ok {
 		problems = append(problems, fmt.Errorf("SMTP_SECURITY: %q is not starttls, tls or none", c.SMTPSecurity))
 	}
-	// Channels finds what is wrong with its settings, and needs no disk but for
-	// the outbox's folder.
+	// Building the channels validates their settings. The outbox is left out, for
+	// it would create its folder.
 	dry := c
 	dry.OutboxDir = ""
-	if _, err := dry.Channels(); err != nil {
+	if _, err := dry.channels(Clients{}); err != nil {
 		problems = append(problems, err)
 	}
 	if c.SMTPAddr != "" && c.SESFrom != "" {
@@ -120,109 +117,48 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Channels builds the channels that the settings name, but for those of AWS.
-func (c Config) Channels() (notify.Channels, error) {
-	built := notify.Channels{}
-	var problems []error
-	add := func(name, settings string, ch notify.Channel, err error) {
-		if err != nil {
-			problems = append(problems, fmt.Errorf("channel %q (%s): %w", name, settings, err))
-			return
-		}
-		built[name] = ch
-	}
-	switch {
-	case c.SMTPAddr != "":
-		ch, err := notify.NewSMTP(notify.SMTPOptions{
-			Addr: c.SMTPAddr, From: c.SMTPFrom, Username: c.SMTPUser, Password: c.SMTPPassword, Security: smtpSecurity[c.SMTPSecurity],
-		})
-		add("email", "SMTP_ADDR, SMTP_FROM, SMTP_USER, SMTP_PASSWORD", ch, err)
-	case c.OutboxDir != "":
-		ch, err := notify.OpenOutbox(c.OutboxDir)
-		add("email", "OUTBOX_DIR", ch, err)
-	}
-	if c.WebhookURL != "" {
-		secrets, err := notify.ParseSecrets(c.WebhookSecret)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("WEBHOOK_SECRET: %w", err))
-		}
-		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secrets: secrets})
-		add("webhook", "WEBHOOK_URL", ch, err)
-	}
-	if c.ChatURL != "" {
-		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
-		add("chat", "CHAT_URL", ch, err)
-	}
-	return built, errors.Join(problems...)
-}
-
-// AddAWSChannels adds those of the settings' channels that talk to AWS: "email"
-// by SES, in the place of an outbox, and "sns". Where the settings name neither,
-// no client is made.
-func (c Config) AddAWSChannels(to notify.Channels, cfg aws.Config) error {
-	if c.SESFrom != "" {
-		ch, err := sesnotify.New(sesv2.NewFromConfig(cfg), c.SESFrom, c.SESRate)
-		if err != nil {
-			return fmt.Errorf("channel %q: %w", "email", err)
-		}
-		to["email"] = ch
-	}
-	if c.SNSTopicARN != "" {
-		region, err := snsnotify.TopicRegion(c.SNSTopicARN)
-		if err != nil {
-			return fmt.Errorf("channel %q: %w", "sns", err)
-		}
-		client := sns.NewFromConfig(cfg, func(o *sns.Options) { o.Region = region })
-		ch, err := snsnotify.New(client, c.SNSTopicARN)
-		if err != nil {
-			return fmt.Errorf("channel %q: %w", "sns", err)
-		}
-		to["sns"] = ch
-	}
-	return nil
-}
-
 // New reads the settings from environ and builds the worker with its clients.
 func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	c, err := setup.Read[Config](environ)
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.Channels()
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
 	cfg, err := setup.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.AddAWSChannels(out, cfg); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
 	db := dynamodb.NewFromConfig(cfg)
 	clients := Clients{
-		Records:  dynamotable.New(db, c.RecordsTable, dynamotable.Options{}),
-		State:    dynamotable.New(db, c.StateTable, dynamotable.Options{}),
-		SQS:      sqs.NewFromConfig(cfg),
-		Channels: out,
-		Step:     NoStep,
+		Records: dynamotable.New(db, c.RecordsTable, dynamotable.Options{}),
+		State:   dynamotable.New(db, c.StateTable, dynamotable.Options{}),
+		SQS:     sqs.NewFromConfig(cfg),
+		AWS:     &cfg,
 	}
 	if c.DeadLetterBucket != "" {
 		clients.DeadLetters = s3.NewFromConfig(cfg)
 	}
-	if c.OrderEndpoint != "" {
-		clients.Step = PostStep(c.OrderEndpoint)
-	}
-	return Build(c, clients, pipeline.Options{Logger: setup.Logger("messages")})
+	return build(c, clients, setup.Logger("messages"))
 }
 
-// Clients are the worker's ways out.
+// Clients are the backends of a worker.
 type Clients struct {
 	Records     pipeline.Table // what people care about; streamed
 	State       pipeline.Table // what machines need; not streamed
 	SQS         sqsqueue.Client
-	DeadLetters sqsqueue.DeadLetterStore // may be nil without DeadLetterBucket
-	Channels    notify.Channel           // by Notification.Channel
-	Step        Step                     // what is done for an order
-	ProcessID   string                   // see pipeline.Once.ProcessID; "" where other processes share State
+	DeadLetters sqsqueue.DeadLetterStore // may be nil without Config.DeadLetterBucket
+
+	// AWS configures the clients of SES and SNS. Nil leaves out the channels that
+	// need them.
+	AWS *aws.Config
+	// Outbox is the channel "email" where the settings name no other. Nil leaves
+	// it out.
+	Outbox notify.Channel
+
+	// Channels and Step replace what the settings name. Nil keeps it.
+	Channels notify.Channel
+	Step     Step
+
+	// ProcessID is that of pipeline.Once. It is empty where other processes share
+	// State.
+	ProcessID string
 }

@@ -129,7 +129,7 @@ func TestConfigChannels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			built, err := config.Channels()
+			built, err := config.channels(Clients{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,8 +162,8 @@ func TestNewBuildsTheWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.run.MaxAttempts != 3 || w.run.Worker != "messages" || w.run.DeadLetter == nil || w.run.Delay != nil {
-		t.Errorf("run: got %+v", w.run)
+	if run := w.runner.Options; run.MaxAttempts != 3 || run.Worker != "messages" || run.DeadLetter == nil || run.Delay != nil {
+		t.Errorf("run: got %+v", run)
 	}
 	if all, ok := w.channels.(notify.Channels); !ok || len(all) != 1 {
 		t.Errorf("channels: got %v", w.channels)
@@ -176,7 +176,7 @@ func TestNewBuildsTheWorker(t *testing.T) {
 
 func TestBuildRefusesWrongSettings(t *testing.T) {
 	t.Parallel()
-	if _, err := Build(Config{}, Clients{}, newFixture(t, nil).run); err == nil || !strings.Contains(err.Error(), "MAX_ATTEMPTS") {
+	if _, err := Build(Config{}, Clients{}, nil); err == nil || !strings.Contains(err.Error(), "MAX_ATTEMPTS") {
 		t.Errorf("got %v, want an error that names MAX_ATTEMPTS", err)
 	}
 }

@@ -12,17 +12,17 @@ import (
 )
 
 func (w *Worker) imageProcessed(ctx context.Context, r pipeline.Record, m schema.ImageProcessed) error {
-	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusReady), Source: m.Source, Picture: &m.Picture})
+	return w.image(ctx, schema.Image{Change: change(ctx, r, schema.StatusReady), Source: m.Source, Picture: &m.Picture})
 }
 
 func (w *Worker) imageRejected(ctx context.Context, r pipeline.Record, m schema.ImageRejected) error {
-	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusRejected), Source: m.Source, Reason: m.Reason})
+	return w.image(ctx, schema.Image{Change: change(ctx, r, schema.StatusRejected), Source: m.Source, Reason: m.Reason})
 }
 
 // imageRemoved writes a record also where there was none: an older message may
 // still be on its way, and must find that it is older.
 func (w *Worker) imageRemoved(ctx context.Context, r pipeline.Record, m schema.ImageRemoved) error {
-	return w.image(ctx, schema.Image{Change: w.change(ctx, r, schema.StatusRemoved), Source: m.Source})
+	return w.image(ctx, schema.Image{Change: change(ctx, r, schema.StatusRemoved), Source: m.Source})
 }
 
 // image brings an image's record to next. A message whose notice is older than

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"sluice/notify"
 	"sluice/pipeline"
@@ -31,12 +32,12 @@ func (w *Worker) emailNotification(ctx context.Context, r pipeline.Record, m sch
 
 func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notification) error {
 	if n.At.IsZero() {
-		n.At = w.change(ctx, r, "").At
+		n.At = change(ctx, r, "").At
 	}
 	if err := n.Validate(); err != nil {
 		return pipeline.Permanent(err)
 	}
-	if age := w.now().Sub(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
+	if age := time.Since(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
 		// Nobody is to be told, so there is nothing to mend: no letter, no alarm.
 		w.log.WarnContext(ctx, "notification too old to be sent", "notification", n.ID, "channel", n.Channel, "age", age, "limit", w.config.NotifyMaxAge)
 		return nil

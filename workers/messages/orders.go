@@ -17,8 +17,13 @@ import (
 // off is begun again, so it should know orders by email and id.
 type Step func(ctx context.Context, o schema.Order) error
 
-// NoStep is the step of orders that need none.
-func NoStep(context.Context, schema.Order) error { return nil }
+// step is the Step of ORDER_ENDPOINT. Without an endpoint an order needs none.
+func (c Config) step() Step {
+	if c.OrderEndpoint == "" {
+		return func(context.Context, schema.Order) error { return nil }
+	}
+	return postStep(c.OrderEndpoint)
+}
 
 // orderProcessing takes an order from received over processing to completed or
 // failed. A worker that dies in between leaves "processing", and the next
@@ -46,9 +51,9 @@ func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderPro
 			w.log.WarnContext(ctx, "order was changed during its step", "email", m.Email, "order", m.ID, "status", current.Status)
 			return nil, nil
 		case result.Failed != "":
-			return patch(orderPatch{Change: w.change(ctx, r, schema.StatusFailed), Reason: &result.Failed})
+			return patch(orderPatch{Change: change(ctx, r, schema.StatusFailed), Reason: &result.Failed})
 		}
-		return patch(orderPatch{Change: w.change(ctx, r, schema.StatusCompleted)})
+		return patch(orderPatch{Change: change(ctx, r, schema.StatusCompleted)})
 	})
 	return err
 }
@@ -73,7 +78,7 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 		if exists {
 			return nil, nil
 		}
-		return schema.Order{Change: w.change(ctx, r, schema.StatusReceived), Email: m.Email, ID: m.ID, OrderDetails: m.OrderDetails}, nil
+		return schema.Order{Change: change(ctx, r, schema.StatusReceived), Email: m.Email, ID: m.ID, OrderDetails: m.OrderDetails}, nil
 	})
 	if err != nil {
 		return order, err
@@ -88,7 +93,7 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 		if current.Status != schema.StatusReceived || spent {
 			return nil, nil
 		}
-		next := orderPatch{Change: w.change(ctx, r, schema.StatusProcessing), Email: m.Email, ID: m.ID}
+		next := orderPatch{Change: change(ctx, r, schema.StatusProcessing), Email: m.Email, ID: m.ID}
 		if d := current.OrderDetails; len(d.Items) == 0 && d.Amount == 0 && d.Currency == "" {
 			next.OrderDetails = m.OrderDetails
 		}

@@ -24,12 +24,12 @@ const (
 	maxStepAnswer = 4 << 10
 )
 
-// PostStep posts the order as JSON to endpoint, with its identity as
+// postStep posts the order as JSON to endpoint, with its identity as
 // Idempotency-Key. 2xx is done. 408, 409, 425, 429 and 5xx come again, not before
 // Retry-After says, up to an hour. Any other answer fails the order, with what it
 // said as reason. Redirects are not followed. Errors do not tell the URL: it may
 // hold a key.
-func PostStep(endpoint string) Step {
+func postStep(endpoint string) Step {
 	client := &http.Client{
 		Timeout:       stepTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -49,7 +49,7 @@ func TestPostStepPostsTheOrder(t *testing.T) {
 	later := anOrder
 	later.At = morning.Add(time.Hour) // delivered again
 	for _, o := range []schema.Order{anOrder, later, another} {
-		if err := PostStep(url)(t.Context(), o); err != nil {
+		if err := postStep(url)(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestPostStepJudgesTheAnswer(t *testing.T) {
 			w.WriteHeader(c.code)
 			io.WriteString(w, " said\xff ")
 		})
-		err := PostStep(url)(t.Context(), anOrder)
+		err := postStep(url)(t.Context(), anOrder)
 		got := again
 		switch {
 		case err == nil:
@@ -151,7 +151,7 @@ func TestPostStepFollowsNoRedirect(t *testing.T) {
 		}
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	})
-	if err := PostStep(url)(t.Context(), anOrder); !pipeline.IsPermanent(err) {
+	if err := postStep(url)(t.Context(), anOrder); !pipeline.IsPermanent(err) {
 		t.Errorf("got %v, want a permanent error", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestPostStepReadsAnAnswerInBounds(t *testing.T) {
 				io.WriteString(w, strings.Repeat("x", 1<<10))
 			}
 		})
-		err := PostStep(url)(t.Context(), anOrder)
+		err := postStep(url)(t.Context(), anOrder)
 		if (err == nil) != c.ok {
 			t.Errorf("%d: got %v", c.code, err)
 		}
@@ -191,7 +191,7 @@ func TestPostStepBelievesTheStatus(t *testing.T) {
 			w.WriteHeader(c.code)
 			io.WriteString(w, "half")
 		})
-		err := PostStep(url)(t.Context(), anOrder)
+		err := postStep(url)(t.Context(), anOrder)
 		if c.ok && err != nil || !c.ok && !pipeline.IsPermanent(err) {
 			t.Errorf("%d: got %v", c.code, err)
 		}
@@ -206,7 +206,7 @@ func TestPostStepHonoursItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if err := PostStep(url)(ctx, anOrder); !errors.Is(err, context.Canceled) || pipeline.IsPermanent(err) {
+	if err := postStep(url)(ctx, anOrder); !errors.Is(err, context.Canceled) || pipeline.IsPermanent(err) {
 		t.Errorf("got %v, want context.Canceled, not permanent", err)
 	}
 }
@@ -219,7 +219,7 @@ func TestPostStepTellsNoURL(t *testing.T) {
 	}
 	l.Close() // nobody is there
 	for _, url := range []string{"http://" + l.Addr().String() + "/path?key=s3cr3t", "http://bad host/path?key=s3cr3t"} {
-		err := PostStep(url)(t.Context(), anOrder)
+		err := postStep(url)(t.Context(), anOrder)
 		if err == nil || pipeline.IsPermanent(err) {
 			t.Errorf("got %v, want an error that may pass", err)
 		}

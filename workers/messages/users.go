@@ -17,7 +17,7 @@ func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m sche
 		if exists {
 			return nil, nil
 		}
-		return schema.User{Change: w.change(ctx, r, schema.StatusPending), Email: m.Email, Name: m.Name, ID: m.ID}, nil
+		return schema.User{Change: change(ctx, r, schema.StatusPending), Email: m.Email, Name: m.Name, ID: m.ID}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("user %q: %w", m.Email, err)
@@ -26,7 +26,7 @@ func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m sche
 		if !exists || current.Status != schema.StatusPending {
 			return nil, nil
 		}
-		next := schema.User{Change: w.change(ctx, r, schema.StatusActive), Email: m.Email, Name: current.Name, ID: current.ID}
+		next := schema.User{Change: change(ctx, r, schema.StatusActive), Email: m.Email, Name: current.Name, ID: current.ID}
 		if next.Name == "" {
 			next.Name = m.Name
 		}

@@ -4,78 +4,74 @@
 package messages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
-	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
 	"sluice/workers/setup"
+	"sluice/workers/setup/runner"
 )
 
 // name is the worker's, in its letters and where long ones lie.
 const name = "messages"
 
-// Worker is the use case. Safe for concurrent use.
+// Worker does the jobs of messages. Safe for concurrent use.
 type Worker struct {
 	config   Config
 	records  pipeline.Table
 	once     *pipeline.Once
 	channels notify.Channel
 	step     Step
-	run      pipeline.Options
-	log      *slog.Logger
-	now      func() time.Time
+	runner   *runner.Runner
 	handler  pipeline.Handler
+	log      *slog.Logger
 }
 
-// Build makes a worker of its settings and clients. Of run it takes Logger, Now
-// and what the settings do not say.
-func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
+// Build makes a worker of its settings and clients. A nil log discards.
+func Build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, setup.Invalid(err)
 	}
-	w := &Worker{
-		config:   c,
-		records:  clients.Records,
-		channels: clients.Channels,
-		step:     clients.Step,
-		run:      run,
-		log:      run.Logger,
-		now:      run.Now,
-	}
-	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
-	}
-	if w.now == nil {
-		w.now = time.Now
-	}
-	if w.step == nil {
-		w.step = NoStep
-	}
-	// A claim stands longer than a message can wait in any queue: 14 days.
-	w.once = &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, ProcessID: clients.ProcessID, Now: w.now}
-	letters := sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.DeadLetters, Bucket: c.DeadLetterBucket,
-	}
-	w.handler = storable(letters.Open(w.jobs().Handle))
-	w.run.Worker = name
-	w.run.Parallel = c.Parallel
-	w.run.MaxAttempts = c.MaxAttempts
-	w.run.Reserve = c.Reserve
-	w.run.DeadLetter = letters.Write
-	if c.SourceQueueURL != "" {
-		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
-		if w.run.Backoff == nil {
-			w.run.Backoff = setup.Backoff
+	return build(c, clients, log)
+}
+
+// build is Build for settings that are valid.
+func build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
+	channels, step := clients.Channels, clients.Step
+	if channels == nil {
+		built, err := c.channels(clients)
+		if err != nil {
+			return nil, setup.Invalid(err)
 		}
+		channels = built
 	}
+	if step == nil {
+		step = c.step()
+	}
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
+	w := &Worker{
+		config:  c,
+		records: clients.Records,
+		// A claim outlives the 14 days that a message can stay in a queue.
+		once:     &pipeline.Once{Table: clients.State, Remember: 15 * 24 * time.Hour, ProcessID: clients.ProcessID},
+		channels: channels,
+		step:     step,
+		runner: runner.New(runner.Config{
+			Worker: "messages", Kinds: []lambdaevent.Kind{lambdaevent.SQS},
+			Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve,
+			SQS: clients.SQS, SourceQueueURL: c.SourceQueueURL,
+			DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.DeadLetters,
+		}, log),
+		log: log,
+	}
+	w.handler = storable(w.runner.OpenDeadLetters(w.jobs().Handle))
 	return w, nil
 }
 
@@ -107,21 +103,14 @@ func storable(h pipeline.Handler) pipeline.Handler {
 // Use wraps the handling of all messages. Call it before the first Invoke.
 func (w *Worker) Use(ms ...pipeline.Middleware) { w.handler = pipeline.Chain(w.handler, ms...) }
 
-// Invoke takes a Lambda event and returns Lambda's answer. It is a
+// Invoke handles a Lambda event and returns the response to Lambda. It is
 // lambda.Handler's Invoke.
 func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	batch, err := lambdaevent.Decode(payload, lambdaevent.SQS)
-	if err != nil {
-		return nil, err
-	}
-	options := w.run
-	options.Order = batch.Order
-	options.ErrorIfAllFailed = setup.SlowDown(batch)
-	return batch.Response(pipeline.Run(ctx, batch.Records, w.handler, options))
+	return w.runner.Run(ctx, payload, w.handler)
 }
 
 // change is what a record's change carries of its cause.
-func (w *Worker) change(ctx context.Context, r pipeline.Record, status string) schema.Change {
+func change(ctx context.Context, r pipeline.Record, status string) schema.Change {
 	c := schema.Change{Status: status, Cause: r.Cause, At: r.At}
 	if m, ok := pipeline.MessageFrom(ctx); ok {
 		c.Hops, c.Trace = m.Hops, m.TraceParent
@@ -130,7 +119,7 @@ func (w *Worker) change(ctx context.Context, r pipeline.Record, status string) s
 		}
 	}
 	if c.At.IsZero() {
-		c.At = w.now()
+		c.At = time.Now()
 	}
 	c.At = c.At.UTC().Truncate(time.Millisecond)
 	return c

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,7 +49,7 @@ func newFixture(t *testing.T, change func(*Config, *Clients)) *fixture {
 	if change != nil {
 		change(&c, &clients)
 	}
-	w, err := Build(c, clients, pipeline.Options{})
+	w, err := Build(c, clients, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,18 +416,18 @@ func TestWorkerRefusesAnotherKindOfEvent(t *testing.T) {
 	}
 }
 
-func TestChangeTellsWhenTheCauseWas(t *testing.T) {
+func TestChangeHasTheTimeOfItsCause(t *testing.T) {
 	t.Parallel()
-	now := morning.Add(time.Hour)
-	w := &Worker{now: func() time.Time { return now }}
 	r := pipeline.Record{Cause: "c", At: morning}
-	if got := w.change(t.Context(), r, "ready"); got != (schema.Change{Status: "ready", Cause: "c", At: morning}) {
+	if got := change(t.Context(), r, "ready"); got != (schema.Change{Status: "ready", Cause: "c", At: morning}) {
 		t.Errorf("got %+v, want the record's time", got)
 	}
-	r.At = time.Time{}
-	if got := w.change(t.Context(), r, "ready").At; !got.Equal(now) {
-		t.Errorf("of a record without a time: got %v, want now", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := pipeline.Record{Cause: "c"}
+		if got := change(t.Context(), r, "ready").At; !got.Equal(time.Now()) {
+			t.Errorf("a record without a time: got %v, want now", got)
+		}
+	})
 	f := newFixture(t, nil)
 	when := morning.Add(-time.Hour).Add(1500 * time.Microsecond)
 	f.done(t, message{ID: "m", Time: when, Type: schema.TypeUserRegistration, Data: schema.UserRegistration{Email: "ada@example.com"}})

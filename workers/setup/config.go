@@ -51,6 +51,9 @@ func Read[T any](environ map[string]string) (T, error) {
 	return c, nil
 }
 
+// Invalid is the *ConfigError of the problems that a Validate returned.
+func Invalid(err error) error { return &ConfigError{Problems: each(err)} }
+
 // each gives the errors that were joined to err.
 func each(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"sluice/pipeline"
-	"sluice/pipeline/lambdaevent"
 )
 
 // MaxAttempts is the default of MAX_ATTEMPTS. With Backoff's waits a message is
@@ -20,8 +19,3 @@ const MaxAttempts = 8
 func Backoff(attempt int) time.Duration {
 	return pipeline.Backoff(15*time.Second, 15*time.Minute)(attempt)
 }
-
-// SlowDown is the pipeline.Options.ErrorIfAllFailed for a batch of a queue. One
-// record that fails alone says little about what the worker depends on, so it
-// neither slows the polling nor rings the errors' alarm.
-func SlowDown(b lambdaevent.Batch) bool { return len(b.Records) > 1 }

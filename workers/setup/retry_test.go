@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/pipeline"
-	"sluice/pipeline/lambdaevent"
 	"sluice/workers/setup"
 )
 
@@ -24,15 +22,6 @@ func TestBackoffOutlivesAnOutage(t *testing.T) {
 		}
 		if sum < 15*time.Minute || sum > 31*time.Minute {
 			t.Fatalf("%d attempts take %v, want 15 to 31 minutes", setup.MaxAttempts, sum)
-		}
-	}
-}
-
-func TestSlowDownForTwoAndMore(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]bool{0: false, 1: false, 2: true, 10: true} {
-		if got := setup.SlowDown(lambdaevent.Batch{Records: make([]pipeline.Record, n)}); got != want {
-			t.Errorf("a batch of %d: got %v, want %v", n, got, want)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sluice/pipeline"
 	"sluice/pipeline/sqsqueue"
 	"sluice/thumbnail"
 	"sluice/workers/schema"
@@ -113,7 +112,7 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 		// An object without a checksum is no news, and the SDK's line no JSON.
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
-	return Build(c, Clients{S3: objects, SQS: sqs.NewFromConfig(cfg)}, pipeline.Options{Logger: setup.Logger("uploads")})
+	return Build(c, Clients{S3: objects, SQS: sqs.NewFromConfig(cfg)}, setup.Logger("uploads"))
 }
 
 // Clients are the worker's ways out.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/pipeline"
 	"sluice/workers/setup"
 )
 
@@ -93,7 +92,7 @@ func TestBuildRefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	c := settings()
 	c.Sizes, c.Parallel = "x", 0
-	if _, err := Build(c, Clients{}, pipeline.Options{}); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "PARALLEL") {
+	if _, err := Build(c, Clients{}, nil); err == nil || !strings.Contains(err.Error(), "THUMBNAIL_SIZES") || !strings.Contains(err.Error(), "PARALLEL") {
 		t.Errorf("got %v", err)
 	}
 }

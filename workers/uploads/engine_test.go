@@ -26,7 +26,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sluice/pipeline"
 	"sluice/workers/schema"
 	"sluice/workers/setup"
 	"sluice/workers/uploads"
@@ -81,7 +80,7 @@ func (e *engine) worker(objects uploads.Objects, more map[string]string) *upload
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	w, err := uploads.Build(c, uploads.Clients{S3: objects, SQS: &e.queue}, pipeline.Options{})
+	w, err := uploads.Build(c, uploads.Clients{S3: objects, SQS: &e.queue}, nil)
 	if err != nil {
 		e.t.Fatal(err)
 	}

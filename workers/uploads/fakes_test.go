@@ -246,7 +246,7 @@ func newBench(t *testing.T, edit ...func(*Config)) *bench {
 		e(&c)
 	}
 	b := &bench{T: t, s3: &memory{objects: map[string]object{}}, sqs: &queue{}}
-	w, err := Build(c, Clients{S3: b.s3, SQS: b.sqs}, pipeline.Options{})
+	w, err := Build(c, Clients{S3: b.s3, SQS: b.sqs}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

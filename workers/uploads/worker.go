@@ -4,6 +4,7 @@
 package uploads
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,30 +19,31 @@ import (
 	"sluice/thumbnail"
 	"sluice/workers/schema"
 	"sluice/workers/setup"
+	"sluice/workers/setup/runner"
 )
 
 // name is the worker's, in its letters and where long ones lie.
 const name = "uploads"
 
-// Worker is the use case. Safe for concurrent use.
+// Worker makes thumbnails of uploaded pictures, removes those of removed
+// objects, and queues uploaded messages. Safe for concurrent use.
 type Worker struct {
 	config        Config
 	s3            Objects
 	jobs          sqsqueue.Queue
 	notifications sqsqueue.Queue
-	run           pipeline.Options
+	runner        *runner.Runner
+	handler       pipeline.Handler
 	log           *slog.Logger
 	template      keyTemplate
 	options       thumbnail.Options
-	memory        *semaphore.Weighted // decoded bytes, of all records in hand
-	handler       pipeline.Handler
+	memory        *semaphore.Weighted // decoded bytes, of all records in progress
 }
 
-// Build makes a worker of its settings and clients. Of run it takes Logger, Now
-// and what the settings do not say.
-func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
+// Build makes a worker of its settings and clients. A nil log discards.
+func Build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, setup.Invalid(err)
 	}
 	sizes, err := thumbnail.ParseSizes(c.Sizes)
 	if err != nil {
@@ -51,14 +53,21 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	w := &Worker{
 		config:        c,
 		s3:            clients.S3,
 		jobs:          sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL},
 		notifications: sqsqueue.Queue{Client: clients.SQS, URL: c.NotificationsQueueURL},
-		run:           run,
-		log:           run.Logger,
-		template:      template,
+		runner: runner.New(runner.Config{
+			Worker:   "uploads",
+			Kinds:    []lambdaevent.Kind{lambdaevent.SQS, lambdaevent.S3, lambdaevent.SNS, lambdaevent.EventBridge},
+			Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve,
+			SQS: clients.SQS, SourceQueueURL: c.SourceQueueURL,
+			DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.S3,
+		}, log),
+		log:      log,
+		template: template,
 		options: thumbnail.Options{
 			Sizes: sizes, Quality: c.Quality, MaxFrames: c.MaxFrames, SmartCrop: c.SmartCrop,
 			MaxPixels: c.MaxPixels, MaxBytes: c.MaxBytes, MemoryBytes: c.memoryBytes(),
@@ -66,46 +75,18 @@ func Build(c Config, clients Clients, run pipeline.Options) (*Worker, error) {
 		},
 		memory: semaphore.NewWeighted(c.memoryBytes()),
 	}
+	w.handler = w.runner.OpenDeadLetters(w.handle)
 	w.config.InboxTypes = make([]string, len(c.InboxTypes))
 	for i, typ := range c.InboxTypes {
-		w.config.InboxTypes[i] = strings.TrimSpace(typ) // as blanks between sizes
-	}
-	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
-	}
-	letters := sqsqueue.DeadLetters{
-		Client: clients.SQS, URL: c.DeadLetterQueueURL, Worker: name, Objects: clients.S3, Bucket: c.DeadLetterBucket,
-	}
-	w.handler = letters.Open(w.handle)
-	w.run.Worker = name
-	w.run.Parallel = c.Parallel
-	w.run.MaxAttempts = c.MaxAttempts
-	w.run.Reserve = c.Reserve
-	w.run.DeadLetter = letters.Write
-	if c.SourceQueueURL != "" {
-		w.run.Delay = sqsqueue.Queue{Client: clients.SQS, URL: c.SourceQueueURL}.Delay
-		if w.run.Backoff == nil {
-			w.run.Backoff = setup.Backoff
-		}
+		w.config.InboxTypes[i] = strings.TrimSpace(typ)
 	}
 	return w, nil
 }
 
-// Invoke takes a Lambda event and returns Lambda's answer. It is a
+// Invoke handles a Lambda event and returns the response to Lambda. It is
 // lambda.Handler's Invoke.
 func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	batch, err := lambdaevent.Decode(payload, lambdaevent.SQS, lambdaevent.S3, lambdaevent.SNS, lambdaevent.EventBridge)
-	if err != nil {
-		return nil, err
-	}
-	options := w.run
-	options.Order = batch.Order
-	if batch.Kind == lambdaevent.SQS {
-		options.ErrorIfAllFailed = setup.SlowDown(batch)
-	} else {
-		options.Delay = nil
-	}
-	return batch.Response(pipeline.Run(ctx, batch.Records, w.handler, options))
+	return w.runner.Run(ctx, payload, w.handler)
 }
 
 // handle does what the notices in one record ask for. They stand or fall

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"sluice/deploy/replay/harness"
-	"sluice/pipeline"
 )
 
 // TestOperations holds what the model counts for a record to what the workers
@@ -58,7 +57,7 @@ func TestOperations(t *testing.T) {
 				return nil
 			})
 			worker, _, _ := strings.Cut(file, "/")
-			invoke, err := r.Worker(worker, pipeline.Options{})
+			invoke, err := r.Worker(worker, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

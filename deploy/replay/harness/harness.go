@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -17,33 +16,22 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sluice/deploy/eventsource"
 	"sluice/deploy/local/s3server"
 	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/store"
 	"sluice/notify"
 	"sluice/pipeline"
-	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/dynamotable/dynamotest"
 	"sluice/pipeline/lambdaevent"
 	"sluice/pipeline/sqsqueue"
-	"sluice/workers/changes"
-	"sluice/workers/messages"
-	"sluice/workers/setup"
-	"sluice/workers/uploads"
 )
-
-// Workers are the workers that a rig can run.
-var Workers = []string{"uploads", "changes", "messages"}
 
 const (
 	region      = "us-east-1"
@@ -254,68 +242,6 @@ func (r *Harness) Settings() map[string]string {
 	}
 	maps.Copy(settings, r.extra)
 	return settings
-}
-
-// Worker builds a worker in this process.
-func (r *Harness) Worker(name string, run pipeline.Options) (eventsource.Function, error) {
-	settings, config := r.Settings(), r.observed()
-	switch name {
-	case "uploads":
-		c, err := setup.Read[uploads.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		w, err := uploads.Build(c, uploads.Clients{S3: s3Client(config), SQS: sqs.NewFromConfig(config)}, run)
-		if err != nil {
-			return nil, err
-		}
-		return w.Invoke, nil
-	case "changes":
-		c, err := setup.Read[changes.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		w, err := changes.Build(c, changes.Clients{SQS: sqs.NewFromConfig(config), DeadLetters: s3Client(config)}, run)
-		if err != nil {
-			return nil, err
-		}
-		return w.Invoke, nil
-	case "messages":
-		c, err := setup.Read[messages.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		channels, err := c.Channels()
-		if err != nil {
-			return nil, err
-		}
-		if err := c.AddAWSChannels(channels, config); err != nil {
-			return nil, err
-		}
-		step := messages.Step(messages.NoStep)
-		if c.OrderEndpoint != "" {
-			step = messages.PostStep(c.OrderEndpoint)
-		}
-		db := dynamodb.NewFromConfig(config)
-		w, err := messages.Build(c, messages.Clients{
-			Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
-			SQS: sqs.NewFromConfig(config), DeadLetters: s3Client(config), Channels: channels, Step: step,
-		}, run)
-		if err != nil {
-			return nil, err
-		}
-		return w.Invoke, nil
-	}
-	return nil, fmt.Errorf("no worker %q: there are %s", name, strings.Join(Workers, ", "))
-}
-
-// WorkerOf tells which worker a recorded event is for: by the folder it lies in,
-// or else by what it holds.
-func WorkerOf(file string, payload []byte) (string, error) {
-	if dir := filepath.Base(filepath.Dir(file)); slices.Contains(Workers, dir) {
-		return dir, nil
-	}
-	return workerOfPayload(payload)
 }
 
 // sent are the notifications in the outbox.

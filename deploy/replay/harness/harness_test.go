@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"sluice/pipeline"
 )
 
 const testdata = "../../../testdata"
@@ -41,7 +39,7 @@ func TestRigLeavesNothingBehind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		invoke, err := r.Worker(worker, pipeline.Options{})
+		invoke, err := r.Worker(worker, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +112,7 @@ func TestRigHasNoOtherWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	if _, err := r.Worker("coffee", pipeline.Options{}); err == nil || !strings.Contains(err.Error(), strings.Join(Workers, ", ")) {
+	if _, err := r.Worker("coffee", nil); err == nil || !strings.Contains(err.Error(), strings.Join(Workers, ", ")) {
 		t.Errorf("got %v, want an error that names the workers", err)
 	}
 }

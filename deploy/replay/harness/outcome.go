@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -229,33 +227,6 @@ func (r *Harness) items() map[string]any {
 		out[k.String()] = streamchange.Plain(image)
 	}
 	return out
-}
-
-// workerOfPayload finds the worker by the kind of the event, and for messages of
-// a queue by what the first one holds: notices, or something else.
-func workerOfPayload(payload []byte) (string, error) {
-	batch, err := lambdaevent.Decode(payload)
-	if err != nil {
-		return "", err
-	}
-	if len(batch.Records) == 0 {
-		return "", errors.New("an event without records does not tell whose it is: name it by -worker")
-	}
-	switch batch.Kind {
-	case lambdaevent.DynamoDBStream:
-		return "changes", nil
-	case lambdaevent.S3, lambdaevent.SNS, lambdaevent.EventBridge:
-		return "uploads", nil
-	case lambdaevent.SQS:
-		if strings.HasSuffix(batch.Source, ":uploads") {
-			return "uploads", nil
-		}
-		if _, err := lambdaevent.S3Events(batch.Records[0].Body); err == nil {
-			return "uploads", nil
-		}
-		return "messages", nil
-	}
-	return "", fmt.Errorf("no worker takes a %s event", batch.Kind)
 }
 
 // Stable is the outcome without what another encoder would change: how many

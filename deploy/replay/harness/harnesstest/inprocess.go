@@ -5,13 +5,12 @@ import (
 
 	"sluice/deploy/eventsource"
 	"sluice/deploy/replay/harness"
-	"sluice/pipeline"
 )
 
 // InProcess runs the worker in the test's own process.
 func InProcess(t *testing.T, r *harness.Harness, worker string) eventsource.Function {
 	t.Helper()
-	invoke, err := r.Worker(worker, pipeline.Options{})
+	invoke, err := r.Worker(worker, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
