@@ -59,8 +59,8 @@ func canonicalRequest(r *http.Request, sig *signature, path, payloadHash string)
 	return append(b, payloadHash...)
 }
 
-// canonicalQuery sorts the escaped pairs of q. A presigned URL's canonical query
-// leaves out the signature itself.
+// canonicalQuery sorts the escaped pairs of q. A presigned URL's canonical
+// query leaves out the signature itself.
 func canonicalQuery(q url.Values, presigned bool) string {
 	var pairs []string
 	for k, vs := range q {
@@ -122,12 +122,12 @@ func mac(key []byte, s string) []byte {
 
 func sign(key []byte, s string) string { return hex.EncodeToString(mac(key, s)) }
 
-// equal compares a and b in constant time, so that the time taken does not reveal
-// how many leading bytes of a guess are right.
+// equal compares a and b in constant time, so that the time taken does not
+// reveal how many leading bytes of a guess are right.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// escape escapes every byte but RFC 3986's unreserved characters, as AWS does: a
-// space becomes %20.
+// escape escapes every byte but RFC 3986's unreserved characters, as AWS does:
+// a space becomes %20.
 func escape(s string) string { return escapeBytes(s, false) }
 
 func escapePath(s string) string { return escapeBytes(s, true) }

@@ -19,17 +19,17 @@ func withSeed(ctx context.Context, s seed) context.Context {
 	return context.WithValue(ctx, seedKey{}, s)
 }
 
-// Chunks returns a verifier for the signed chunks of a request's body. ctx is the
-// request's context. Chunks returns false for a request that [Require] has not
-// verified.
+// Chunks returns a verifier for the signed chunks of a request's body. ctx is
+// the request's context. Chunks returns false for a request that [Require] has
+// not verified.
 func Chunks(ctx context.Context) (*ChunkVerifier, bool) {
 	s, ok := ctx.Value(seedKey{}).(seed)
 	return &ChunkVerifier{s}, ok
 }
 
 // ChunkVerifier verifies the signatures inside one aws-chunked body, in order.
-// Each signature covers the one before it, so a chunk cannot be changed, left out
-// or moved. A ChunkVerifier is not safe for concurrent use.
+// Each signature covers the one before it, so a chunk cannot be changed, left
+// out or moved. A ChunkVerifier is not safe for concurrent use.
 type ChunkVerifier struct{ last seed }
 
 // Chunk reports whether signature signs the next chunk, whose SHA-256 is sum.

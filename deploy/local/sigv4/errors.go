@@ -37,8 +37,8 @@ func denied(message string) *Error {
 	return &Error{http.StatusForbidden, "AccessDenied", message}
 }
 
-// jsonNames maps an S3 error code to its names in the other protocols: the shape
-// name of the JSON protocols, and the error code of the query protocol.
+// jsonNames maps an S3 error code to its names in the other protocols: the
+// shape name of the JSON protocols, and the error code of the query protocol.
 var jsonNames = map[string][2]string{
 	"AccessDenied":                      {"AccessDeniedException", "AccessDenied"},
 	"InvalidAccessKeyId":                {"UnrecognizedClientException", "InvalidClientTokenId"},

@@ -26,8 +26,8 @@ func signed(tb testing.TB, service, region, body string, at time.Time) *http.Req
 	return r
 }
 
-// TestSigningKeyIsPerScope sends requests of two days and two regions through one
-// handler, each scope more than once.
+// TestSigningKeyIsPerScope sends requests of two days and two regions through
+// one handler, each scope more than once.
 func TestSigningKeyIsPerScope(t *testing.T) {
 	t.Parallel()
 	midnight := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
@@ -46,8 +46,8 @@ func TestSigningKeyIsPerScope(t *testing.T) {
 	}
 }
 
-// TestBodiesShareNoMemory reads bodies through Read and Bytes, in consecutive and
-// in nested requests.
+// TestBodiesShareNoMemory reads bodies through Read and Bytes, in consecutive
+// and in nested requests.
 func TestBodiesShareNoMemory(t *testing.T) {
 	t.Parallel()
 	var handler http.Handler

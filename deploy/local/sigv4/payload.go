@@ -46,8 +46,8 @@ func (v *verifier) hashBody(r *http.Request) (string, *Error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Body is a request body that [Require] has read in order to hash it. It is valid
-// until the handler returns.
+// Body is a request body that [Require] has read in order to hash it. It is
+// valid until the handler returns.
 type Body struct {
 	from io.ReadCloser
 	buf  *bytes.Buffer

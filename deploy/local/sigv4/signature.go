@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// signature is the parsed signature of a request. Its fields are untrusted until
-// value matches the computed signature.
+// signature is the parsed signature of a request. Its fields are untrusted
+// until value matches the computed signature.
 type signature struct {
 	presigned bool // true when it comes from the query
 
@@ -153,8 +153,8 @@ func (sig *signature) parse(credential, headers string) *Error {
 	return nil
 }
 
-// checkSigned refuses a request with an x-amz-* header that is not signed. Such a
-// header changes the operation: without this check, the holder of a presigned
+// checkSigned refuses a request with an x-amz-* header that is not signed. Such
+// a header changes the operation: without this check, the holder of a presigned
 // upload URL could add x-amz-copy-source and copy any object.
 func checkSigned(r *http.Request, sig *signature) *Error {
 	if !slices.Contains(sig.headers, "host") {

@@ -1,12 +1,12 @@
-// Package sigv4 verifies AWS Signature Version 4, in the Authorization header or
-// in the query of a presigned URL. Its middleware [Require] protects the local
-// stack's object and queue servers, which do not authenticate requests
+// Package sigv4 verifies AWS Signature Version 4, in the Authorization header
+// or in the query of a presigned URL. Its middleware [Require] protects the
+// local stack's object and queue servers, which do not authenticate requests
 // themselves.
 //
-// A signature covers the method, the path, the query, the signed headers and the
-// hash of the body. An S3 client sends that hash in x-amz-content-sha256, and
-// this package does not compare it with the body: the S3 server must. For every
-// other service this package reads and hashes the body.
+// A signature covers the method, the path, the query, the signed headers and
+// the hash of the body. An S3 client sends that hash in x-amz-content-sha256,
+// and this package does not compare it with the body: the S3 server must. For
+// every other service this package reads and hashes the body.
 package sigv4
 
 import (
@@ -43,20 +43,20 @@ type Credentials struct {
 
 // Options configures [Require]. The zero value means S3 with AWS's limits.
 type Options struct {
-	// Service is the service that a signature's scope must name. It also selects
-	// the form of error responses: XML for "s3", JSON for any other. Empty means
-	// "s3".
+	// Service is the service that a signature's scope must name. It also
+	// selects the form of error responses: XML for "s3", JSON for any other.
+	// Empty means "s3".
 	Service string
 
 	// Now returns the current time. Nil means time.Now.
 	Now func() time.Time
 
-	// MaxSkew is the largest accepted difference between the clocks of client and
-	// server. Zero means 15 minutes.
+	// MaxSkew is the largest accepted difference between the clocks of client
+	// and server. Zero means 15 minutes.
 	MaxSkew time.Duration
 
-	// MaxBodyBytes limits the body of a request to a service other than S3. Zero
-	// means 8 MiB.
+	// MaxBodyBytes limits the body of a request to a service other than S3.
+	// Zero means 8 MiB.
 	MaxBodyBytes int64
 }
 
@@ -125,7 +125,8 @@ func (v *verifier) verify(r *http.Request) (seed, *Error) {
 	return seed{}, errSignature
 }
 
-// checkScope checks the access key, service and region that the signature names.
+// checkScope checks the access key, service and region that the signature
+// names.
 func (v *verifier) checkScope(sig *signature) *Error {
 	if v.creds.AccessKeyID == "" || v.creds.SecretAccessKey == "" || !equal(sig.accessKey, v.creds.AccessKeyID) {
 		return errAccessKey
@@ -141,8 +142,8 @@ func (v *verifier) checkScope(sig *signature) *Error {
 	return nil
 }
 
-// checkTime refuses requests whose time is too far from now, and expired presigned
-// URLs.
+// checkTime refuses requests whose time is too far from now, and expired
+// presigned URLs.
 func (v *verifier) checkTime(sig *signature) *Error {
 	now := v.opt.Now()
 	if !sig.presigned {

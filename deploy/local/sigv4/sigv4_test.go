@@ -204,8 +204,8 @@ func TestRequireRefuses(t *testing.T) {
 	}
 }
 
-// TestRequireWithoutCredentialsRefusesAll signs requests with the same incomplete
-// credentials that the server has.
+// TestRequireWithoutCredentialsRefusesAll signs requests with the same
+// incomplete credentials that the server has.
 func TestRequireWithoutCredentialsRefusesAll(t *testing.T) {
 	t.Parallel()
 	for _, c := range []sigv4.Credentials{{}, {AccessKeyID: "id"}, {SecretAccessKey: "secret"}} {

@@ -9,9 +9,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// checkFile reads every page of an existing file, without changing it, before the file is opened for writing. bbolt meets a
-// damaged page with a panic, and while it opens for writing it does so on a goroutine of its own, where no recover of ours
-// reaches. Here the walk is ours.
+// checkFile reads every page of an existing file before the file is opened for
+// writing. It changes nothing. bbolt panics on a damaged page; while it opens a
+// file for writing, it panics on a goroutine of its own, where this package
+// cannot recover.
 func checkFile(path string) (err error) {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -21,10 +22,10 @@ func checkFile(path string) (err error) {
 		return err
 	}
 	if fi.Size() == 0 {
-		return nil // made by an Open that was killed before it wrote
+		return nil // left by an Open that was killed before its first write
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b, err := openGuarded(path, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	b, err := openRecovering(path, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
 	if err != nil {
 		return err
 	}
@@ -34,19 +35,20 @@ func checkFile(path string) (err error) {
 		}
 		err = errors.Join(err, b.Close())
 	}()
-	if fi, err = os.Stat(path); err != nil { // again, now that the lock keeps writers out
+	if fi, err = os.Stat(path); err != nil { // again, since the lock now excludes writers
 		return err
 	}
 	return b.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > fi.Size() {
-			return &CorruptError{Path: path, Err: fmt.Errorf("it is cut short: %d of at least %d bytes", fi.Size(), tx.Size())}
+			return &CorruptError{Path: path, Err: fmt.Errorf("truncated: got %d bytes, want at least %d", fi.Size(), tx.Size())}
 		}
 		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return walk(b) })
 	})
 }
 
-// openGuarded is bbolt.Open for a file that may be damaged: a panic becomes a CorruptError and leaves no handle, so no lock.
-func openGuarded(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
+// openRecovering is bbolt.Open for a file that may be damaged. It turns a panic
+// into a CorruptError and closes the file, which releases the lock.
+func openRecovering(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
 	var file *os.File
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag, mode)
@@ -65,7 +67,7 @@ func openGuarded(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
 	return bbolt.Open(path, 0o600, o)
 }
 
-// walk visits every key of b and of the buckets in it.
+// walk visits every key of b and of its nested buckets.
 func walk(b *bbolt.Bucket) error {
 	return b.ForEach(func(k, v []byte) error {
 		if v != nil {

@@ -15,8 +15,9 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// failSyscall makes one system call of this whole process fail with errno from now on, for good. It shows what a fake file
-// cannot: that an answer really waits for the kernel's.
+// failSyscall makes one system call of this process fail with errno until the
+// process ends. Unlike a fake file, it shows that a call waits for the kernel's
+// result.
 func failSyscall(nr uintptr, errno syscall.Errno) error {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
@@ -25,7 +26,8 @@ func failSyscall(nr uintptr, errno syscall.Errno) error {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	// The filter is set with TSYNC for all threads, but only a thread that gave up new privileges may ask for it.
+	// TSYNC sets the filter for all threads. A thread without privileges must
+	// set NO_NEW_PRIVS first.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
@@ -44,11 +46,11 @@ const (
 	exitNoFilter = 77
 )
 
-// TestChildOnFailingDisk is the child of TestFailingDisk and does nothing by itself.
+// TestChildOnFailingDisk is the child process of TestFailingDisk.
 func TestChildOnFailingDisk(t *testing.T) {
 	dir := os.Getenv(envDir)
 	if dir == "" {
-		t.Skip("only runs as a child of TestFailingDisk")
+		t.Skip("runs as the child process of TestFailingDisk only")
 	}
 	nr, _ := strconv.Atoi(os.Getenv(envCall))
 	errno, _ := strconv.Atoi(os.Getenv(envErrno))
@@ -64,13 +66,13 @@ func TestChildOnFailingDisk(t *testing.T) {
 	}
 	err = d.Update(t.Context(), put("after", "x"))
 	if nr == unix.SYS_FDATASYNC {
-		for what, err := range map[string]error{
-			"the update":   err,
-			"a later one":  d.Update(t.Context(), put("later", "x")),
-			"a later view": d.View(func(*bbolt.Tx) error { return nil }),
+		for name, err := range map[string]error{
+			"the update":     err,
+			"a later update": d.Update(t.Context(), put("later", "x")),
+			"a later view":   d.View(func(*bbolt.Tx) error { return nil }),
 		} {
 			if b, ok := errors.AsType[*store.BrokenError](err); !ok || !errors.Is(b, syscall.Errno(errno)) {
-				t.Errorf("%s after a failed sync: got %v, want a BrokenError with errno %d", what, err, errno)
+				t.Errorf("%s after a failed sync: got %v, want a BrokenError with errno %d", name, err, errno)
 			}
 		}
 		return
@@ -82,7 +84,7 @@ func TestChildOnFailingDisk(t *testing.T) {
 		err = d.Update(t.Context(), put("after", "x"))
 	}
 	if get(t, d, "before") != "x" || get(t, d, "after") != "" {
-		t.Error("a view on a full disk does not show what was acknowledged, and only that")
+		t.Error("a view on a full disk does not show exactly the acknowledged updates")
 	}
 }
 
@@ -94,9 +96,9 @@ func TestFailingDisk(t *testing.T) {
 		errno syscall.Errno
 	}{
 		{"sync fails", unix.SYS_FDATASYNC, syscall.EIO},
-		{"sync finds no room", unix.SYS_FDATASYNC, syscall.ENOSPC},
-		{"write finds no room", unix.SYS_PWRITE64, syscall.ENOSPC},
-		{"write is over the quota", unix.SYS_PWRITE64, syscall.EDQUOT},
+		{"sync finds no space", unix.SYS_FDATASYNC, syscall.ENOSPC},
+		{"write finds no space", unix.SYS_PWRITE64, syscall.ENOSPC},
+		{"write exceeds the quota", unix.SYS_PWRITE64, syscall.EDQUOT},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
@@ -110,18 +112,18 @@ func TestFailingDisk(t *testing.T) {
 			cmd.Env = append(os.Environ(), envDir+"="+dir, envCall+"="+strconv.Itoa(r.call), envErrno+"="+strconv.Itoa(int(r.errno)))
 			out, err := cmd.CombinedOutput()
 			if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitNoFilter {
-				t.Skip("this kernel lets no process filter its own system calls")
+				t.Skip("the kernel does not let a process filter its own system calls")
 			}
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			d, err := store.Open(dir, store.Options{})
 			if err != nil {
-				t.Fatalf("open after the disk is well again: %v", err)
+				t.Fatalf("open after the disk is repaired: %v", err)
 			}
 			defer d.Close()
 			if got := get(t, d, "before"); got != "x" {
-				t.Errorf("what was acknowledged is %q", got)
+				t.Errorf("acknowledged update: got %q, want x", got)
 			}
 			if err := d.Update(t.Context(), put("again", "x")); err != nil {
 				t.Error(err)

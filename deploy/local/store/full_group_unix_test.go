@@ -21,10 +21,10 @@ import (
 
 const envFullGroup = "SLUICE_STORE_TEST_FULL_GROUP"
 
-// TestChildFullGroup is the child of TestFullGroup and does nothing by itself.
+// TestChildFullGroup is the child process of TestFullGroup.
 func TestChildFullGroup(t *testing.T) {
 	if os.Getenv(envFullGroup) == "" {
-		t.Skip("only runs as a child of TestFullGroup")
+		t.Skip("runs as the child process of TestFullGroup only")
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	synctest.Test(t, func(t *testing.T) {
@@ -36,7 +36,8 @@ func TestChildFullGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Room for one large value, not for all of them: the file grows by 16 MiB at a time.
+		// Space for some of the large values: the file grows by 16 MiB at a
+		// time.
 		limit := uint64(size + 40<<20)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 			t.Fatal(err)
@@ -48,7 +49,7 @@ func TestChildFullGroup(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range large {
 			wg.Go(func() {
-				switch err := d.UpdateBytes(t.Context(), 1, put(fmt.Sprint("large", i), value)); { // it understates
+				switch err := d.UpdateBytes(t.Context(), 1, put(fmt.Sprint("large", i), value)); { // far too few bytes
 				case err == nil:
 					fit.Add(1)
 				case isFullError(err):
@@ -61,21 +62,21 @@ func TestChildFullGroup(t *testing.T) {
 		for i := range small {
 			wg.Go(func() {
 				if err := d.Update(t.Context(), put(fmt.Sprint("small", i), "x")); err != nil {
-					t.Errorf("a small value in a group that is too large: %v", err)
+					t.Errorf("small value in a group that does not fit: %v", err)
 				}
 			})
 		}
 		wg.Go(func() {
 			err := d.UpdateEvenIfFull(t.Context(), func(tx *bbolt.Tx) error { return tx.Bucket([]byte("t")).Delete([]byte("old")) })
 			if err != nil {
-				t.Errorf("a deletion in a group that is too large: %v", err)
+				t.Errorf("deletion in a group that does not fit: %v", err)
 			}
 		})
-		synctest.Wait() // all stand before the writer
+		synctest.Wait() // all calls wait for the writer
 		release()
 		wg.Wait()
 		if fit.Load() < 1 || full.Load() < 1 {
-			t.Errorf("of %d large values %d fit and %d did not, want some of both", large, fit.Load(), full.Load())
+			t.Errorf("of %d large values %d fit and %d did not, want some of each", large, fit.Load(), full.Load())
 		}
 		n := 0
 		for i := range large {
@@ -84,7 +85,7 @@ func TestChildFullGroup(t *testing.T) {
 			}
 		}
 		if n != int(fit.Load()) || get(t, d, "old") != "" || get(t, d, "small0") != "x" {
-			t.Errorf("%d large values were acknowledged and %d are there", fit.Load(), n)
+			t.Errorf("%d large values were acknowledged and %d are stored", fit.Load(), n)
 		}
 	})
 }
@@ -94,7 +95,8 @@ func isFullError(err error) bool {
 	return ok
 }
 
-// TestFullGroup lets writes that are too much together meet a deletion and small writes in one group.
+// TestFullGroup puts large writes that do not fit together, small writes and a
+// deletion into one group.
 func TestFullGroup(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()
@@ -108,8 +110,9 @@ func TestFullGroup(t *testing.T) {
 	}
 }
 
-// TestGroupsAreBoundByBytes counts the transactions that large calls take which wait together.
-func TestGroupsAreBoundByBytes(t *testing.T) {
+// TestGroupsAreLimitedByBytes counts the transactions of large calls that wait
+// at the same time.
+func TestGroupsAreLimitedByBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var syncs atomic.Int64

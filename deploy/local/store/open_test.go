@@ -12,7 +12,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-func TestOpenInUseNamesFolderAndHolder(t *testing.T) {
+func TestOpenInUseNamesFolderAndOwner(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	d, err := store.Open(dir, store.Options{})
@@ -22,7 +22,7 @@ func TestOpenInUseNamesFolderAndHolder(t *testing.T) {
 	_, err = store.Open(dir, store.Options{})
 	in, ok := errors.AsType[*store.InUseError](err)
 	if !ok || in.Dir != dir || in.PID != os.Getpid() {
-		t.Errorf("second owner: got %v, want an InUseError with %q and %d", err, dir, os.Getpid())
+		t.Errorf("second open: got %v, want an InUseError with %q and %d", err, dir, os.Getpid())
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
@@ -37,19 +37,19 @@ func TestOpenInUseNamesFolderAndHolder(t *testing.T) {
 func TestOpenDamagedFile(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("a mapped file cannot be cut short on Windows")
+		t.Skip("a mapped file cannot be truncated on Windows")
 	}
 	page := os.Getpagesize()
 	rows := []struct {
 		name   string
 		damage func(b []byte) []byte
 	}{
-		{"text", func([]byte) []byte { return []byte(strings.Repeat("this is no database\n", 1000)) }},
+		{"text", func([]byte) []byte { return []byte(strings.Repeat("this is not a database\n", 1000)) }},
 		{"short text", func([]byte) []byte { return []byte("x") }},
 		{"zeroed", func(b []byte) []byte { return make([]byte, len(b)) }},
 		{"both metas damaged", func(b []byte) []byte { b[20]++; b[page+20]++; return b }},
-		{"cut to its metas", func(b []byte) []byte { return b[:2*page] }},
-		{"cut in the data", func(b []byte) []byte { return b[:5*page] }},
+		{"truncated to its metas", func(b []byte) []byte { return b[:2*page] }},
+		{"truncated in the data", func(b []byte) []byte { return b[:5*page] }},
 		{"tree pages zeroed", func(b []byte) []byte { clear(b[2*page:]); return b }},
 	}
 	for _, r := range rows {
@@ -77,7 +77,7 @@ func TestOpenDamagedFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			before, _ := os.ReadFile(path)
-			for range 2 { // the second look finds no lock left by the first
+			for range 2 { // the first open leaves no lock
 				d, err = store.Open(dir, store.Options{})
 				c, ok := errors.AsType[*store.CorruptError](err)
 				if !ok || c.Path != path {
@@ -94,13 +94,13 @@ func TestOpenDamagedFile(t *testing.T) {
 	}
 }
 
-func TestOpenWithoutRights(t *testing.T) {
+func TestOpenWithoutPermissionNamesFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	withoutPrivileges(t, func() {
+	asUnprivileged(t, func() {
 		for _, d := range []string{dir, filepath.Join(dir, "sub"), filepath.Join(dir, "sub", "sub")} {
 			_, err := store.Open(d, store.Options{})
 			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
@@ -110,7 +110,7 @@ func TestOpenWithoutRights(t *testing.T) {
 	})
 }
 
-func TestOpenMakesFolders(t *testing.T) {
+func TestOpenCreatesPrivateFolders(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	dir := filepath.Join(root, "a", "b", "c")
@@ -124,12 +124,12 @@ func TestOpenMakesFolders(t *testing.T) {
 	for ; dir != root; dir = filepath.Dir(dir) {
 		fi, err := os.Stat(dir)
 		if err != nil || fi.Mode().Perm() != 0o700 && runtime.GOOS != "windows" {
-			t.Errorf("%s: got %v, %v, want it for its owner only", dir, fi.Mode(), err)
+			t.Errorf("%s: got the mode %v and the error %v, want access for the owner only", dir, fi.Mode(), err)
 		}
 	}
 }
 
-func TestOpenOnAFile(t *testing.T) {
+func TestOpenRefusesAFile(t *testing.T) {
 	t.Parallel()
 	f := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(f, nil, 0o600); err != nil {
@@ -137,7 +137,7 @@ func TestOpenOnAFile(t *testing.T) {
 	}
 	for _, d := range []string{f, filepath.Join(f, "sub")} {
 		if _, err := store.Open(d, store.Options{}); err == nil || !strings.Contains(err.Error(), d) {
-			t.Errorf("got %v, want an error with %q", err, d)
+			t.Errorf("got %v, want an error that names %q", err, d)
 		}
 	}
 }

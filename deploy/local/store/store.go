@@ -1,12 +1,16 @@
-// Package store keeps everything the one-machine home must not lose in one bbolt file, and lets concurrent callers share its
-// fsync.
+// Package store keeps the local stack's durable state in one bbolt file, and
+// lets concurrent callers share an fsync.
 //
-// The file is dir/sluice.db. One process owns it at a time. Packages over it (objects, queues, tables) each keep their own
-// top-level buckets and may write several of them in one [DB.Update], which is how an upload and its notice become one step.
+// The file is dir/sluice.db. One process owns it at a time. The packages over
+// it (s3server, sqsserver, tables) have top-level buckets of their own. One
+// [DB.Update] can write the buckets of several packages, which makes an upload
+// and its S3 event one step.
 //
-// A bbolt commit costs two fsyncs, whatever it holds, so [DB.Update] does not open one transaction per call: one writer goroutine
-// takes a waiting call, takes all others that wait already, runs them in one transaction and answers all of them after the
-// fsync. It never waits for company. A lone caller pays no delay, and sixty-four callers share one fsync.
+// A bbolt commit costs two fsyncs, whatever its size. [DB.Update] therefore
+// does not open a transaction per call. One writer goroutine takes all calls
+// that wait, runs them in one transaction and returns them after the fsync. It
+// never waits for more calls: a single caller has no delay, and sixty-four
+// callers share one fsync.
 package store
 
 import (
@@ -21,31 +25,36 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// FileName is the name of the file that [Open] keeps in its folder.
+// FileName is the name of the database file in the folder of [Open].
 const FileName = "sluice.db"
 
-// Options are what [Open] can be told. The zero value is right for production.
+// Options configures [Open]. The zero value is right for production.
 type Options struct {
-	// Now is the clock that [DB.Now] gives to the packages over the store. Nil means time.Now.
+	// Now returns the current time to the packages over the store, through
+	// [DB.Now]. Nil means time.Now.
 	Now func() time.Time
 
-	// NoSync leaves out every fsync. It is for tests only: a crash of the machine then loses or corrupts the file. (A killed
-	// process does not: what it wrote is with the kernel.)
+	// NoSync leaves out every fsync. It is for tests only: a crash of the
+	// machine then loses or corrupts the file. A killed process does not, since
+	// the kernel has its writes.
 	NoSync bool
 
-	// Synced, when set, is called after each commit has reached the disk and before any of its callers is answered, with the
-	// transaction's id. It runs on the writer goroutine: it must be quick and must not call Update. With NoSync it is not called.
+	// Synced, if not nil, is called with the transaction's id after a commit
+	// has reached the disk and before any of its callers returns. It runs on
+	// the writer goroutine, so it must be quick and must not call Update. With
+	// NoSync it is not called.
 	Synced func(txid int)
 
-	// MaxBytes limits what the file holds. It is looked at before a transaction, so one may pass it by its own size. Zero means
-	// no limit but the disk's.
+	// MaxBytes limits the file. It is checked before a transaction, which can
+	// exceed it by its own size. Zero means that only the disk limits the file.
 	MaxBytes int64
 
-	// ReserveBytes is the room on the disk, or under MaxBytes, that is kept for [DB.UpdateEvenIfFull]: when less is left, Update
-	// answers with a [*FullError]. Zero means 16 MiB.
+	// ReserveBytes is the space on the disk, or below MaxBytes, that is kept
+	// for [DB.UpdateEvenIfFull]. When less is left, Update returns a
+	// [*FullError]. Zero means 16 MiB.
 	ReserveBytes int64
 
-	// Logger hears when the file is refused or stops being writable. Nil means silence.
+	// Logger receives failed writes. Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -55,30 +64,31 @@ type DB struct {
 	dir  string
 	opt  Options
 
-	room func() (bytes int64, known bool) // free on the disk
+	free func() (bytes int64, known bool) // space on the disk
 
-	calls   chan *call    // unbuffered: what was handed over is run, what was not has not happened
+	calls   chan *call    // unbuffered, so that every call sent is run
 	closing chan struct{} // closed by Close
-	done    chan struct{} // closed when the writer has ended
+	done    chan struct{} // closed when the writer goroutine has ended
 
 	closeOnce sync.Once
 	closeErr  error
 	broken    atomic.Pointer[BrokenError]
 }
 
-// Dir is the folder the store lives in, as given to [Open].
+// Dir returns the folder of the store, as given to [Open].
 func (d *DB) Dir() string { return d.dir }
 
-// Path is the path of the database file.
+// Path returns the path of the database file.
 func (d *DB) Path() string { return filepath.Join(d.dir, FileName) }
 
-// Now is the time by the clock in [Options].
+// Now returns the current time by the clock of [Options].
 func (d *DB) Now() time.Time { return d.opt.Now() }
 
-// View runs fn over a consistent snapshot. It does not wait for writers and writers do not wait for it, but pages that it can
-// still see cannot be reused: a View that lasts makes the file grow. Keys and values are valid only inside fn.
+// View runs fn over a consistent snapshot. View and Update do not wait for each
+// other, but pages visible to fn cannot be reused, so a long View makes the
+// file grow. Keys and values are valid only inside fn.
 //
-// It returns fn's error, [ErrClosed] after Close, or a [*BrokenError].
+// View returns fn's error, [ErrClosed] after Close, or a [*BrokenError].
 func (d *DB) View(fn func(tx *bbolt.Tx) error) error {
 	if b := d.broken.Load(); b != nil {
 		return b
@@ -86,36 +96,45 @@ func (d *DB) View(fn func(tx *bbolt.Tx) error) error {
 	return translate(d.Path(), d.bolt.View(fn))
 }
 
-// Update runs fn in a writing transaction and returns nil only after that transaction has been synced to the disk. Transactions
-// run one after the other; calls that wait at the same time share one.
+// Update runs fn in a read-write transaction and returns nil only after the
+// transaction has been synced to the disk. Transactions run one after the
+// other; calls that wait at the same time share one.
 //
-// Because of the sharing, fn may be called more than once, each time on a fresh transaction that shows nothing of the earlier
-// call: it must set its results, not add to them. It should check before it changes. When fn returns an error or panics, its
-// changes are undone and the others' are kept; that costs the group a second run, which an error marked with [Unchanged] saves.
-// A nil marked so saves the sync where nobody changed anything.
-// Register wake-ups with tx.OnCommit: they run after the fsync, on the writer goroutine, so they must be quick, must not call
-// Update or Close, and must not panic. Nor may fn leave its goroutine (runtime.Goexit, so no t.Fatal in it).
+// Because calls share a transaction, fn may be called more than once, each time
+// in a new transaction without the changes of the earlier call. It must set its
+// results and not add to them, and should check before it changes anything.
+// When fn returns an error or panics, its changes are rolled back and those of
+// the other calls are kept, at the cost of running the group again. An error
+// marked with [Unchanged] avoids the second run. A nil so marked avoids the
+// sync of a transaction without changes.
 //
-// The error is fn's own, a [*PanicError], ctx's error (then nothing has happened: once fn was handed over, its outcome is waited
-// for), [ErrClosed], a [*FullError] (nothing of fn has happened, the store stays usable), or a [*BrokenError].
+// Functions registered with tx.OnCommit run after the fsync, on the writer
+// goroutine: they must be quick, must not call Update or Close, and must not
+// panic. fn must not call runtime.Goexit, and so must not call t.Fatal.
+//
+// Update returns fn's error, a [*PanicError], ctx's error if ctx ended before
+// fn started (a started fn is waited for), [ErrClosed], a [*FullError] (fn had
+// no effect, and the store stays usable), or a [*BrokenError].
 func (d *DB) Update(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
-	return d.hand(ctx, &call{fn: fn})
+	return d.submit(ctx, &call{fn: fn})
 }
 
-// UpdateBytes is Update for fn that writes about so many bytes, where that may be much: large calls do not share a transaction
-// with many others.
+// UpdateBytes is Update for an fn that writes about the given number of bytes.
+// It keeps the transactions of large calls small.
 func (d *DB) UpdateBytes(ctx context.Context, bytes int, fn func(tx *bbolt.Tx) error) error {
-	return d.hand(ctx, &call{fn: fn, bytes: bytes})
+	return d.submit(ctx, &call{fn: fn, bytes: bytes})
 }
 
-// UpdateEvenIfFull is Update for what makes room or is a step to it: deleting, and taking work that will be deleted. It may use
-// the reserve. Without one, a full disk could not be emptied, since a deletion needs a few new pages before it frees its own.
+// UpdateEvenIfFull is Update for deletions and for the steps before them, such
+// as receiving a message that is then deleted. It may use the reserve: a
+// deletion needs a few new pages before it frees its own, so without a reserve
+// nothing could be deleted on a full disk.
 func (d *DB) UpdateEvenIfFull(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
-	return d.hand(ctx, &call{fn: fn, reserve: true})
+	return d.submit(ctx, &call{fn: fn, reserve: true})
 }
 
-// hand gives a call to the writer and waits for its outcome.
-func (d *DB) hand(ctx context.Context, c *call) error {
+// submit sends a call to the writer goroutine and waits for its result.
+func (d *DB) submit(ctx context.Context, c *call) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -131,19 +150,19 @@ func (d *DB) hand(ctx context.Context, c *call) error {
 	return c.err
 }
 
-// Close refuses new updates, lets those that were taken finish, waits for views and gives the file up. It is safe to call more
-// than once; later calls return what the first did.
+// Close refuses new updates, finishes the started ones, waits for views and
+// releases the file. Later calls return the result of the first.
 func (d *DB) Close() error {
 	d.closeOnce.Do(func() {
 		close(d.closing)
 		<-d.done
-		removeHolder(d.dir) // while the lock is still ours
+		removeOwner(d.dir) // while this process holds the lock
 		d.closeErr = d.bolt.Close()
 	})
 	return d.closeErr
 }
 
-// Size is the size of the database file in bytes.
+// Size returns the size of the database file in bytes.
 func (d *DB) Size() (int64, error) {
 	fi, err := os.Stat(d.Path())
 	if err != nil {

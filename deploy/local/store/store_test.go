@@ -83,7 +83,8 @@ func TestUpdateSurvivesReopen(t *testing.T) {
 	}
 }
 
-// hold makes the writer busy until release is called, so that the calls made meanwhile form one group.
+// hold blocks the writer until release is called, so that the calls made in
+// between form one group.
 func hold(t *testing.T, d *store.DB) (release func()) {
 	t.Helper()
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -119,16 +120,16 @@ func TestGroupSharesOneSync(t *testing.T) {
 				}
 			})
 		}
-		synctest.Wait() // all fifty stand before the writer
+		synctest.Wait() // all fifty wait for the writer
 		release()
 		wg.Wait()
 		if got := syncs.Load(); got != 2 {
-			t.Errorf("one update and then fifty that waited together took %d syncs, want 2", got)
+			t.Errorf("one update and then fifty at the same time took %d syncs, want 2", got)
 		}
 	})
 }
 
-func TestNoAnswerBeforeSync(t *testing.T) {
+func TestUpdateReturnsAfterSync(t *testing.T) {
 	t.Parallel()
 	var synced atomic.Int64
 	d := open(t, store.Options{Synced: func(txid int) { synced.Store(int64(txid)) }})
@@ -145,7 +146,7 @@ func TestNoAnswerBeforeSync(t *testing.T) {
 					t.Error(err)
 				}
 				if got := synced.Load(); got < int64(mine) {
-					t.Errorf("transaction %d answered when only %d was synced", mine, got)
+					t.Errorf("the update of transaction %d returned when only %d was synced", mine, got)
 				}
 			}
 		})
@@ -153,7 +154,7 @@ func TestNoAnswerBeforeSync(t *testing.T) {
 	wg.Wait()
 }
 
-func TestOneFailureDoesNotTouchItsGroup(t *testing.T) {
+func TestFailedCallDoesNotAffectItsGroup(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	rows := []struct {
@@ -196,7 +197,7 @@ func TestOneFailureDoesNotTouchItsGroup(t *testing.T) {
 			wg.Wait()
 			for i := range 10 {
 				if want := i%5 != 0; (get(t, d, fmt.Sprint(i)) == "x") != want {
-					t.Errorf("key %d: written is not %v", i, want)
+					t.Errorf("key %d: written %t, want %t", i, !want, want)
 				}
 			}
 			if get(t, d, "bad") != "" {
@@ -218,14 +219,14 @@ func TestUnchangedRunsOnceAndSyncsNothing(t *testing.T) {
 		}
 	}
 	if got := syncs.Load(); got != 0 {
-		t.Errorf("nothing was changed, with %d syncs", got)
+		t.Errorf("updates without changes: got %d syncs, want 0", got)
 	}
 	if err := d.Update(t.Context(), put("a", "1")); err != nil || get(t, d, "a") != "1" {
-		t.Errorf("an update after them: %v", err)
+		t.Errorf("update after updates without changes: %v", err)
 	}
 }
 
-func TestCancelledBeforeItsTurnDoesNotHappen(t *testing.T) {
+func TestUpdateCancelledBeforeItStartsHasNoEffect(t *testing.T) {
 	t.Parallel()
 	d := open(t, store.Options{})
 	release := hold(t, d)
@@ -234,7 +235,7 @@ func TestCancelledBeforeItsTurnDoesNotHappen(t *testing.T) {
 	go func() { done <- d.Update(ctx, put("a", "1")) }()
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want cancelled", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 	release()
 	if err := d.Update(t.Context(), put("b", "1")); err != nil {
@@ -245,22 +246,22 @@ func TestCancelledBeforeItsTurnDoesNotHappen(t *testing.T) {
 	}
 }
 
-func TestWakeUpsFollowTheCommitAndOnlyIt(t *testing.T) {
+func TestOnCommitRunsAfterCommitOnly(t *testing.T) {
 	t.Parallel()
 	d := open(t, store.Options{})
-	var woken atomic.Int64
-	wake := func(tx *bbolt.Tx) { tx.OnCommit(func() { woken.Add(1) }) }
-	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { wake(tx); return errors.New("no") })
-	if woken.Load() != 0 {
-		t.Error("a failed update woke somebody")
+	var called atomic.Int64
+	register := func(tx *bbolt.Tx) { tx.OnCommit(func() { called.Add(1) }) }
+	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { register(tx); return errors.New("no") })
+	if called.Load() != 0 {
+		t.Error("OnCommit of a failed update was called")
 	}
-	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { wake(tx); return put("a", "1")(tx) })
-	if woken.Load() != 1 {
-		t.Errorf("woken %d times, want once", woken.Load())
+	_ = d.Update(t.Context(), func(tx *bbolt.Tx) error { register(tx); return put("a", "1")(tx) })
+	if called.Load() != 1 {
+		t.Errorf("OnCommit was called %d times, want once", called.Load())
 	}
 }
 
-func TestCloseFinishesWhatWasTaken(t *testing.T) {
+func TestCloseFinishesStartedUpdates(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	d, err := store.Open(dir, store.Options{})
@@ -297,13 +298,13 @@ func TestCloseFinishesWhatWasTaken(t *testing.T) {
 	defer d.Close()
 	acked.Range(func(k, _ any) bool {
 		if get(t, d, k.(string)) != "x" {
-			t.Errorf("%v was acknowledged and is gone", k)
+			t.Errorf("update %v was acknowledged and is lost", k)
 		}
 		return true
 	})
 }
 
-// TestFullStoreCanBeEmptied fills a store and takes out all that was acknowledged.
+// TestFullStoreCanBeEmptied fills a store and deletes every acknowledged value.
 func TestFullStoreCanBeEmptied(t *testing.T) {
 	t.Parallel()
 	d := open(t, store.Options{MaxBytes: 10 << 20, ReserveBytes: 2 << 20, NoSync: true})
@@ -311,9 +312,9 @@ func TestFullStoreCanBeEmptied(t *testing.T) {
 		body := make([]byte, size)
 		n := fill(t, d, body)
 		if got := count(t, d); got != n {
-			t.Errorf("values of %d bytes: %d acknowledged and %d there", size, n, got)
+			t.Errorf("values of %d bytes: %d acknowledged and %d stored", size, n, got)
 		}
-		for i := range n { // one by one, each has to find its pages
+		for i := range n { // one transaction each: every deletion needs pages
 			del := func(tx *bbolt.Tx) error {
 				return tx.Bucket([]byte("t")).Delete(binary.BigEndian.AppendUint32(nil, uint32(i)))
 			}
@@ -323,11 +324,12 @@ func TestFullStoreCanBeEmptied(t *testing.T) {
 		}
 	}
 	if err := d.Update(t.Context(), put("small", "x")); err != nil {
-		t.Errorf("write after making room: %v", err)
+		t.Errorf("write after deleting: %v", err)
 	}
 }
 
-// fill puts values until there is no room, four at a time, and tells how many were acknowledged.
+// fill puts values until the store is full, four per update, and returns how
+// many were acknowledged.
 func fill(t *testing.T, d *store.DB, body []byte) (n int) {
 	t.Helper()
 	for ; n < 100_000; n += 4 {
@@ -348,7 +350,7 @@ func fill(t *testing.T, d *store.DB, body []byte) (n int) {
 			t.Fatal(err)
 		}
 	}
-	t.Fatal("the store takes everything")
+	t.Fatal("the store did not become full")
 	return 0
 }
 

@@ -3,33 +3,35 @@ package store
 import (
 	"cmp"
 	"errors"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 
 	"go.etcd.io/bbolt"
 )
 
-// maxGroup bounds how many calls share a transaction, so that a flood cannot hold the first of them for long.
+// maxGroup limits the calls that share a transaction, and so the time that the
+// first of them waits.
 const maxGroup = 512
 
-// maxGroupBytes is where a group is large enough, by what its calls say they write. bbolt keeps a transaction in memory until it is
-// written, and a large one may find no room where small ones would.
+// maxGroupBytes limits the bytes that the calls of a group declare to write.
+// bbolt keeps a transaction in memory until it is written, and a large
+// transaction may find no space where small ones do.
 const maxGroupBytes = 4 << 20
 
-// fullTries is how many calls of a group that found no room may fail on their own before the rest is taken to fail as well.
+// fullTries is how many calls of a group that did not fit may fail on their own
+// before the rest of the group fails without a try.
 const fullTries = 16
 
-// call is one Update on its way through the writer.
+// call is one Update submitted to the writer.
 type call struct {
 	fn      func(*bbolt.Tx) error
-	reserve bool // it may use the reserve
-	bytes   int  // about what it writes, 0 if it did not say
+	reserve bool // may use the reserve
+	bytes   int  // about how many bytes fn writes; 0 if unknown
 	err     error
 	done    chan struct{}
 }
 
-// write is the one goroutine that writes the file.
+// write runs on the one goroutine that writes the file.
 func (d *DB) write() {
 	defer close(d.done)
 	group := make([]*call, 0, maxGroup)
@@ -38,14 +40,15 @@ func (d *DB) write() {
 		case c := <-d.calls:
 			group = d.gather(append(group[:0], c))
 			d.commit(group)
-			clear(group) // answered calls must not outlive their callers
+			clear(group) // lets finished calls be collected
 		case <-d.closing:
 			return
 		}
 	}
 }
 
-// gather adds the calls that wait already. It does not wait for more: the commit before was the time to gather in.
+// gather adds the calls that already wait to group. It does not wait for more:
+// calls gather while the previous commit runs.
 func (d *DB) gather(group []*call) []*call {
 	bytes := group[0].bytes
 	for len(group) < maxGroup && bytes < maxGroupBytes {
@@ -60,7 +63,7 @@ func (d *DB) gather(group []*call) []*call {
 	return group
 }
 
-// commit runs a group to its end and answers each of its calls.
+// commit runs the calls of a group and finishes each of them.
 func (d *DB) commit(group []*call) {
 	live := group
 	for len(live) > 0 {
@@ -70,7 +73,7 @@ func (d *DB) commit(group []*call) {
 		}
 		failed, err := d.attempt(live)
 		if _, full := errors.AsType[*FullError](err); full && len(live) > 1 {
-			d.makeDo(live, err)
+			d.commitSeparately(live, err)
 			return
 		}
 		if err != nil {
@@ -83,26 +86,28 @@ func (d *DB) commit(group []*call) {
 			}
 			return
 		}
-		// What failed may have changed something before it did: the transaction was given up, and the rest run again.
+		// A failed call may have changed something before it failed, so the
+		// transaction was rolled back, and the others run again.
 		kept := live[:0]
-		var out []*call
+		var failedCalls []*call
 		for _, c := range live {
 			if c.err != nil && !isUnchanged(c.err) {
-				out = append(out, c)
+				failedCalls = append(failedCalls, c)
 				continue
 			}
 			kept = append(kept, c)
 		}
-		for _, c := range out {
+		for _, c := range failedCalls {
 			close(c.done)
 		}
 		live = kept
 	}
 }
 
-// makeDo answers a group that found no room together. What may use the reserve goes without the others first, so that deleting
-// works; then each of the others has to fit by itself.
-func (d *DB) makeDo(group []*call, err error) {
+// commitSeparately commits a group that does not fit in one transaction. It
+// commits the calls that may use the reserve first, so that deletions succeed,
+// and then each of the others by itself, the smallest first.
+func (d *DB) commitSeparately(group []*call, err error) {
 	var reserve, rest []*call
 	for _, c := range group {
 		if c.reserve {
@@ -128,8 +133,10 @@ func (d *DB) makeDo(group []*call, err error) {
 	}
 }
 
-// attempt runs all calls in one transaction. If failed is over zero, that many calls have an error that may have left changes
-// behind, and nothing was written. If err is not nil, nothing was written that counts, and err is the answer to all.
+// attempt runs all calls in one transaction. If failed is not zero, that many
+// calls returned an error after a possible change, and the transaction was
+// rolled back. If err is not nil, nothing was committed, and err is the result
+// of every call.
 func (d *DB) attempt(live []*call) (failed int, err error) {
 	committed, idle := false, true
 	defer func() {
@@ -137,7 +144,7 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 		if p == nil {
 			return
 		}
-		if committed { // a wake-up panicked: its owner must hear, and nothing is lost by dying here
+		if committed { // an OnCommit function panicked, and everything is on the disk
 			panic(p)
 		}
 		err = d.breakWith(&PanicError{Value: p, Stack: debug.Stack()})
@@ -150,7 +157,7 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 				d.opt.Synced(txid)
 			}
 		})
-		full := d.tight(tx)
+		full := d.checkReserve(tx)
 		for _, c := range live {
 			if full != nil && !c.reserve {
 				c.err = unchanged{full}
@@ -165,35 +172,36 @@ func (d *DB) attempt(live []*call) (failed int, err error) {
 			}
 		}
 		if failed > 0 || idle {
-			return errGiveUp
+			return errRollback
 		}
 		return nil
 	})
 	switch {
 	case failed > 0:
 		return failed, nil
-	case err == nil || idle && errors.Is(err, errGiveUp):
+	case err == nil || idle && errors.Is(err, errRollback):
 		for _, c := range live {
-			c.err = bare(c.err)
+			c.err = unmark(c.err)
 		}
 		return 0, nil
 	case isFull(err):
 		full := &FullError{Path: d.Path(), Err: err}
-		d.opt.Logger.Error("no room to write", "file", d.Path(), "error", err)
+		d.opt.Logger.Error("no space to write", "file", d.Path(), "error", err)
 		return 0, full
-	case harmless(err):
+	case beforeWrite(err):
 		return 0, translate(d.Path(), err)
 	default:
 		return 0, d.breakWith(err)
 	}
 }
 
-// breakWith makes the store refuse everything from now on. After a failed fsync nobody knows what the disk holds, and the
-// kernel forgets the failure: trying again would acknowledge what was never written.
+// breakWith makes the store refuse every later call. After a failed fsync the
+// contents of the disk are unknown, and the kernel does not report the failure
+// again: a second fsync would acknowledge data that was never written.
 func (d *DB) breakWith(err error) error {
 	b := &BrokenError{Path: d.Path(), Err: err}
 	d.broken.CompareAndSwap(nil, b)
-	d.opt.Logger.Error("the store stops", "file", d.Path(), slog.Any("error", err))
+	d.opt.Logger.Error("store stopped after a failed write", "file", d.Path(), "error", err)
 	return d.broken.Load()
 }
 
@@ -207,7 +215,7 @@ func run(fn func(*bbolt.Tx) error, tx *bbolt.Tx) (err error) {
 	return fn(tx)
 }
 
-// finish answers all of live with err.
+// finish ends all calls of live with err.
 func finish(live []*call, err error) {
 	for _, c := range live {
 		c.err = err

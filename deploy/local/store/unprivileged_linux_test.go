@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// withoutPrivileges runs f as one to whom the rights of files apply. The superuser
-// takes another's identity for files, on a thread that ends with f.
-func withoutPrivileges(t *testing.T, f func()) {
+// asUnprivileged runs f as a user to whom file permissions apply. For root it
+// changes the file system user id of a thread that ends with f.
+func asUnprivileged(t *testing.T, f func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		f()
@@ -19,7 +19,7 @@ func withoutPrivileges(t *testing.T, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread is not used again
+		runtime.LockOSThread() // never unlocked, so that the thread is not reused
 		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 		f()
 	}()
