@@ -104,7 +104,7 @@ func TestFullHomeCanBeEmptied(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(logged.String(), "no room to write") {
+		if !strings.Contains(logged.String(), "no space to write") {
 			t.Errorf("nobody was told that there is no room:\n%s", logged.String())
 		}
 	})
