@@ -28,6 +28,10 @@ const (
 
 	// maxExpiry is the longest lifetime of a presigned URL: seven days.
 	maxExpiry = 7 * 24 * time.Hour
+
+	// maxSkew is the largest accepted difference between the clocks of client
+	// and server.
+	maxSkew = 15 * time.Minute
 )
 
 // Credentials are the one key pair that [Require] accepts. With an empty access
@@ -66,7 +70,6 @@ type Options struct {
 // [*Body]. The handler is safe for concurrent use.
 func Require(creds Credentials, o Options, next http.Handler) http.Handler {
 	o.Service = cmp.Or(o.Service, "s3")
-	o.MaxSkew = cmp.Or(o.MaxSkew, 15*time.Minute)
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, 8<<20)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -147,12 +150,12 @@ func (v *verifier) checkScope(sig *signature) *Error {
 func (v *verifier) checkTime(sig *signature) *Error {
 	now := v.opt.Now()
 	if !sig.presigned {
-		if d := now.Sub(sig.time); d > v.opt.MaxSkew || d < -v.opt.MaxSkew {
+		if d := now.Sub(sig.time); d > maxSkew || d < -maxSkew {
 			return errSkew
 		}
 		return nil
 	}
-	if sig.time.Sub(now) > v.opt.MaxSkew {
+	if sig.time.Sub(now) > maxSkew {
 		return denied("Request is not yet valid")
 	}
 	if now.Sub(sig.time) > sig.expires {

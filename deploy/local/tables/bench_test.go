@@ -10,8 +10,8 @@ import (
 	"sluice/pipeline"
 )
 
-// BenchmarkPut writes items of about 500 bytes durably, with and without a feed:
-// alone, and as many clients that share an fsync.
+// BenchmarkPut writes items of about 500 bytes durably, with and without a
+// feed, from one client and from clients that share an fsync.
 func BenchmarkPut(b *testing.B) {
 	data := []byte(`{"status":"ready","fill":"` + strings.Repeat("x", 450) + `"}`)
 	for _, stream := range []bool{false, true} {
@@ -43,7 +43,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkFeedRead reads a page of 100 changes as Lambda's records.
+// BenchmarkFeedRead reads a page of 100 changes as Lambda records.
 func BenchmarkFeedRead(b *testing.B) {
 	db, err := store.Open(b.TempDir(), store.Options{NoSync: true})
 	if err != nil {

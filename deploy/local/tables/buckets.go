@@ -16,18 +16,18 @@ var (
 	itemsBucket  = []byte("items")
 	expiryBucket = []byte("expiry")
 	feedBucket   = []byte("feed")
-	createdKey   = []byte("created") // in the table's bucket: Unix milliseconds
+	createdKey   = []byte("created") // in the table's bucket; Unix milliseconds
 )
 
-// buckets are those of one table in one transaction.
+// buckets holds the buckets of one table in one transaction.
 type buckets struct {
 	items  *bbolt.Bucket
 	expiry *bbolt.Bucket
 	feed   *bbolt.Bucket
 }
 
-// makeBuckets makes those of a table that it has not yet, and returns when it
-// made the first.
+// makeBuckets creates the missing buckets of a table, and returns when the
+// table was created.
 func makeBuckets(tx *bbolt.Tx, name string, now time.Time) (created time.Time, err error) {
 	root, err := tx.CreateBucketIfNotExists(rootBucket)
 	if err != nil {
@@ -49,13 +49,13 @@ func makeBuckets(tx *bbolt.Tx, name string, now time.Time) (created time.Time, e
 	return now, table.Put(createdKey, binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli())))
 }
 
-// buckets returns the table's. Open has made them.
+// buckets returns the buckets of t, which Open has created.
 func (t *Table) buckets(tx *bbolt.Tx) buckets {
 	table := tx.Bucket(rootBucket).Bucket([]byte(t.name))
 	return buckets{table.Bucket(itemsBucket), table.Bucket(expiryBucket), table.Bucket(feedBucket)}
 }
 
-// get returns the item under k, with data of its own.
+// get returns a copy of the item under k.
 func (b buckets) get(k pipeline.Key) (it pipeline.Item, exists bool, err error) {
 	value := b.items.Get(itemKey(k))
 	if value == nil {
@@ -65,7 +65,7 @@ func (b buckets) get(k pipeline.Key) (it pipeline.Item, exists bool, err error) 
 	return it, err == nil, err
 }
 
-// replace puts next, which may be nil, in the place of old, which may be nil.
+// replace replaces the item old by next. Nil means no item.
 func (b buckets) replace(k pipeline.Key, old, next *pipeline.Item) error {
 	key := itemKey(k)
 	if old != nil && !old.Expires.IsZero() {
@@ -84,8 +84,8 @@ func (b buckets) replace(k pipeline.Key, old, next *pipeline.Item) error {
 	return b.items.Put(key, encodeItem(nil, *next))
 }
 
-// A key in the bucket of items is the length of PK in two bytes, PK and SK. Items
-// of one partition stand together, in the byte order of their sort keys.
+// A key in the bucket "items" is the length of PK in two bytes, PK, and SK. The
+// items of one partition are adjacent, in the byte order of their sort keys.
 
 func partitionKey(pk string) []byte {
 	key := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(pk)+pipeline.MaxSKBytes), uint16(len(pk)))
@@ -104,8 +104,8 @@ func splitItemKey(key []byte) (pipeline.Key, error) {
 	return pipeline.Key{}, fmt.Errorf("stored key %q: %w", key, errForm)
 }
 
-// expiryKey sorts by time: seconds, the sign turned so that they sort as bytes,
-// and the item's key.
+// expiryKey is the time in seconds, with the sign bit inverted so that the keys
+// sort by time, followed by the item's key.
 func expiryKey(expires time.Time, itemKey []byte) []byte {
 	key := make([]byte, 0, 8+len(itemKey))
 	key = binary.BigEndian.AppendUint64(key, uint64(expires.Unix())^1<<63)
@@ -119,5 +119,5 @@ func splitExpiryKey(key []byte) (expires time.Time, itemKey []byte, err error) {
 	return time.Unix(int64(binary.BigEndian.Uint64(key)^1<<63), 0).UTC(), key[8:], nil
 }
 
-// errForm says that the file holds what this program has not written.
+// errForm reports data in the file that this program has not written.
 var errForm = errors.New("unknown form")

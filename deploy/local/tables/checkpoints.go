@@ -10,9 +10,9 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// Checkpoints keep in the store how far a reader came in each shard of a feed, so
-// that it goes on there after a restart. They know no leases: one process owns
-// the store. Safe for concurrent use.
+// Checkpoints stores the position of a reader in each shard of a feed, so that
+// the reader continues there after a restart. It has no leases, since one
+// process owns the store. It is safe for concurrent use.
 type Checkpoints struct {
 	db     *store.DB
 	reader string
@@ -20,8 +20,8 @@ type Checkpoints struct {
 
 var _ eventsource.Checkpoints = (*Checkpoints)(nil)
 
-// NewCheckpoints returns the checkpoints of one reader. Readers with different
-// names do not see each other's.
+// NewCheckpoints returns the checkpoints of one reader. The checkpoints of
+// readers with different names are independent.
 func NewCheckpoints(db *store.DB, reader string) *Checkpoints {
 	return &Checkpoints{db: db, reader: reader}
 }
@@ -48,10 +48,11 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 	return after, nil
 }
 
-// Save implements [eventsource.Checkpoints]. It returns after the checkpoint is on
-// the disk.
+// Save implements [eventsource.Checkpoints]. It returns when the checkpoint is
+// on the disk.
 func (c *Checkpoints) Save(ctx context.Context, shard, after string) error {
-	// On a full disk too: what was done must not be done again after each start.
+	// Also on a full disk: otherwise the reader processes the same changes
+	// again after each restart.
 	err := c.db.UpdateEvenIfFull(ctx, func(tx *bbolt.Tx) error {
 		root, err := tx.CreateBucketIfNotExists(checkpointsBucket)
 		if err != nil {

@@ -11,14 +11,14 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-func TestCheckpoints(t *testing.T) {
+func TestCheckpointsArePerReaderAndShard(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db := openStore(t, dir)
 	wantLoad := func(c *Checkpoints, shard, want string) {
 		t.Helper()
 		if got, err := c.Load(t.Context(), shard); got != want || err != nil {
-			t.Errorf("load of %q by %q: got %q and the error %v, want %q", shard, c.reader, got, err, want)
+			t.Errorf("load shard %q for reader %q: got %q and the error %v, want %q", shard, c.reader, got, err, want)
 		}
 	}
 	a, b := NewCheckpoints(db, "a"), NewCheckpoints(db, "b")
@@ -40,16 +40,16 @@ func TestCheckpoints(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := a.Load(ctx, "1"); !errors.Is(err, context.Canceled) {
-		t.Errorf("load after the context's end: got the error %v", err)
+		t.Errorf("load with a cancelled context: got the error %v, want context.Canceled", err)
 	}
 	if err := a.Save(ctx, "1", "late"); !errors.Is(err, context.Canceled) {
-		t.Errorf("save after the context's end: got the error %v", err)
+		t.Errorf("save with a cancelled context: got the error %v, want context.Canceled", err)
 	}
 }
 
-// TestMappingResumes runs a real mapping on the feed, stops it and starts it
-// again over the reopened store: it goes on where it was.
-func TestMappingResumes(t *testing.T) {
+// TestMappingResumesAtCheckpoint stops an event source mapping on the feed and
+// starts it again over the reopened store.
+func TestMappingResumesAtCheckpoint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var seen []string
@@ -88,10 +88,10 @@ func TestMappingResumes(t *testing.T) {
 	}
 	for i, sk := range seen {
 		if want := fmt.Sprintf("r%d-%02d", i/25, i%25); sk != want {
-			t.Fatalf("change %d is of %s, want %s: all %d in order, none twice", i, sk, want, len(seen))
+			t.Fatalf("change %d of %d: got %s, want %s", i, len(seen), sk, want)
 		}
 	}
 	if len(seen) != 75 {
-		t.Errorf("saw %d changes, want 75", len(seen))
+		t.Errorf("got %d changes, want 75", len(seen))
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"sluice/pipeline"
 )
 
-// An item is stored as one byte for the form, the expiry in seconds (8 bytes, in
-// formExpires only), the length of the version in one byte, the version and the
-// data. A change is stored as one byte for the form, its time in milliseconds (8
-// bytes), one byte of flags, and then the key, the old and the new item, each
-// behind its length in 4 bytes.
+// An item is stored as one byte for the form, the expiry in seconds (8 bytes,
+// in formExpires only), the length of the version (1 byte), the version and the
+// data. A change is stored as one byte for the form, its time in milliseconds
+// (8 bytes), one byte of flags, and then the key, the old item and the new
+// item, each preceded by its length in 4 bytes.
 const (
 	formItem    = 1
 	formExpires = 2
@@ -24,12 +24,13 @@ const (
 	flagService = 1 << 2
 )
 
-// A change is one write: old is nil for a new item, next for a removed one.
+// A change is one write. old is nil for a new item, next is nil for a removed
+// item.
 type change struct {
 	at        time.Time
 	key       pipeline.Key
 	old, next *pipeline.Item
-	service   bool // removed by expiry
+	service   bool // removed because it expired
 }
 
 func encodeItem(b []byte, it pipeline.Item) []byte {
@@ -44,7 +45,7 @@ func encodeItem(b []byte, it pipeline.Item) []byte {
 	return append(b, it.Data...)
 }
 
-// decodeItem copies what it returns out of b.
+// decodeItem decodes an item. The result shares no memory with b.
 func decodeItem(k pipeline.Key, b []byte) (pipeline.Item, error) {
 	r := reader{b: b}
 	it := pipeline.Item{Key: k}
@@ -90,7 +91,7 @@ func encodeChange(ch change) []byte {
 	return b
 }
 
-// decodeChange copies what it returns out of b.
+// decodeChange decodes a change. The result shares no memory with b.
 func decodeChange(b []byte) (change, error) {
 	r := reader{b: b}
 	form := r.byte()
@@ -124,7 +125,7 @@ func decodeChange(b []byte) (change, error) {
 	return ch, nil
 }
 
-// appendSized appends what add does, behind its length.
+// appendSized appends the bytes that add appends, preceded by their length.
 func appendSized(b []byte, add func([]byte) []byte) []byte {
 	at := len(b)
 	b = add(append(b, 0, 0, 0, 0))
@@ -132,8 +133,8 @@ func appendSized(b []byte, add func([]byte) []byte) []byte {
 	return b
 }
 
-// reader takes parts from the front of b. After one that is not there, bad is
-// set and all others are empty.
+// reader reads parts from the front of b. A missing part sets bad, and every
+// later part is empty.
 type reader struct {
 	b   []byte
 	bad bool

@@ -10,7 +10,7 @@ import (
 	"sluice/pipeline"
 )
 
-func TestCodec(t *testing.T) {
+func TestCodecRoundTrips(t *testing.T) {
 	t.Parallel()
 	k := pipeline.Key{PK: "p\x00", SK: "\U0010ffff"}
 	items := []pipeline.Item{
@@ -21,7 +21,7 @@ func TestCodec(t *testing.T) {
 	for _, it := range items {
 		got, err := decodeItem(k, encodeItem(nil, it))
 		if err != nil || !reflect.DeepEqual(got, it) {
-			t.Errorf("got %v and the error %v, want %v", got, err, it)
+			t.Errorf("item: got %v and the error %v, want %v", got, err, it)
 		}
 	}
 	at := time.UnixMilli(1_800_000_000_123).UTC()
@@ -33,25 +33,24 @@ func TestCodec(t *testing.T) {
 		b := encodeChange(ch)
 		got, err := decodeChange(b)
 		if err != nil || !reflect.DeepEqual(got, ch) {
-			t.Errorf("got %v and the error %v, want %v", got, err, ch)
+			t.Errorf("change: got %v and the error %v, want %v", got, err, ch)
 		}
 		if when, err := changedAt(b); err != nil || !when.Equal(at) {
-			t.Errorf("changed at %v, %v, want %v", when, err, at)
+			t.Errorf("time of the change: got %v and the error %v, want %v", when, err, at)
 		}
-		// What was cut off somewhere is refused, but for an item's data, which
-		// has no length of its own.
+		// A truncated change is refused.
 		for n := range b {
 			if _, err := decodeChange(b[:n]); !errors.Is(err, errForm) {
-				t.Errorf("cut off after %d of %d bytes: got the error %v", n, len(b), err)
+				t.Errorf("truncated to %d of %d bytes: got the error %v, want errForm", n, len(b), err)
 			}
 		}
 		if _, err := decodeChange(append(bytes.Clone(b), 0)); !errors.Is(err, errForm) {
-			t.Errorf("a byte more: got the error %v", err)
+			t.Errorf("one extra byte: got the error %v, want errForm", err)
 		}
 	}
 }
 
-// FuzzDecode: a damaged file gives an error, and never a panic.
+// FuzzDecode decodes damaged data: the result is an error and never a panic.
 func FuzzDecode(f *testing.F) {
 	it := pipeline.Item{Key: pipeline.Key{PK: "p", SK: "s"}, Version: "v", Expires: time.Unix(1, 0), Data: []byte(`{}`)}
 	f.Add(encodeItem(nil, it))
@@ -66,30 +65,30 @@ func FuzzDecode(f *testing.F) {
 		if ch, err := decodeChange(b); err == nil {
 			again, err := decodeChange(encodeChange(ch))
 			if err != nil || !reflect.DeepEqual(again, ch) {
-				t.Errorf("%q was read as %v, and that as %v, %v", b, ch, again, err)
+				t.Errorf("%q: decoded as %v; encoded and decoded again: got %v and the error %v", b, ch, again, err)
 			}
 		}
 	})
 }
 
-func TestKeysSort(t *testing.T) {
+func TestKeysSortByTimeAndSequence(t *testing.T) {
 	t.Parallel()
 	times := []time.Time{time.Unix(-1<<40, 0), time.Unix(-1, 0), time.Unix(0, 0), time.Unix(1, 0), time.Unix(1<<40, 0)}
 	for i := range len(times) - 1 {
 		a, b := expiryKey(times[i], []byte("z")), expiryKey(times[i+1], []byte("a"))
 		if bytes.Compare(a, b) >= 0 {
-			t.Errorf("the expiry %v does not sort before %v", times[i], times[i+1])
+			t.Errorf("expiry key of %v: got it sorted after that of %v, want before", times[i], times[i+1])
 		}
 		if when, key, err := splitExpiryKey(a); err != nil || !when.Equal(times[i]) || string(key) != "z" {
-			t.Errorf("got %v, %q, %v back from %v", when, key, err, times[i])
+			t.Errorf("expiry key: got %v, %q and the error %v, want %v", when, key, err, times[i])
 		}
 	}
 	if a, b := formatSequence(9), formatSequence(10); a >= b || len(a) != 21 || len(formatSequence(1<<64-1)) != 21 {
-		t.Errorf("the sequence numbers %s and %s do not sort, or have not 21 digits", a, b)
+		t.Errorf("sequence numbers %s and %s: want 21 digits each, in order", a, b)
 	}
 	for _, n := range []uint64{0, 1, 1 << 40, 1<<64 - 1} {
 		if got, err := parseSequence(formatSequence(n)); got != n || err != nil {
-			t.Errorf("%d came back as %d, %v", n, got, err)
+			t.Errorf("sequence number %d: got %d and the error %v", n, got, err)
 		}
 	}
 }

@@ -14,20 +14,18 @@ import (
 	"sluice/deploy/internal/broadcast"
 )
 
-// shardID names the one shard of a feed. One is enough: the order of all changes
-// is their order, and an event source mapping works on many keys of a shard at
-// once when it is told to.
+// shardID names the one shard of a feed. One shard keeps all changes in order,
+// and an event source mapping can process the keys of a shard in parallel.
 const shardID = "shardId-00000000000000000000-00000001"
 
-// readWait is how long Read waits for a change.
+// readWait is how long Read waits for a change before it returns an empty page.
 const readWait = time.Second
 
 // A Feed is the change feed of a table: an [eventsource.Feed] with one shard,
-// whose records are those of a DynamoDB stream with new and old images. Safe for
-// concurrent use.
+// whose records are those of a DynamoDB stream with new and old images. It is
+// safe for concurrent use.
 //
-// Each change has the next sequence number. Numbers have 21 digits, so that they
-// sort as text.
+// Sequence numbers are consecutive and have 21 digits, so they sort as text.
 type Feed struct {
 	table *Table
 	arn   string
@@ -44,8 +42,8 @@ func newFeed(t *Table, created time.Time) *Feed {
 	}
 }
 
-// ARN implements [eventsource.Feed]. It stays the same when the store is opened
-// again.
+// ARN implements [eventsource.Feed]. It does not change when the store is
+// reopened.
 func (f *Feed) ARN() string { return f.arn }
 
 // Shards implements [eventsource.Feed].
@@ -56,7 +54,8 @@ func (f *Feed) Shards(context.Context) ([]eventsource.Shard, error) {
 	return []eventsource.Shard{{ID: shardID}}, nil
 }
 
-// Last returns the sequence number of the newest change, "" before the first.
+// Last returns the sequence number of the newest change, or "" if there is
+// none.
 func (f *Feed) Last(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -74,18 +73,19 @@ func (f *Feed) lastSequence() (last uint64, err error) {
 		return nil
 	})
 	if err != nil {
-		return 0, f.errorf("read the last position: %w", err)
+		return 0, f.errorf("read the last sequence number: %w", err)
 	}
 	return last, nil
 }
 
-// Read implements [eventsource.Feed]. A commit wakes it.
+// Read implements [eventsource.Feed]. A waiting Read returns as soon as a
+// change is committed.
 func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
 	switch {
 	case shard != shardID || !f.table.opt.Stream:
-		return eventsource.Page{}, f.errorf("there is no shard %q", shard)
+		return eventsource.Page{}, f.errorf("shard %q does not exist", shard)
 	case limit <= 0:
-		return eventsource.Page{}, f.errorf("limit %d is below 1", limit)
+		return eventsource.Page{}, f.errorf("limit: got %d, want 1 or more", limit)
 	case ctx.Err() != nil:
 		return eventsource.Page{}, ctx.Err()
 	case after == eventsource.Latest:
@@ -105,7 +105,7 @@ func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (events
 	wait := time.NewTimer(readWait)
 	defer wait.Stop()
 	for {
-		changed := f.news.Next() // before reading, so that nothing comes in between
+		changed := f.news.Next() // before reading, so that no commit is missed
 		records, err := f.read(position, fromOldest, limit)
 		if err != nil || len(records) > 0 {
 			return eventsource.Page{Records: records}, err
@@ -120,11 +120,11 @@ func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (events
 	}
 }
 
-// maxReadBytes ends a page early, as DynamoDB ends one at 1 MB. One change alone
-// may be larger.
+// maxReadBytes ends a page early, as DynamoDB does at 1 MB. A single change may
+// be larger.
 const maxReadBytes = 1 << 20
 
-// read returns the changes behind a position.
+// read returns the changes after a position.
 func (f *Feed) read(position uint64, fromOldest bool, limit int) ([]eventsource.FeedRecord, error) {
 	var sequences []uint64
 	var changes []change
@@ -161,11 +161,12 @@ func (f *Feed) read(position uint64, fromOldest bool, limit int) ([]eventsource.
 	return records, nil
 }
 
-// checkPosition returns ErrTrimmed unless the change behind position is the next
-// that there is, or none was made since. Sequence numbers have no gaps.
+// checkPosition returns ErrTrimmed if changes after position are missing: the
+// next stored change must have the next sequence number, since sequence numbers
+// have no gaps.
 func checkPosition(position uint64, next []byte, last uint64) error {
 	switch {
-	case position > last: // of a feed that was thrown away
+	case position > last: // the position belongs to a feed that was deleted
 		return fmt.Errorf("%w: the last change is %s", eventsource.ErrTrimmed, formatSequence(last))
 	case next != nil && binary.BigEndian.Uint64(next) != position+1, next == nil && position < last:
 		return eventsource.ErrTrimmed
@@ -173,26 +174,27 @@ func checkPosition(position uint64, next []byte, last uint64) error {
 	return nil
 }
 
-// append puts a change behind all others.
+// append appends a change to the feed.
 func (b buckets) append(ch change) error {
 	sequence, err := b.feed.NextSequence()
 	if err != nil {
 		return err
 	}
-	b.feed.FillPercent = 0.9 // keys only ever grow
+	b.feed.FillPercent = 0.9 // keys are appended only
 	return b.feed.Put(feedKey(sequence), encodeChange(ch))
 }
 
 func feedKey(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
-// formatSequence gives all numbers the same length, and no zero in front.
+// formatSequence formats all numbers with the same length and without leading
+// zeros.
 func formatSequence(n uint64) string { return fmt.Sprintf("1%020d", n) }
 
 func parseSequence(s string) (uint64, error) {
 	digits, ok := strings.CutPrefix(s, "1")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || formatSequence(n) != s {
-		return 0, fmt.Errorf("%q is no sequence number", s)
+		return 0, fmt.Errorf("sequence number: got %q, want 21 digits that begin with 1", s)
 	}
 	return n, nil
 }

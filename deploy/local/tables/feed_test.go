@@ -25,7 +25,7 @@ func put(t *testing.T, table *Table, sk, data string) pipeline.Item {
 	return it
 }
 
-// read reads what must be there.
+// read reads a page that must not be empty.
 func read(t *testing.T, feed *Feed, after string, limit int) []eventsource.FeedRecord {
 	t.Helper()
 	page, err := feed.Read(t.Context(), shardID, after, limit)
@@ -33,14 +33,13 @@ func read(t *testing.T, feed *Feed, after string, limit int) []eventsource.FeedR
 		t.Fatal(err)
 	}
 	if len(page.Records) == 0 {
-		t.Fatalf("nothing to read after %q", after)
+		t.Fatalf("read after %q: got an empty page", after)
 	}
 	return page.Records
 }
 
-// TestFeedFoldsToTheTable: whatever runs at the same time, each change is in the
-// feed exactly once, in the order in which the table saw it.
-func TestFeedFoldsToTheTable(t *testing.T) {
+// TestFeedHoldsEachChangeOnceInOrder changes a table from several goroutines.
+func TestFeedHoldsEachChangeOnceInOrder(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	var keys []pipeline.Key
@@ -53,7 +52,7 @@ func TestFeedFoldsToTheTable(t *testing.T) {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(w), 1))
 			for n := range 100 {
-				changed, err := changeSomething(t.Context(), table, keys[random.IntN(len(keys))], random, n)
+				changed, err := changeItem(t.Context(), table, keys[random.IntN(len(keys))], random, n)
 				if err != nil {
 					t.Error(err)
 				}
@@ -65,16 +64,16 @@ func TestFeedFoldsToTheTable(t *testing.T) {
 	f := foldAll(t, table.Feed())
 	f.wantTable(t, table, keys)
 	if int64(f.changes) != done.Load() {
-		t.Errorf("%d changes were made, the feed has %d", done.Load(), f.changes)
+		t.Errorf("got %d changes in the feed, want %d", f.changes, done.Load())
 	}
 	if f.changes < 200 {
-		t.Errorf("only %d changes were made", f.changes)
+		t.Errorf("got %d changes, want at least 200", f.changes)
 	}
 }
 
-// changeSomething does one of a few things to an item, and says how many items it
-// changed.
-func changeSomething(ctx context.Context, table *Table, k pipeline.Key, random *rand.Rand, n int) (changed int, err error) {
+// changeItem puts, deletes or expires items at random, and returns how many
+// items it changed.
+func changeItem(ctx context.Context, table *Table, k pipeline.Key, random *rand.Rand, n int) (changed int, err error) {
 	it := pipeline.Item{Key: k, Data: numbered(n)}
 	if random.IntN(4) == 0 {
 		it.Expires = time.Now().Add(time.Duration(random.IntN(10)-5) * time.Minute)
@@ -114,34 +113,34 @@ func TestOnlyChangesAreRecorded(t *testing.T) {
 		return s
 	}
 	if got := last(); got != "" {
-		t.Errorf("before the first change, the last is %q, want none", got)
+		t.Errorf("last sequence number of an empty feed: got %q, want none", got)
 	}
 	it := put(t, table, "a", `{"n":1}`)
 	before := last()
 	if before == "" {
-		t.Error("a put made no record")
+		t.Error("put: got no record in the feed")
 	}
 	ctx, k := t.Context(), it.Key
 	_, conflict := table.Put(ctx, it, pipeline.Absent())
 	_, invalid := table.Put(ctx, pipeline.Item{Key: k, Data: []byte(`[]`)}, pipeline.Always())
 	if conflict == nil || invalid == nil || table.Delete(ctx, k, pipeline.AtVersion("other")) == nil {
-		t.Fatal("a write that must fail did not")
+		t.Fatal("got a write that succeeded, want it refused")
 	}
 	if err := table.Delete(ctx, pipeline.Key{PK: "p", SK: "never"}, pipeline.Always()); err != nil {
 		t.Fatal(err)
 	}
 	if got := last(); got != before {
-		t.Errorf("failed writes and the removal of nothing made records: %s, then %s", before, got)
+		t.Errorf("failed writes and the deletion of a missing item: got records from %s to %s, want none", before, got)
 	}
-	// DynamoDB makes no record of a write that changes nothing, but our version
-	// changes with each.
+	// DynamoDB makes no record for a write that changes nothing, but the item's
+	// version changes with each write.
 	put(t, table, "a", `{"n":1}`)
 	if got := last(); got == before {
-		t.Error("the same data put again made no record")
+		t.Error("put of the same data: got no record in the feed")
 	}
 }
 
-func TestReadPages(t *testing.T) {
+func TestReadLimitsPages(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	for i := range 7 {
@@ -151,7 +150,7 @@ func TestReadPages(t *testing.T) {
 	for after := ""; len(sequences) < 7; {
 		records := read(t, table.Feed(), after, 3)
 		if len(records) > 3 {
-			t.Fatalf("got %d records, the limit is 3", len(records))
+			t.Fatalf("got a page of %d records, want at most 3", len(records))
 		}
 		for _, r := range records {
 			sequences = append(sequences, r.Sequence)
@@ -167,7 +166,7 @@ func TestReadPages(t *testing.T) {
 		put(t, table, fmt.Sprint("big", i), big)
 	}
 	if n := len(read(t, table.Feed(), sequences[6], 100)); n < 1 || n > 4 {
-		t.Errorf("a page has %d records of 300 KB, want about 1 MB", n)
+		t.Errorf("got a page of %d records of 300 KB, want about 1 MB", n)
 	}
 }
 
@@ -188,13 +187,13 @@ func TestReadWaitsForACommit(t *testing.T) {
 		put(t, table, fmt.Sprint(i), `{}`)
 		page := <-got
 		if len(page.Records) != 1 {
-			t.Fatalf("round %d: the reader got %d records, want the one that was put", i, len(page.Records))
+			t.Fatalf("round %d: got %d records, want the one put", i, len(page.Records))
 		}
 		after = page.Records[0].Sequence
 	}
 }
 
-func TestReadEndsWithItsContext(t *testing.T) {
+func TestReadReturnsWhenContextEnds(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -202,7 +201,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	go func() {
 		page, err := table.Feed().Read(ctx, shardID, "", 10)
 		if len(page.Records) > 0 {
-			t.Error("records of an empty feed")
+			t.Error("got records from an empty feed")
 		}
 		done <- err
 	}()
@@ -212,7 +211,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestReadLatest(t *testing.T) {
+func TestReadLatestSkipsOlderChanges(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	for _, old := range []int{0, 3} {
@@ -226,12 +225,12 @@ func TestReadLatest(t *testing.T) {
 		it := put(t, table, "new", `{}`)
 		records := read(t, table.Feed(), page.After, 10)
 		if len(records) != 1 || !strings.Contains(string(records[0].JSON), it.Version) {
-			t.Errorf("after the latest position: got %d records, want the new one", len(records))
+			t.Errorf("read after Latest: got %d records, want the new one", len(records))
 		}
 	}
 }
 
-func TestReadRefuses(t *testing.T) {
+func TestReadRefusesUnknownShardsAndPositions(t *testing.T) {
 	t.Parallel()
 	db := openStore(t, t.TempDir())
 	table := openTable(t, db, Options{Stream: true})
@@ -241,13 +240,13 @@ func TestReadRefuses(t *testing.T) {
 		limit              int
 	}{
 		{"another shard", "shardId-2", "", 10},
-		{"no position", shardID, "x", 10},
-		{"a position that was written otherwise", shardID, "1", 10},
-		{"a position too long", shardID, "1" + strings.Repeat("9", 30), 10},
+		{"invalid position", shardID, "x", 10},
+		{"short position", shardID, "1", 10},
+		{"long position", shardID, "1" + strings.Repeat("9", 30), 10},
 		{"no limit", shardID, "", 0},
 	} {
 		if _, err := table.Feed().Read(t.Context(), tt.shard, tt.after, tt.limit); err == nil || errors.Is(err, eventsource.ErrTrimmed) {
-			t.Errorf("%s: got the error %v, want one that says so", tt.name, err)
+			t.Errorf("%s: got the error %v, want one other than ErrTrimmed", tt.name, err)
 		}
 	}
 	silent, err := Open(db, "silent", Options{})
@@ -256,17 +255,17 @@ func TestReadRefuses(t *testing.T) {
 	}
 	put(t, silent, "a", `{}`)
 	if shards, err := silent.Feed().Shards(t.Context()); err != nil || len(shards) != 0 {
-		t.Errorf("a table without a feed has the shards %v, %v", shards, err)
+		t.Errorf("table without a feed: got the shards %v and the error %v, want none", shards, err)
 	}
 	if _, err := silent.Feed().Read(t.Context(), shardID, "", 1); err == nil {
-		t.Error("a table without a feed can be read")
+		t.Error("table without a feed: got its feed read, want an error")
 	}
 	if last, err := silent.Feed().Last(t.Context()); err != nil || last != "" {
-		t.Errorf("a table without a feed has the last change %q, %v", last, err)
+		t.Errorf("table without a feed: got the last change %q and the error %v, want none", last, err)
 	}
 }
 
-func TestFeedGoesOnAfterReopening(t *testing.T) {
+func TestFeedContinuesAfterReopening(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open := func(use func(table *Table)) {
@@ -285,15 +284,15 @@ func TestFeedGoesOnAfterReopening(t *testing.T) {
 	})
 	open(func(table *Table) {
 		if got := table.Feed().ARN(); got != arn {
-			t.Errorf("the ARN became %q, it was %q", got, arn)
+			t.Errorf("ARN after reopening: got %q, want %q", got, arn)
 		}
 		after := read(t, table.Feed(), "", 10)
 		if len(after) != 2 || string(after[1].JSON) != string(before[1].JSON) || !after[1].At.Equal(before[1].At) {
-			t.Errorf("read again, the records are %s, they were %s", after, before)
+			t.Errorf("records after reopening: got %s, want %s", after, before)
 		}
 		put(t, table, "a", `{"n":3}`)
 		if f := foldAll(t, table.Feed()); f.changes != 3 {
-			t.Errorf("the feed has %d changes, want 3", f.changes)
+			t.Errorf("got %d changes in the feed, want 3", f.changes)
 		}
 	})
 }

@@ -12,12 +12,12 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-// decodeRecord reads a feed's record as a worker does.
+// decodeRecord decodes a feed record as a worker does.
 func decodeRecord(r eventsource.FeedRecord) (streamchange.Change, error) {
 	return streamchange.Decode(pipeline.Record{Body: r.JSON})
 }
 
-// A fold is what a reader of the feed knows: the table as its changes make it.
+// A fold is the table as computed from the changes in its feed.
 type fold struct {
 	items    map[pipeline.Key]pipeline.Item
 	sequence string
@@ -29,15 +29,15 @@ func newFold() *fold {
 	return &fold{items: make(map[pipeline.Key]pipeline.Item), ids: make(map[string]bool)}
 }
 
-// add takes the next record. Its old image must be what the changes before it
-// have left.
+// add applies the next record. Its old image must equal the item as the earlier
+// changes left it.
 func (f *fold) add(r eventsource.FeedRecord) error {
 	c, err := decodeRecord(r)
 	if err != nil {
 		return err
 	}
 	if r.Sequence <= f.sequence || c.Sequence != r.Sequence || f.ids[c.EventID] || c.EventID == "" {
-		return fmt.Errorf("record %s with the id %s, inside %s, after %s: out of order, or there before", r.Sequence, c.EventID, c.Sequence, f.sequence)
+		return fmt.Errorf("record %s with event id %q and inner sequence number %s, after record %s: out of order or repeated", r.Sequence, c.EventID, c.Sequence, f.sequence)
 	}
 	f.sequence, f.ids[c.EventID] = r.Sequence, true
 	f.changes++
@@ -48,7 +48,7 @@ func (f *fold) add(r eventsource.FeedRecord) error {
 	}
 	current, exists := f.items[key.Key]
 	if (c.Old != nil) != exists || (c.Name == "INSERT") == exists || (c.New == nil) != (c.Name == "REMOVE") {
-		return fmt.Errorf("record %s, %s, old image %t, new image %t: the item exists: %t", r.Sequence, c.Name, c.Old != nil, c.New != nil, exists)
+		return fmt.Errorf("record %s is %s with old image %t and new image %t, but the item exists: %t", r.Sequence, c.Name, c.Old != nil, c.New != nil, exists)
 	}
 	if exists {
 		old, err := dynamotable.Item(attributes.Values(c.Old))
@@ -70,7 +70,7 @@ func (f *fold) add(r eventsource.FeedRecord) error {
 	return nil
 }
 
-// foldAll reads the feed from its oldest record.
+// foldAll reads the whole feed from its oldest record.
 func foldAll(t *testing.T, feed *Feed) *fold {
 	t.Helper()
 	f := newFold()
@@ -94,7 +94,7 @@ func foldAll(t *testing.T, feed *Feed) *fold {
 	}
 }
 
-// wantTable expects the table to hold what the fold does.
+// wantTable reports items that differ between the table and the fold.
 func (f *fold) wantTable(t *testing.T, table *Table, keys []pipeline.Key) {
 	t.Helper()
 	for _, k := range keys {
@@ -102,14 +102,14 @@ func (f *fold) wantTable(t *testing.T, table *Table, keys []pipeline.Key) {
 		want, exists := f.items[k]
 		switch {
 		case exists != (err == nil):
-			t.Errorf("item %q: the feed says that it exists: %t, the table says %v", k, exists, err)
+			t.Errorf("item %q: exists by the feed: %t, error of the table: %v", k, exists, err)
 		case exists && (it.Version != want.Version || !it.Expires.Equal(want.Expires)):
-			t.Errorf("item %q: the feed leaves version %s, expires %v, the table has %s, %v", k, want.Version, want.Expires, it.Version, it.Expires)
+			t.Errorf("item %q: the feed has version %s, expiry %v; the table has version %s, expiry %v", k, want.Version, want.Expires, it.Version, it.Expires)
 		}
 	}
 }
 
-// numbered returns data that carries n.
+// numbered returns data that contains n.
 func numbered(n int) []byte {
 	return fmt.Appendf(nil, `{"n":%d,"fill":"%s"}`, n, strings.Repeat("x", n%50))
 }

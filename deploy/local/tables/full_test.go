@@ -9,8 +9,8 @@ import (
 	"sluice/pipeline"
 )
 
-// TestFullStoreCanBeEmptied opens tables on a store that has nothing left but
-// its reserve: what makes room works, and what would take some does not.
+// TestFullStoreCanBeEmptied opens tables on a store that has only its reserve
+// left: deletions succeed, and a put is refused.
 func TestFullStoreCanBeEmptied(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,8 +16,9 @@ import (
 	"sluice/pipeline"
 )
 
-// childVariable makes the test binary the child of TestKilled: it writes into the
-// table in the folder that it names, until it is killed.
+// childVariable names the data folder of the child process of
+// TestFeedMatchesTableAfterKill. The test binary then writes to the table there
+// until it is killed.
 const childVariable = "SLUICE_TABLES_CHILD"
 
 func TestMain(m *testing.M) {
@@ -35,7 +36,8 @@ var childKeys = func() (keys []pipeline.Key) {
 	return keys
 }()
 
-// writeUntilKilled prints the version of each write after it was acknowledged.
+// writeUntilKilled writes items, and prints the version of each acknowledged
+// write.
 func writeUntilKilled(dir string) error {
 	db, err := store.Open(dir, store.Options{})
 	if err != nil {
@@ -72,10 +74,10 @@ func writeUntilKilled(dir string) error {
 	return <-failed
 }
 
-// TestKilled kills a process in the middle of its writes, several times over the
-// same file. Whatever instant it dies at, the feed has each change that the table
-// has, and no other, and all that was acknowledged.
-func TestKilled(t *testing.T) {
+// TestFeedMatchesTableAfterKill kills a process during its writes, several
+// times over the same file. Afterwards the feed contains exactly the changes of
+// the table, among them every acknowledged write.
+func TestFeedMatchesTableAfterKill(t *testing.T) {
 	t.Parallel()
 	rounds := 6
 	if testing.Short() {
@@ -106,17 +108,18 @@ func TestKilled(t *testing.T) {
 	}
 	f.wantTable(t, table, childKeys)
 	if got, want := len(sortKeysOf(t, table)), len(f.items); got != want {
-		t.Errorf("the table has %d items, the feed leaves %d", got, want)
+		t.Errorf("got %d items in the table, want the %d of the feed", got, want)
 	}
 	for _, version := range acknowledged {
 		if !written[version] {
-			t.Errorf("the write of version %s was acknowledged and is not in the feed", version)
+			t.Errorf("acknowledged write of version %s: not in the feed", version)
 		}
 	}
 	t.Logf("%d acknowledged writes, %d changes over %d kills", len(acknowledged), f.changes, rounds)
 }
 
-// killChild starts a child, reads what it acknowledges, and kills it.
+// killChild starts a child process and kills it after that many acknowledged
+// writes. It returns the versions of all acknowledged writes.
 func killChild(t *testing.T, dir string, after int) (acknowledged []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
@@ -132,7 +135,7 @@ func killChild(t *testing.T, dir string, after int) (acknowledged []string) {
 	}
 	var kill sync.Once
 	lines := bufio.NewScanner(stdout)
-	for lines.Scan() { // also what it printed before it died
+	for lines.Scan() { // also lines printed before the kill took effect
 		acknowledged = append(acknowledged, lines.Text())
 		if len(acknowledged) >= after {
 			kill.Do(func() { _ = child.Process.Kill() })
@@ -140,7 +143,7 @@ func killChild(t *testing.T, dir string, after int) (acknowledged []string) {
 	}
 	err = child.Wait()
 	if len(acknowledged) < after {
-		t.Fatalf("the child ended by itself: %v\n%s", err, stderr.String())
+		t.Fatalf("the child process ended before the kill: %v\n%s", err, stderr.String())
 	}
 	return acknowledged
 }

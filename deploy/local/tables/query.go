@@ -12,18 +12,19 @@ import (
 	"sluice/pipeline"
 )
 
-// A page of a query ends at these: its transaction must not last as long as its
-// caller looks at an item.
+// Limits of a page of a query. Each page has a transaction of its own, so that
+// no transaction is open while the caller processes an item.
 const (
 	pageItems = 256
 	pageBytes = 1 << 20
 )
 
-// Query implements [pipeline.Table]. It reads a page at a time, each as the table
-// stands then. No transaction is open while the caller has an item.
+// Query implements [pipeline.Table]. It reads one page at a time, and each page
+// is a snapshot of its own.
 func (t *Table) Query(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 	return func(yield func(pipeline.Item, error) bool) {
-		// An empty prefix is all; any other must be one that a key could have.
+		// An empty prefix matches every key; any other must be a valid sort
+		// key.
 		if err := precheck(ctx, pipeline.CheckKey(pipeline.Key{PK: pk, SK: cmp.Or(skPrefix, "-")})); err != nil {
 			yield(pipeline.Item{}, err)
 			return
@@ -52,8 +53,8 @@ func (t *Table) Query(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeli
 	}
 }
 
-// page reads the items whose keys begin with prefix and stand behind after, which
-// is nil for the first page. more says that there may be others.
+// page returns the items whose keys begin with prefix and follow after, which
+// is nil for the first page. more reports whether there may be further items.
 func (t *Table) page(pk string, prefix, after []byte) (items []pipeline.Item, more bool, err error) {
 	err = t.db.View(func(tx *bbolt.Tx) error {
 		c := t.buckets(tx).items.Cursor()

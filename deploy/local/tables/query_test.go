@@ -8,9 +8,9 @@ import (
 	"sluice/pipeline"
 )
 
-// TestQueryPages: a page is bounded by items and by bytes, and the next one goes
-// on behind its last item.
-func TestQueryPages(t *testing.T) {
+// TestPagesAreLimitedByItemsAndBytes reads all pages of a partition: each
+// continues after the last item of the one before.
+func TestPagesAreLimitedByItemsAndBytes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
@@ -37,18 +37,18 @@ func TestQueryPages(t *testing.T) {
 					t.Fatal(err)
 				}
 				if more = m; len(items) == 0 || len(items) > tt.atMost {
-					t.Fatalf("page %d has %d items, want 1 to %d", pages, len(items), tt.atMost)
+					t.Fatalf("page %d: got %d items, want 1 to %d", pages, len(items), tt.atMost)
 				}
 				for _, it := range items {
 					if want := fmt.Sprintf("s%04d", seen); it.Key.SK != want {
-						t.Fatalf("item %d is %q, want %q", seen, it.Key.SK, want)
+						t.Fatalf("item %d: got %q, want %q", seen, it.Key.SK, want)
 					}
 					seen++
 				}
 				after = itemKey(items[len(items)-1].Key)
 			}
 			if seen != tt.count || pages < tt.atLeast {
-				t.Errorf("saw %d items on %d pages, want %d on at least %d", seen, pages, tt.count, tt.atLeast)
+				t.Errorf("got %d items on %d pages, want %d on at least %d", seen, pages, tt.count, tt.atLeast)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// record writes a change as Lambda hands it to a function.
+// record encodes a change as Lambda passes it to a function.
 func (f *Feed) record(sequence string, ch change) (eventsource.FeedRecord, error) {
 	r := streamrecord.Record{
 		EventID: ch.id(), EventName: ch.name(), EventVersion: "1.1", EventSource: "aws:dynamodb",
@@ -72,8 +72,8 @@ func (ch change) name() string {
 	return "MODIFY"
 }
 
-// id is the same whenever the change is read, and no other change's: a version
-// is minted once, comes with one change and goes with one.
+// id returns the change's event id. It is stable and unique: it is derived from
+// versions, which are never reused.
 func (ch change) id() string {
 	h := sha256.New()
 	h.Write([]byte(ch.name()))
@@ -85,7 +85,7 @@ func (ch change) id() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// imageBytes is about what DynamoDB counts for attributes.
+// imageBytes returns about the size that DynamoDB counts for attributes.
 func imageBytes(m map[string]types.AttributeValue) int64 {
 	size := int64(0)
 	for name, v := range m {

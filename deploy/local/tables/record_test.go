@@ -10,9 +10,9 @@ import (
 	"sluice/pipeline"
 )
 
-// TestRecordsAreLambdas compares records with what Lambda hands to a function,
-// to the letter but for what is minted.
-func TestRecordsAreLambdas(t *testing.T) {
+// TestRecordsEqualLambdaRecords compares records byte for byte with those of
+// Lambda, except for generated ids.
+func TestRecordsEqualLambdaRecords(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 999_000_000, time.UTC)
 	table := openTable(t, openStore(t, t.TempDir()), Options{
@@ -65,14 +65,14 @@ func TestRecordsAreLambdas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(id.EventID) != 32 || ids[id.EventID] {
-			t.Errorf("record %d has the id %q, want 32 digits of its own", i, id.EventID)
+			t.Errorf("record %d: got the event id %q, want 32 digits and no repetition", i, id.EventID)
 		}
 		ids[id.EventID] = true
 		if min, max := len(k.PK)+len(k.SK)+4, len(r.JSON); id.DynamoDB.SizeBytes < min || id.DynamoDB.SizeBytes > max {
-			t.Errorf("record %d has %d SizeBytes, want within %d and %d", i, id.DynamoDB.SizeBytes, min, max)
+			t.Errorf("record %d: got %d SizeBytes, want %d to %d", i, id.DynamoDB.SizeBytes, min, max)
 		}
 		if r.Key != k.PK || !r.At.Equal(now) {
-			t.Errorf("record %d is of the key %q at %v, want %q at %v", i, r.Key, r.At, k.PK, now)
+			t.Errorf("record %d: got the key %q at %v, want %q at %v", i, r.Key, r.At, k.PK, now)
 		}
 		if want := asLambda(t, want[i], id.EventID, r.Sequence, id.DynamoDB.SizeBytes); got != want {
 			t.Errorf("record %d:\ngot  %s\nwant %s", i, got, want)
@@ -80,7 +80,7 @@ func TestRecordsAreLambdas(t *testing.T) {
 	}
 }
 
-// asLambda writes the record that short stands for.
+// asLambda expands short to a Lambda record.
 func asLambda(t *testing.T, short, id, sequence string, size int) string {
 	t.Helper()
 	var s struct {
@@ -107,7 +107,7 @@ func asLambda(t *testing.T, short, id, sequence string, size int) string {
 	return out + "}"
 }
 
-func TestRecordKeepsNumbers(t *testing.T) {
+func TestRecordKeepsDigitsOfNumbers(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	const digits = "12345678901234567890123456789012345678"
@@ -117,9 +117,9 @@ func TestRecordKeepsNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.New["n"] != json.Number(digits) {
-		t.Errorf("got %v, want %s", c.New["n"], digits)
+		t.Errorf("number: got %v, want %s", c.New["n"], digits)
 	}
 	if !bytes.Contains(read(t, table.Feed(), "", 1)[0].JSON, []byte(`{"N":"-`+digits+`"}`)) {
-		t.Error("the number deep inside has lost digits")
+		t.Error("nested number: got fewer digits than were put")
 	}
 }

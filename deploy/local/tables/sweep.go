@@ -14,18 +14,20 @@ import (
 	"sluice/pipeline"
 )
 
-// A sweep's transaction ends at so many items or changes, so that others get
-// their turn.
+// sweepInterval is the time between the sweeps of Run.
+const sweepInterval = time.Minute
+
+// Limits of a sweep's transactions, which let other calls run in between.
 const (
 	expireBatch = 100
 	trimBatch   = 1000
 )
 
-// Run removes expired items and trims the feed, at once and then at each sweep,
-// until ctx ends; then it returns nil. It returns the error of a store that is
-// closed or broken. Others it logs, and tries again.
+// Run removes expired items and trims the feed, at once and then every
+// minute, until ctx ends; then it returns nil. It returns the error of
+// a closed or broken store. It logs other errors and tries again.
 func (t *Table) Run(ctx context.Context) error {
-	tick := time.NewTicker(t.opt.Sweep)
+	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		if err := t.sweep(ctx); err != nil {
@@ -51,7 +53,7 @@ func (t *Table) sweep(ctx context.Context) error {
 	case broken, errors.Is(err, store.ErrClosed):
 		return err
 	case err != nil:
-		t.opt.Logger.ErrorContext(ctx, "sweep", "table", t.name, "error", err)
+		t.opt.Logger.ErrorContext(ctx, "sweep failed", "table", t.name, "error", err)
 	}
 	if expired+trimmed > 0 {
 		t.opt.Logger.DebugContext(ctx, "swept", "table", t.name, "expired", expired, "trimmed", trimmed)
@@ -59,16 +61,17 @@ func (t *Table) sweep(ctx context.Context) error {
 	return nil
 }
 
-// Expire removes the items that are expired at now, each as a deletion by the
-// service in the feed. It returns how many it removed, also beside an error.
+// Expire removes the items that are expired at now. In the feed they are
+// deletions by the service. Expire returns how many items it removed, also with
+// an error.
 func (t *Table) Expire(ctx context.Context, now time.Time) (int, error) {
 	return t.inBatches(ctx, "expire items", expireBatch, t.anyExpired(now), func(tx *bbolt.Tx) (int, error) {
 		return t.expireSome(tx, now)
 	})
 }
 
-// Trim removes the changes from the feed that are older than its retention at
-// now, the oldest first. It returns how many it removed, also beside an error.
+// Trim removes the changes that are older than the retention at now, the oldest
+// first. It returns how many changes it removed, also with an error.
 func (t *Table) Trim(ctx context.Context, now time.Time) (int, error) {
 	before := now.Add(-t.opt.Retention)
 	return t.inBatches(ctx, "trim the feed", trimBatch, t.anyOlder(before), func(tx *bbolt.Tx) (int, error) {
@@ -76,9 +79,9 @@ func (t *Table) Trim(ctx context.Context, now time.Time) (int, error) {
 	})
 }
 
-// inBatches calls some in transactions of its own until it did less than a whole
-// batch. It begins only if there is anything to do: a quiet table is not written.
-func (t *Table) inBatches(ctx context.Context, doing string, batch int, any func(*bbolt.Tx) (bool, error), some func(*bbolt.Tx) (int, error)) (int, error) {
+// inBatches calls some in one transaction after the other until it handles less
+// than a whole batch. It writes nothing unless any returns true.
+func (t *Table) inBatches(ctx context.Context, op string, batch int, any func(*bbolt.Tx) (bool, error), some func(*bbolt.Tx) (int, error)) (int, error) {
 	found := false
 	err := t.db.View(func(tx *bbolt.Tx) (err error) {
 		found, err = any(tx)
@@ -96,7 +99,7 @@ func (t *Table) inBatches(ctx context.Context, doing string, batch int, any func
 		}
 	}
 	if err != nil {
-		return total, fmt.Errorf("%s of table %q: %w", doing, t.name, err)
+		return total, fmt.Errorf("%s of table %q: %w", op, t.name, err)
 	}
 	return total, nil
 }
@@ -112,10 +115,10 @@ func (t *Table) anyExpired(now time.Time) func(*bbolt.Tx) (bool, error) {
 	}
 }
 
-// expireSome removes a batch of expired items.
+// expireSome removes one batch of expired items.
 func (t *Table) expireSome(tx *bbolt.Tx, now time.Time) (int, error) {
 	b := t.buckets(tx)
-	var expired []pipeline.Key // first, since a cursor does not stand changes
+	var expired []pipeline.Key // collected first: a cursor is invalid after a change
 	c := b.expiry.Cursor()
 	for key, _ := c.First(); key != nil && len(expired) < expireBatch; key, _ = c.Next() {
 		expires, itemKey, err := splitExpiryKey(key)
@@ -137,7 +140,7 @@ func (t *Table) expireSome(tx *bbolt.Tx, now time.Time) (int, error) {
 			return 0, err
 		}
 		if !exists || !it.Expired(now) {
-			return 0, fmt.Errorf("item %q stands in the index of expiries as it does not stand in the table", k)
+			return 0, fmt.Errorf("item %q: the expiry index does not match the table", k)
 		}
 		if err := t.write(tx, b, change{at: t.opt.Now(), key: k, old: &it, service: true}); err != nil {
 			return 0, err
@@ -157,7 +160,7 @@ func (t *Table) anyOlder(before time.Time) func(*bbolt.Tx) (bool, error) {
 	}
 }
 
-// trimSome removes a batch of old changes.
+// trimSome removes one batch of old changes.
 func (t *Table) trimSome(tx *bbolt.Tx, before time.Time) (int, error) {
 	feed := t.buckets(tx).feed
 	var old [][]byte
@@ -180,7 +183,7 @@ func (t *Table) trimSome(tx *bbolt.Tx, before time.Time) (int, error) {
 	return len(old), nil
 }
 
-// changedAt reads the time of a stored change, and nothing else.
+// changedAt decodes only the time of a stored change.
 func changedAt(value []byte) (time.Time, error) {
 	if len(value) < 9 || value[0] != formChange {
 		return time.Time{}, fmt.Errorf("stored change: %w", errForm)

@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// putExpiring stores an item that expires then.
+// putExpiring puts an item that expires at expires.
 func putExpiring(t *testing.T, table *Table, sk string, expires time.Time) pipeline.Item {
 	t.Helper()
 	it, err := table.Put(t.Context(), pipeline.Item{
@@ -41,7 +41,7 @@ func sortKeys(t *testing.T, table *Table) map[string]bool {
 	return sks
 }
 
-func TestExpire(t *testing.T) {
+func TestExpireRemovesExpiredItemsOnly(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	putExpiring(t, table, "long ago", time.Unix(-5_000_000_000, 0)) // 1811
@@ -62,18 +62,18 @@ func TestExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := table.Expire(t.Context(), noon); n != 3 || err != nil {
-		t.Errorf("removed %d with the error %v, want 3", n, err)
+		t.Errorf("first expire: got %d and the error %v, want 3", n, err)
 	}
 	if n, err := table.Expire(t.Context(), noon); n != 0 || err != nil {
-		t.Errorf("then removed %d with the error %v, want 0", n, err)
+		t.Errorf("second expire: got %d and the error %v, want 0", n, err)
 	}
 	got := sortKeys(t, table)
 	if len(got) != 4 || !got["after"] || !got["never"] || !got["put off"] || !got["forever now"] {
-		t.Errorf("left are %v", got)
+		t.Errorf("got the items %v, want after, never, put off and forever now", got)
 	}
 	records := read(t, table.Feed(), last, 10)
 	if len(records) != 3 {
-		t.Fatalf("made %d records, want 3", len(records))
+		t.Fatalf("got %d records, want 3", len(records))
 	}
 	for _, r := range records {
 		c, err := decodeRecord(r)
@@ -81,13 +81,12 @@ func TestExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Name != "REMOVE" || !c.Expired || c.Old == nil || c.New != nil {
-			t.Errorf("record %s: got %s, by the service: %t", r.JSON, c.Name, c.Expired)
+			t.Errorf("record %s: got %s, expired %t, want a REMOVE with the old image only, expired", r.JSON, c.Name, c.Expired)
 		}
 	}
 }
 
-// TestExpireAtItsSecond: the one item there is expires now, and not before.
-func TestExpireAtItsSecond(t *testing.T) {
+func TestItemExpiresAtItsSecond(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{})
 	putExpiring(t, table, "a", noon)
@@ -96,12 +95,12 @@ func TestExpireAtItsSecond(t *testing.T) {
 		want int
 	}{{noon.Add(-1), 0}, {noon, 1}} {
 		if n, err := table.Expire(t.Context(), tt.now); n != tt.want || err != nil {
-			t.Errorf("at %v removed %d with the error %v, want %d", tt.now, n, err, tt.want)
+			t.Errorf("expire at %v: got %d and the error %v, want %d", tt.now, n, err, tt.want)
 		}
 	}
 }
 
-func TestExpireManyAtOnce(t *testing.T) {
+func TestExpireContinuesAfterABatch(t *testing.T) {
 	t.Parallel()
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
 	const many = 2*expireBatch + 7
@@ -109,20 +108,20 @@ func TestExpireManyAtOnce(t *testing.T) {
 		putExpiring(t, table, fmt.Sprint(i), noon.Add(-time.Duration(i)*time.Second))
 	}
 	if n, err := table.Expire(t.Context(), noon); n != many || err != nil {
-		t.Errorf("removed %d with the error %v, want %d", n, err, many)
+		t.Errorf("expire: got %d and the error %v, want %d", n, err, many)
 	}
 	if left := sortKeys(t, table); len(left) > 0 {
-		t.Errorf("left are %d", len(left))
+		t.Errorf("got %d items after the expiry, want none", len(left))
 	}
 	if f := foldAll(t, table.Feed()); f.changes != 2*many || len(f.items) != 0 {
-		t.Errorf("the feed has %d changes and leaves %d items, want %d and 0", f.changes, len(f.items), 2*many)
+		t.Errorf("feed: got %d changes and %d remaining items, want %d and 0", f.changes, len(f.items), 2*many)
 	}
 }
 
-func TestTrim(t *testing.T) {
+func TestTrimRemovesChangesPastRetention(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) { testTrim(t, dir) }) // for reads that wait in vain
+	synctest.Test(t, func(t *testing.T) { testTrim(t, dir) }) // for reads that time out
 }
 
 func testTrim(t *testing.T, dir string) {
@@ -146,47 +145,47 @@ func testTrim(t *testing.T, dir string) {
 		}
 	}
 	if n, err := table.Trim(t.Context(), noon.Add(time.Hour)); n != 0 || err != nil {
-		t.Errorf("trimmed %d with the error %v, want 0: nothing is older than an hour", n, err)
+		t.Errorf("trim before the retention: got %d and the error %v, want 0", n, err)
 	}
-	for _, minutes := range []time.Duration{90, 91} { // the second is an hour old, and older
+	for _, minutes := range []time.Duration{90, 91} { // the second change is an hour old, and then older
 		if n, err := table.Trim(t.Context(), noon.Add(minutes*time.Minute)); n != 1 || err != nil {
-			t.Errorf("at %d minutes trimmed %d with the error %v, want 1", minutes, n, err)
+			t.Errorf("trim at %d minutes: got %d and the error %v, want 1", minutes, n, err)
 		}
 	}
 	trimmed(sequences[0])
 	for _, after := range []string{"", sequences[1]} {
 		if got := read(t, feed, after, 10); len(got) != 2 || got[0].Sequence != sequences[2] {
-			t.Errorf("after %q there are %d records, want those two that are left", after, len(got))
+			t.Errorf("read after %q: got %d records, want the remaining two", after, len(got))
 		}
 	}
-	// All of them gone: who has read the last has lost nothing.
+	// After all changes are trimmed, a reader at the last one has lost nothing.
 	if n, err := table.Trim(t.Context(), noon.Add(24*time.Hour)); n != 2 || err != nil {
-		t.Errorf("trimmed %d with the error %v, want 2", n, err)
+		t.Errorf("trim all: got %d and the error %v, want 2", n, err)
 	}
 	trimmed(sequences[0])
 	trimmed(sequences[2])
 	for _, after := range []string{"", sequences[3]} {
 		if page, err := feed.Read(t.Context(), shardID, after, 10); err != nil || len(page.Records) > 0 {
-			t.Errorf("after %q: got %v and the error %v, want an empty page", after, page, err)
+			t.Errorf("read after %q: got %v and the error %v, want an empty page", after, page, err)
 		}
 	}
 	if last, err := feed.Last(t.Context()); last != sequences[3] || err != nil {
-		t.Errorf("the last position is %q, %v, want %q as before", last, err, sequences[3])
+		t.Errorf("last sequence number: got %q and the error %v, want %q", last, err, sequences[3])
 	}
-	// A position of another feed, whose file was thrown away.
+	// A sequence number of another feed, whose file was deleted.
 	trimmed(formatSequence(1000))
 
 	put(t, table, "new", `{}`)
 	if got := read(t, feed, sequences[3], 10); len(got) != 1 || got[0].Sequence <= sequences[3] {
-		t.Errorf("after all was trimmed, a new change is %v", got)
+		t.Errorf("new change after trimming all: got %v", got)
 	}
 }
 
-func TestTrimManyAtOnce(t *testing.T) {
+func TestTrimContinuesAfterABatch(t *testing.T) {
 	t.Parallel()
 	now := noon
 	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true, Now: func() time.Time { return now }})
-	// Written in one transaction each thousand, or it takes long.
+	// All in one transaction, which is faster.
 	const many = 2*trimBatch + 3
 	err := table.db.Update(t.Context(), func(tx *bbolt.Tx) error {
 		for range many {
@@ -200,12 +199,12 @@ func TestTrimManyAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := table.Trim(t.Context(), now.Add(25*time.Hour)); n != many || err != nil {
-		t.Errorf("trimmed %d with the error %v, want %d", n, err, many)
+		t.Errorf("trim: got %d and the error %v, want %d", n, err, many)
 	}
 }
 
-// TestRunSweeps: once at the start, then at each sweep, until its context ends.
-func TestRunSweeps(t *testing.T) {
+// TestRunSweepsAtStartAndEveryInterval runs until the context ends.
+func TestRunSweepsAtStartAndEveryInterval(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,26 +217,26 @@ func TestRunSweeps(t *testing.T) {
 		go func() { done <- table.Run(ctx) }()
 		synctest.Wait()
 		if got := sortKeys(t, table); got["old"] || !got["soon"] {
-			t.Errorf("after the start, left are %v, want soon", got)
+			t.Errorf("after the start: got the items %v, want soon", got)
 		}
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
 		if got := sortKeys(t, table); len(got) > 0 {
-			t.Errorf("after 3 minutes, left are %v", got)
+			t.Errorf("after 3 minutes: got the items %v, want none", got)
 		}
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
 		if _, err := table.Feed().Read(ctx, shardID, formatSequence(0), 1); !errors.Is(err, eventsource.ErrTrimmed) {
-			t.Errorf("after a day, the first change: got the error %v, want ErrTrimmed", err)
+			t.Errorf("first change after a day: got the error %v, want ErrTrimmed", err)
 		}
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("run ended with %v", err)
+			t.Errorf("run: got the error %v, want nil", err)
 		}
 	})
 }
 
-func TestRunEndsWithItsStore(t *testing.T) {
+func TestRunReturnsWhenStoreCloses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -253,13 +252,12 @@ func TestRunEndsWithItsStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := <-done; !errors.Is(err, store.ErrClosed) {
-			t.Errorf("run ended with %v, want ErrClosed", err)
+			t.Errorf("run: got the error %v, want ErrClosed", err)
 		}
 	})
 }
 
-// TestQuietTableIsNotWritten: nothing to sweep, nothing to write.
-func TestQuietTableIsNotWritten(t *testing.T) {
+func TestSweepWithoutWorkWritesNothing(t *testing.T) {
 	t.Parallel()
 	db := openStore(t, t.TempDir())
 	table := openTable(t, db, Options{Stream: true})
@@ -277,6 +275,6 @@ func TestQuietTableIsNotWritten(t *testing.T) {
 		}
 	}
 	if after := txid(); after != before {
-		t.Errorf("three sweeps of a quiet table wrote %d transactions", after-before)
+		t.Errorf("three sweeps without expired items: got %d transactions, want 0", after-before)
 	}
 }

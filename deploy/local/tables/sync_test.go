@@ -9,9 +9,9 @@ import (
 	"sluice/pipeline"
 )
 
-// TestSyncBeforeAnswer looks whether each write is answered after a sync that came after the call, and whether what changes nothing
-// leaves the disk alone.
-func TestSyncBeforeAnswer(t *testing.T) {
+// TestWritesSyncOnce counts the syncs of each call: one for a write, none for a
+// call that changes nothing.
+func TestWritesSyncOnce(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{"without a feed": {}, "with a feed": {Stream: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -23,14 +23,14 @@ func TestSyncBeforeAnswer(t *testing.T) {
 			}
 			defer db.Close()
 			table := openTable(t, db, o)
-			step := func(what string, want int64, do func() error) {
+			step := func(name string, want int64, do func() error) {
 				t.Helper()
 				before := syncs.Load()
 				if err := do(); err != nil {
-					t.Fatalf("%s: %v", what, err)
+					t.Fatalf("%s: %v", name, err)
 				}
 				if got := syncs.Load() - before; got != want {
-					t.Errorf("%s: %d syncs, want %d", what, got, want)
+					t.Errorf("%s: got %d syncs, want %d", name, got, want)
 				}
 			}
 			k := pipeline.Key{PK: "a", SK: "b"}

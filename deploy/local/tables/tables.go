@@ -1,14 +1,15 @@
-// Package tables keeps [pipeline.Table] in the home's bbolt file, with an ordered
-// change feed that reads like a DynamoDB stream.
+// Package tables implements [pipeline.Table] in the local stack's bbolt file,
+// with an ordered change feed that reads like a DynamoDB stream.
 //
-// A change of an item and its record in the feed are one transaction, so that a
-// process killed at any instant has both or neither, and whoever reads the feed
-// sees each change once, in the order in which the changes were made.
+// A change of an item and its record in the feed are written in one
+// transaction. A process killed at any instant has written both or neither, and
+// the feed contains each change once, in the order in which the changes were
+// made.
 //
 // Each table has a bucket of its own below the bucket "tables":
 //
 //	items    key → item
-//	expiry   seconds and key → nothing, for what expires
+//	expiry   seconds and key → nothing, for items that expire
 //	feed     sequence number → change
 package tables
 
@@ -28,27 +29,23 @@ import (
 	"sluice/pipeline"
 )
 
-// Options are how a table is opened. The zero value is a table without a feed.
+// Options configures [Open]. The zero value is a table without a feed.
 type Options struct {
-	// Stream turns the change feed on.
+	// Stream enables the change feed.
 	Stream bool
-	// Retention is how long the feed keeps a change. Zero is 24 hours.
+	// Retention is how long the feed keeps a change. Zero means 24 hours.
 	Retention time.Duration
-	// Sweep is how often Run looks for expired items and old changes. Zero is a
-	// minute.
-	Sweep time.Duration
-	// Region and Account stand in the feed's ARN and records. Empty is us-east-1
-	// and 000000000000.
+	// Region and Account are part of the feed's ARN and records. Empty means
+	// us-east-1 and 000000000000.
 	Region, Account string
-	// Now is the clock of changes, of Run and of the feed's retention. Nil is the
-	// store's.
+	// Now returns the time for changes and sweeps. Nil means the store's clock.
 	Now func() time.Time
-	// Logger hears what Run does and what it fails at. Nil is silence.
+	// Logger receives what Run removed and its errors. Nil discards them.
 	Logger *slog.Logger
 }
 
-// A Table is a [pipeline.Table] in a store. Several may be open on one store,
-// but only one by each name. Safe for concurrent use.
+// A Table is a [pipeline.Table] in a store. Several tables may be open on one
+// store, but only one of each name. It is safe for concurrent use.
 type Table struct {
 	db   *store.DB
 	name string
@@ -58,22 +55,21 @@ type Table struct {
 
 var _ pipeline.Table = (*Table)(nil)
 
-// Open opens the table by that name, and makes it where there is none.
+// Open opens the table with that name, and creates it if it does not exist.
 func Open(db *store.DB, name string, o Options) (*Table, error) {
 	o.Retention = cmp.Or(o.Retention, 24*time.Hour)
-	o.Sweep = cmp.Or(o.Sweep, time.Minute)
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.Account = cmp.Or(o.Account, "000000000000")
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Now == nil {
 		o.Now = db.Now
 	}
-	if name == "" || o.Retention < 0 || o.Sweep < 0 {
-		return nil, fmt.Errorf("open table %q: no name, or a retention (%v) or sweep (%v) below zero", name, o.Retention, o.Sweep)
+	if name == "" || o.Retention < 0 {
+		return nil, fmt.Errorf("open table: got the name %q and the Retention %v, want a name and a duration of 0 or more", name, o.Retention)
 	}
 	t := &Table{db: db, name: name, opt: o}
 	var created time.Time
-	err := db.UpdateEvenIfFull(context.Background(), func(tx *bbolt.Tx) (err error) { // a full store must open to be emptied
+	err := db.UpdateEvenIfFull(context.Background(), func(tx *bbolt.Tx) (err error) { // a full store must open, so that it can be emptied
 		created, err = makeBuckets(tx, name, o.Now())
 		return err
 	})
@@ -84,8 +80,8 @@ func Open(db *store.DB, name string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// Feed returns the table's change feed. A table opened without Stream has a feed
-// without shards.
+// Feed returns the table's change feed. Without [Options.Stream] the feed has
+// no shards.
 func (t *Table) Feed() *Feed { return t.feed }
 
 // Get implements [pipeline.Table].
@@ -108,7 +104,7 @@ func (t *Table) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error) 
 	return it, nil
 }
 
-// Put implements [pipeline.Table]. It returns after the write is on the disk.
+// Put implements [pipeline.Table]. It returns when the write is on the disk.
 func (t *Table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 	if err := precheck(ctx, pipeline.CheckItem(it)); err != nil {
 		return pipeline.Item{}, err
@@ -124,7 +120,7 @@ func (t *Table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 	return it, nil
 }
 
-// Delete implements [pipeline.Table]. It returns after the write is on the disk.
+// Delete implements [pipeline.Table]. It returns when the write is on the disk.
 func (t *Table) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 	if err := precheck(ctx, pipeline.CheckKey(k)); err != nil {
 		return err
@@ -132,11 +128,11 @@ func (t *Table) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition
 	return t.change(ctx, "delete", k, c, nil)
 }
 
-// change replaces what is under k by next, which is nil for nothing, if c holds.
-func (t *Table) change(ctx context.Context, doing string, k pipeline.Key, c pipeline.Condition, next *pipeline.Item) error {
+// change replaces the item under k by next if c holds. Nil deletes the item.
+func (t *Table) change(ctx context.Context, op string, k pipeline.Key, c pipeline.Condition, next *pipeline.Item) error {
 	update := t.db.Update
 	if next == nil {
-		update = t.db.UpdateEvenIfFull // a full disk must be possible to empty
+		update = t.db.UpdateEvenIfFull // deletions succeed on a full disk
 	}
 	err := update(ctx, func(tx *bbolt.Tx) error {
 		b := t.buckets(tx)
@@ -156,10 +152,10 @@ func (t *Table) change(ctx context.Context, doing string, k pipeline.Key, c pipe
 		}
 		return t.write(tx, b, ch)
 	})
-	return t.opError(doing, k, err)
+	return t.opError(op, k, err)
 }
 
-// write makes a change and puts it into the feed.
+// write applies a change and appends it to the feed.
 func (t *Table) write(tx *bbolt.Tx, b buckets, ch change) error {
 	if err := b.replace(ch.key, ch.old, ch.next); err != nil {
 		return err
@@ -174,7 +170,7 @@ func (t *Table) write(tx *bbolt.Tx, b buckets, ch change) error {
 	return nil
 }
 
-// precheck is what every method looks at before it asks the store.
+// precheck returns the context's error, or else check.
 func precheck(ctx context.Context, check error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -182,11 +178,11 @@ func precheck(ctx context.Context, check error) error {
 	return check
 }
 
-// opError says what was done to which item. A conflict says so itself, and the
-// context's error is the caller's own.
-func (t *Table) opError(doing string, k pipeline.Key, err error) error {
+// opError adds the operation, item and table to err, except to a conflict,
+// which names its item.
+func (t *Table) opError(op string, k pipeline.Key, err error) error {
 	if _, ok := errors.AsType[*pipeline.ConflictError](err); ok || err == nil {
 		return err
 	}
-	return fmt.Errorf("%s item %q of table %q: %w", doing, k, t.name, err)
+	return fmt.Errorf("%s item %q of table %q: %w", op, k, t.name, err)
 }

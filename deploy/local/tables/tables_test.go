@@ -8,8 +8,8 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// openStore opens a store in a folder of its own. It does not sync: what these
-// tests kill is at most a process.
+// openStore opens the store in dir, without fsync: the tests kill processes,
+// not machines.
 func openStore(t *testing.T, dir string) *store.DB {
 	t.Helper()
 	db, err := store.Open(dir, store.Options{NoSync: true})
@@ -33,7 +33,7 @@ func openTable(t *testing.T, db *store.DB, o Options) *Table {
 	return table
 }
 
-func TestContract(t *testing.T) {
+func TestTableContract(t *testing.T) {
 	t.Parallel()
 	for _, o := range []Options{{}, {Stream: true}} {
 		name := "without a feed"
