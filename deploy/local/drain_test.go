@@ -19,31 +19,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sluice/deploy/local/admin"
+	"sluice/deploy/local/stack"
 )
 
-// expecting is a way to the home, and a channel that is closed when the home reads
-// the body of the first request: then that is under way.
+// expecting returns a transport, and a channel that is closed when the stack
+// reads the body of the first request, which is then in flight.
 func expecting() (http.RoundTripper, <-chan struct{}) {
 	in := make(chan struct{})
 	var once sync.Once
-	next := newTransport()
+	next := admin.NewTransport()
 	next.ExpectContinueTimeout = time.Minute
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		r = r.Clone(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 			Got100Continue: func() { once.Do(func() { close(in) }) },
 		}))
-		r.ProtoMajor, r.ProtoMinor = 1, 1 // the SDK leaves it out, and nothing is expected then
+		r.ProtoMajor, r.ProtoMinor = 1, 1 // the SDK leaves it out, and nothing sends Expect then
 		r.Header.Set("Expect", "100-continue")
 		return next.RoundTrip(r)
 	}), in
 }
 
-// slowUpload begins an upload of ten bytes and sends two of them. What is written
-// to rest goes on with it; the answer's status comes at the end, 0 if there is
-// none.
-func slowUpload(t *testing.T, h *remote, key string) (rest io.WriteCloser, status <-chan int) {
+// slowUpload begins an upload of ten bytes and sends two of them. The test writes
+// the others to rest. status receives the response's status, 0 without one.
+func slowUpload(t *testing.T, h *admin.Client, key string) (rest io.WriteCloser, status <-chan int) {
 	t.Helper()
-	req, err := s3.NewPresignClient(h.S3).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucketUploads), Key: &key})
+	req, err := s3.NewPresignClient(h.S3).PresignPutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(stack.BucketUploads), Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,13 +73,13 @@ func slowUpload(t *testing.T, h *remote, key string) (rest io.WriteCloser, statu
 	return rest, ended
 }
 
-// longPoll waits for a message that does not come. It returns when the home has
-// the request.
-func longPoll(t *testing.T, h *remote) <-chan error {
+// longPoll waits for a message that does not come. It returns when the request is
+// in flight.
+func longPoll(t *testing.T, h *admin.Client) <-chan error {
 	t.Helper()
 	transport, in := expecting()
-	c := newRemote(h.address, transport).SQS
-	q, err := h.SQS.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(queueChangesDead)})
+	c := admin.NewClient(h.Runtime, transport).SQS
+	q, err := h.SQS.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("changes-dead")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,9 @@ func longPoll(t *testing.T, h *remote) <-chan error {
 	return ended
 }
 
-func TestInterruptWaitsForRequests(t *testing.T) {
+// TestInterruptWaitsForInFlightRequests: an upload in flight finishes, and a
+// long poll ends at once.
+func TestInterruptWaitsForInFlightRequests(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p, h := serving(t, "-data", dir, "-drain", "1m")
@@ -104,32 +108,34 @@ func TestInterruptWaitsForRequests(t *testing.T) {
 	start := time.Now()
 	p.interrupt(t)
 	if err := <-poll; err != nil {
-		t.Errorf("long poll: got %v, want an empty answer", err)
+		t.Errorf("long poll: got %v, want an empty response", err)
 	}
 	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("the poll ended after %v, want it ended by the signal", took)
+		t.Errorf("the poll ended after %v, want the signal to end it", took)
 	}
-	// Nobody else gets in.
+	// New requests are refused.
 	if _, err := h.S3.ListBuckets(t.Context(), &s3.ListBucketsInput{}, func(o *s3.Options) { o.Retryer = aws.NopRetryer{} }); err == nil {
-		t.Error("a home that stops took a new request")
+		t.Error("a stopping stack served a new request")
 	}
 	if _, err := io.WriteString(rest, "cdefghij"); err != nil {
 		t.Error(err)
 	}
 	_ = rest.Close()
 	if got := <-status; got != http.StatusOK {
-		t.Errorf("upload that was under way: got %d, want 200", got)
+		t.Errorf("upload in flight: got %d, want 200", got)
 	}
 	if got := p.status(); got != 0 {
 		t.Errorf("exit status: got %d, want 0\n%s", got, p.stderr.String())
 	}
 	_, h = serving(t, "-data", dir)
-	if _, err := h.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucketUploads), Key: aws.String("slow.txt")}); err != nil {
+	if _, err := h.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(stack.BucketUploads), Key: aws.String("slow.txt")}); err != nil {
 		t.Errorf("the upload after a restart: %v", err)
 	}
 }
 
-func TestInterruptSaysWhatItCut(t *testing.T) {
+// TestInterruptNamesRequestsItCutOff: Close names uploads that exceed the drain
+// limit.
+func TestInterruptNamesRequestsItCutOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p, h := serving(t, "-data", dir, "-drain", "500ms")
@@ -142,7 +148,7 @@ func TestInterruptSaysWhatItCut(t *testing.T) {
 	if got := <-status; got == http.StatusOK {
 		t.Error("half an upload was acknowledged")
 	}
-	if out := p.stderr.String(); !strings.Contains(out, "1 upload cut: PUT /uploads/big.jpg") || strings.Contains(out, "Signature") {
+	if out := p.stderr.String(); !strings.Contains(out, "1 upload cut off: PUT /uploads/big.jpg") || strings.Contains(out, "Signature") {
 		t.Errorf("standard error: got %q, want it to name the upload, without its signature", out)
 	}
 	if left := tree(t, filepath.Join(dir, "objects")); len(left) != 0 {
@@ -150,6 +156,7 @@ func TestInterruptSaysWhatItCut(t *testing.T) {
 	}
 }
 
+// TestSecondSignalEndsAtOnce: the second signal ends the process without a drain.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	p, h := serving(t, "-data", t.TempDir(), "-drain", "1h")
@@ -157,7 +164,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.interrupt(t)
 	ended := make(chan error, 1)
 	go func() { ended <- p.wait() }()
-	again := time.NewTicker(50 * time.Millisecond) // the first may still be in the hands of the process
+	again := time.NewTicker(50 * time.Millisecond) // the process may still handle the first signal
 	defer again.Stop()
 	for {
 		select {
@@ -173,7 +180,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
-// silent takes connections and never says a word on them.
+// silent accepts connections and writes nothing to them.
 func silent(t *testing.T) (addr string, taken <-chan struct{}) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -195,15 +202,15 @@ func silent(t *testing.T) (addr string, taken <-chan struct{}) {
 	return l.Addr().String(), got
 }
 
-// A command that is interrupted while it follows pictures says what became of
-// them so far, and what is left.
-func TestInterruptedCommandPrintsItsTable(t *testing.T) {
+// TestInterruptedCommandPrintsItsReport: a command that is interrupted while it
+// follows pictures prints their state.
+func TestInterruptedCommandPrintsItsReport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	mail, taken := silent(t)
-	p := startProgramWith(t, []string{"SMTP_ADDR=" + mail, "SMTP_FROM=home@example.com", "SMTP_SECURITY=none"},
+	p := startProgramWith(t, []string{"SMTP_ADDR=" + mail, "SMTP_FROM=sluice@example.com", "SMTP_SECURITY=none"},
 		"-data", dir, "-drain", "1s", filepath.Join(goodPictures, "orientation-1-upright.jpg"), filepath.Join(badPictures, "zero-bytes.png"))
-	<-taken // the pictures are done, and the mail server lets their notifications wait
+	<-taken // the pictures are done, and the mail server delays their notifications
 	<-taken
 	p.interrupt(t)
 	if got := p.status(); got != 1 {
@@ -215,25 +222,26 @@ func TestInterruptedCommandPrintsItsTable(t *testing.T) {
 			t.Errorf("standard output: got\n%s\nwant %q in it", out, want)
 		}
 	}
-	for _, want := range []string{"stuck", "queue notifications: 0 waiting, 2 in hand"} {
+	for _, want := range []string{"stuck", "queue notifications: 0 waiting, 2 in flight"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("standard error: got\n%s\nwant %q in it", errs, want)
 		}
 	}
 }
 
-// A command lives in the home of another one, which is done first.
-func TestHomeWaitsForItsGuest(t *testing.T) {
+// TestStackWaitsForOtherCommands: a command uses the stack of another command,
+// which is done first and waits.
+func TestStackWaitsForOtherCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	begun := make(chan string, 2)
-	gates := map[string]chan struct{}{"host": make(chan struct{}), "guest": make(chan struct{})}
+	release := map[string]chan struct{}{"owner": make(chan struct{}), "other": make(chan struct{})}
 	orders := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		for name, gate := range gates {
+		for name, released := range release {
 			if err == nil && strings.Contains(string(body), `"`+name+`"`) {
 				begun <- name
-				<-gate
+				<-released
 			}
 		}
 	}))
@@ -241,31 +249,32 @@ func TestHomeWaitsForItsGuest(t *testing.T) {
 	send := func(id string) *program {
 		return startProgramWith(t, []string{"ORDER_ENDPOINT=" + orders.URL}, "-data", dir, "send", "order-processing", `{"email":"ada@example.com","id":"`+id+`"}`)
 	}
-	host := send("host")
+	owner := send("owner")
 	<-begun
-	guest := send("guest")
-	guest.await(t, "using the home at")
+	other := send("other")
+	other.await(t, "using the local stack at")
 	<-begun
-	close(gates["host"])
-	host.await(t, "notify  email to ada@example.com")
+	close(release["owner"])
+	owner.await(t, "notify  email to ada@example.com")
 	ended := make(chan int, 1)
-	go func() { ended <- guest.status() }()
+	go func() { ended <- other.status() }()
 	select {
 	case <-ended:
-		t.Fatalf("the guest ended with its host:\n%s", guest.stderr.String())
-	case <-time.After(time.Second): // it asks ten times
+		t.Fatalf("the command ended with the owner of its stack:\n%s", other.stderr.String())
+	case <-time.After(time.Second): // it sends ten requests
 	}
-	close(gates["guest"])
-	if got := <-ended; got != 0 || !strings.Contains(guest.stdout.String(), "processing -> completed") {
-		t.Errorf("guest: got status %d\n%s%s", got, guest.stdout.String(), guest.stderr.String())
+	close(release["other"])
+	if got := <-ended; got != 0 || !strings.Contains(other.stdout.String(), "processing -> completed") {
+		t.Errorf("other: got status %d\n%s%s", got, other.stdout.String(), other.stderr.String())
 	}
-	if got := host.status(); got != 0 {
-		t.Errorf("host: got status %d\n%s", got, host.stderr.String())
+	if got := owner.status(); got != 0 {
+		t.Errorf("owner: got status %d\n%s", got, owner.stderr.String())
 	}
 }
 
-// Commands that begin at the same time share one home, or wait for each other.
-func TestCommandsAtTheSameTime(t *testing.T) {
+// TestCommandsShareOneStack: commands that begin at the same time share one
+// stack, or wait for each other.
+func TestCommandsShareOneStack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var all []*program

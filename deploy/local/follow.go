@@ -9,30 +9,33 @@ import (
 	"strings"
 	"time"
 
+	"sluice/deploy/local/admin"
+	"sluice/deploy/local/stack"
 	"sluice/notify"
 	"sluice/workers/schema"
 )
 
-// item is one uploaded picture, and what became of it.
+// item is one picture and its state.
 type item struct {
 	picture
 	etag     string
-	failed   error // why it was not uploaded
+	failed   error // of the upload
 	uploaded time.Time
-	final    time.Time // when the last of it was seen; zero while it is on its way
+	final    time.Time // of the last event; zero before it
 	image    schema.Image
-	told     []notify.Notification
-	unsent   map[string]bool // ids of notifications that are on their way
-	files    []string        // its thumbnails on disk
+	notified []notify.Notification
+	unsent   map[string]bool // ids of notifications that are not sent yet
+	files    []string        // thumbnails on disk
 }
 
 func (it *item) done() bool {
 	return it.failed != nil || it.image.Status != "" && len(it.unsent) == 0
 }
 
-// follower follows pictures through the table's changes to their notifications.
+// follower follows pictures through the changes of the table to their
+// notifications.
 type follower struct {
-	home     *remote
+	stack    *admin.Client
 	after    string // position in the changes
 	patience time.Duration
 	progress io.Writer
@@ -40,30 +43,30 @@ type follower struct {
 	byKey    map[string]*item // by the record's key
 }
 
-func newFollower(h *remote, after string, patience time.Duration) *follower {
-	return &follower{home: h, after: after, patience: patience, progress: io.Discard, byKey: make(map[string]*item)}
+func newFollower(s *admin.Client, after string, patience time.Duration) *follower {
+	return &follower{stack: s, after: after, patience: patience, progress: io.Discard, byKey: make(map[string]*item)}
 }
 
 func (f *follower) expect(p picture, etag string) {
 	it := &item{picture: p, etag: strings.Trim(etag, `"`), uploaded: time.Now(), unsent: make(map[string]bool)}
 	f.items = append(f.items, it)
-	f.byKey[schema.KeyText(schema.ImageKey(bucketUploads, p.Key))] = it
+	f.byKey[schema.KeyText(schema.ImageKey(stack.BucketUploads, p.Key))] = it
 }
 
-// failed notes a picture that was not uploaded.
+// failed adds a picture that was not uploaded.
 func (f *follower) failed(p picture, why error) {
 	f.items = append(f.items, &item{picture: p, failed: why})
 }
 
-// StuckError names the pictures that did not come to an end.
+// StuckError names the pictures that are not done.
 type StuckError struct {
-	After time.Duration // without any news
+	After time.Duration // without progress
 	Keys  []string
-	Err   error // why it was given up earlier; may be nil
+	Err   error // the reason for an earlier end; may be nil
 }
 
 func (e *StuckError) Error() string {
-	why := fmt.Sprintf("no news for %v", e.After)
+	why := fmt.Sprintf("no progress for %v", e.After)
 	if e.Err != nil {
 		why = e.Err.Error()
 	}
@@ -72,23 +75,23 @@ func (e *StuckError) Error() string {
 
 func (e *StuckError) Unwrap() error { return e.Err }
 
-// follow returns when every item is done, or a *StuckError when nothing has
-// happened for as long as patience lasts.
+// follow returns when every item is done, or a *StuckError when nothing
+// has moved on for as long as patience lasts.
 func (f *follower) follow(ctx context.Context) error {
-	news := time.Now()
+	progress := time.Now()
 	for {
 		waiting := f.waiting()
 		if len(waiting) == 0 {
 			return nil
 		}
-		moved, err := f.look(ctx)
+		moved, err := f.poll(ctx)
 		if err != nil {
 			return &StuckError{Keys: waiting, Err: err}
 		}
 		if moved {
-			news = time.Now()
+			progress = time.Now()
 		}
-		if time.Since(news) > f.patience {
+		if time.Since(progress) > f.patience {
 			return &StuckError{After: f.patience, Keys: waiting}
 		}
 	}
@@ -104,16 +107,16 @@ func (f *follower) waiting() []string {
 	return keys
 }
 
-// look takes in what is new, and reports whether it was of use.
-func (f *follower) look(ctx context.Context) (moved bool, err error) {
+// poll reads what is new, and reports whether an item moved on.
+func (f *follower) poll(ctx context.Context) (moved bool, err error) {
 	if f.onlyUnsent() {
-		// No change is awaited, so that asking for one would only wait.
+		// No change is expected: Changes would only wait.
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return false, err
 		}
 		return f.sent(ctx)
 	}
-	page, err := f.home.changes(ctx, f.after)
+	page, err := f.stack.Changes(ctx, f.after)
 	if err != nil {
 		return false, err
 	}
@@ -123,7 +126,7 @@ func (f *follower) look(ctx context.Context) (moved bool, err error) {
 		if it == nil {
 			continue
 		}
-		if err := f.take(it, c); err != nil {
+		if err := f.apply(it, c); err != nil {
 			return moved, err
 		}
 		moved = true
@@ -142,9 +145,9 @@ func (f *follower) onlyUnsent() bool {
 	return true
 }
 
-// take takes in a change of the item's record. The change of an earlier upload
-// under the same key is not ours.
-func (f *follower) take(it *item, c seenChange) error {
+// apply applies a change of the item's record. It skips the change of an earlier
+// upload under the same key.
+func (f *follower) apply(it *item, c admin.Change) error {
 	var image schema.Image
 	b, err := json.Marshal(c.New)
 	if err == nil {
@@ -158,10 +161,10 @@ func (f *follower) take(it *item, c seenChange) error {
 	}
 	it.image = image
 	for _, n := range c.Notifications {
-		it.told = append(it.told, n)
+		it.notified = append(it.notified, n)
 		it.unsent[n.ID] = true
 	}
-	f.note(it)
+	f.printDone(it)
 	return nil
 }
 
@@ -177,7 +180,7 @@ func (f *follower) sent(ctx context.Context) (moved bool, err error) {
 	if len(ids) == 0 {
 		return false, nil
 	}
-	sent, err := f.home.sent(ctx, ids)
+	sent, err := f.stack.Sent(ctx, ids)
 	if err != nil {
 		return false, err
 	}
@@ -185,14 +188,14 @@ func (f *follower) sent(ctx context.Context) (moved bool, err error) {
 		if it := of[id]; yes && it != nil {
 			delete(it.unsent, id)
 			moved = true
-			f.note(it)
+			f.printDone(it)
 		}
 	}
 	return moved, nil
 }
 
-// note tells of an item that came to its end.
-func (f *follower) note(it *item) {
+// printDone prints a line for an item that is done.
+func (f *follower) printDone(it *item) {
 	if !it.done() {
 		return
 	}
@@ -201,4 +204,4 @@ func (f *follower) note(it *item) {
 	fmt.Fprintf(f.progress, "[%d/%d] %s %s\n", len(f.items)-left, len(f.items), it.image.Status, it.Key)
 }
 
-var errNoNews = errors.New("nothing came of it in time")
+var errNoNews = errors.New("no progress in time")

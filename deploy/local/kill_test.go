@@ -29,23 +29,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"sluice/deploy/local/admin"
+	"sluice/deploy/local/stack"
+	"sluice/deploy/local/stack/stacktest"
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
 )
 
-// The child of the kill test is the test binary itself, told by these.
+// Environment variables of the kill test's child, which is the test binary.
 const (
 	childDir   = "SLUICE_TEST_CHILD_DIR"
 	childFiles = "SLUICE_TEST_CHILD_FILES"
-	childKill  = "SLUICE_TEST_CHILD_KILL" // a killPoint; "" is never
-	childMain  = "SLUICE_TEST_CHILD_MAIN" // not empty: the child is the program itself
+	childKill  = "SLUICE_TEST_CHILD_KILL" // a killPoint; "" is none
+	childMain  = "SLUICE_TEST_CHILD_MAIN" // not empty: the child runs main
 )
 
-// killWork is how much is done: a tenth, unless the large tests are asked for.
+// killWork is the amount of work: a tenth, unless SLUICE_TEST_FULL is set.
 func killWork() (pictures, messages int) {
-	if full() {
+	if os.Getenv("SLUICE_TEST_FULL") != "" {
 		return 200, 2000
 	}
 	return 20, 200
@@ -66,27 +69,28 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The phases of the child's work, in their order; upload and follow take turns.
+// The phases of the child's work, in order; upload and follow alternate.
 const (
-	phaseOpen   = "open"   // the home is opened
-	phaseSend   = "send"   // the first half of the messages is queued
-	phaseUpload = "upload" // a picture is on its way into the home
-	phaseFollow = "follow" // pictures are followed to their ends
-	phaseSettle = "settle" // the other half is queued, and all is waited for
+	phaseOpen   = "open"   // the stack opens
+	phaseSend   = "send"   // the first half of the messages is sent
+	phaseUpload = "upload" // a picture is being uploaded
+	phaseFollow = "follow" // pictures are followed
+	phaseSettle = "settle" // the other half is sent, and everything ends
 )
 
-// killPoint is where a child dies: in a phase, at the n-th sync of the file or
-// the n-th answer of a worker in that phase, before anybody hears of it.
+// killPoint is where a child kills itself: in a phase, at the n-th sync of the
+// store or after the n-th invocation in that phase, before the source receives
+// the response.
 type killPoint struct {
 	Phase string
-	Kind  string // "sync" or "answer"
+	Kind  string // "sync" or "invocation"
 	At    int
 }
 
 func (k killPoint) String() string { return fmt.Sprintf("%s %s %d", k.Phase, k.Kind, k.At) }
 
-// childLog counts what happens in each phase, and ends the process at its kill
-// point. What it prints at its end is its last word.
+// childLog counts syncs and invocations in each phase, and kills the process at
+// its kill point.
 type childLog struct {
 	mu    sync.Mutex
 	phase string
@@ -110,12 +114,11 @@ func (l *childLog) count(kind string) {
 	if at := (killPoint{l.phase, kind, l.Count[l.phase][kind]}); at == l.kill {
 		fmt.Println("killed at", at)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until it is true; the lock keeps everybody else from going on
+		select {} // the lock keeps the other goroutines from going on
 	}
 }
 
-// roundTripper is the command's way to the home: it knows when an upload is under
-// way.
+// roundTripper notes when an upload begins and ends.
 func (l *childLog) roundTripper(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodPut {
@@ -131,8 +134,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// runChild does the whole work, pictures and messages, and waits until nothing is
-// on its way. At the end it prints what it counted.
+// runChild does the whole work, pictures and messages, and waits until the stack
+// is idle. At the end it prints its counts.
 func runChild(dir, files, kill string) error {
 	l := &childLog{Count: make(map[string]map[string]int)}
 	if kill != "" {
@@ -142,17 +145,18 @@ func runChild(dir, files, kill string) error {
 	}
 	l.enter(phaseOpen)
 	ctx := context.Background()
-	h, err := openHome(ctx, homeOptions{
-		Dir: dir, Addr: "127.0.0.1:0", Environ: map[string]string{}, DrainLimit: time.Minute, timeout: 10 * time.Second,
-		Logger:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		synced:   func(int) { l.count("sync") },
-		answered: func(string) { l.count("answer") },
+	s, err := stack.Open(ctx, stack.Options{
+		Dir: dir, Addr: "127.0.0.1:0", Environ: map[string]string{}, DrainLimit: time.Minute,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+		// A worker that finds a notification claimed by the killed process retries
+		// when the claim expires.
+		Hooks: stack.Hooks{Timeout: 10 * time.Second, Synced: func(int) { l.count("sync") }, Invoked: func(string) { l.count("invocation") }},
 	})
 	if err != nil {
 		return err
 	}
-	c := command{options: h.options, wait: 2 * time.Minute, stdout: io.Discard, stderr: io.Discard}
-	q := sqsqueue.Queue{Client: h.clients.SQS, URL: h.queues.URL(queueJobs)}
+	c := command{options: stack.Options{Dir: dir, DrainLimit: time.Minute}, wait: 2 * time.Minute, stdout: io.Discard, stderr: io.Discard}
+	q := sqsqueue.Queue{Client: s.Client().SQS, URL: s.QueueURL("jobs")}
 	var batch []pipeline.Message
 	_, messages := killWork()
 	for i := range messages {
@@ -168,23 +172,23 @@ func runChild(dir, files, kill string) error {
 		return err
 	}
 	l.enter(phaseFollow)
-	if err := c.put(ctx, newRemote(h.address, l.roundTripper(newTransport())), []string{files}); err != nil {
+	if err := c.put(ctx, admin.NewClient(s.Runtime(), l.roundTripper(admin.NewTransport())), []string{files}); err != nil {
 		return err
 	}
 	l.enter(phaseSettle)
 	if err := q.Send(ctx, batch[messages/2:]...); err != nil {
 		return err
 	}
-	if err := h.remote().settle(ctx, 2*time.Minute); err != nil {
+	if err := stacktest.Settle(ctx, s.Client(), 2*time.Minute); err != nil {
 		return err
 	}
-	if err := h.Close(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(l.Count)
 }
 
-// makePictures writes small pictures, no two alike.
+// makePictures writes small pictures, all different.
 func makePictures(t *testing.T, dir string, n int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -206,8 +210,8 @@ func makePictures(t *testing.T, dir string, n int) {
 	}
 }
 
-// child runs the work in a process of its own. It returns what the child counted,
-// or where it was killed.
+// child runs the work in a process of its own. It returns the child's counts, or
+// where it was killed.
 func child(t *testing.T, dir, files string, kill killPoint) (count map[string]map[string]int, killed string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -231,28 +235,28 @@ func child(t *testing.T, dir, files string, kill killPoint) (count map[string]ma
 	return nil, ""
 }
 
-// outboxOf is what was sent, by id.
+// outboxOf returns the sent notifications by id.
 func outboxOf(t *testing.T, dir string) map[string]notify.Notification {
 	t.Helper()
 	sent, err := notify.ReadOutbox(filepath.Join(dir, "outbox"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it was killed before there was one
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it was killed before it made the folder
 		t.Fatal(err)
 	}
 	all := make(map[string]notify.Notification)
 	for _, n := range sent {
 		if other, ok := all[n.ID]; ok {
-			t.Errorf("%+v and %+v have one id", n, other)
+			t.Errorf("%+v and %+v have the same id", n, other)
 		}
 		all[n.ID] = n
 	}
 	return all
 }
 
-// told is who was told what of which record. It is what can be equal in two
-// homes: the id of a notification is made from the id of the change that it tells
-// of, not from the record's status, for a record may come from A to B twice and
-// both are to be told. Changes have ids of their own in each home.
-func told(sent map[string]notify.Notification) []string {
+// contents are the sent notifications without their ids, sorted. An id derives
+// from the id of a change, since a record may go from A to B twice and both
+// changes notify. Changes have other ids in each stack, so that only the contents
+// are equal in two stacks.
+func contents(sent map[string]notify.Notification) []string {
 	var all []string
 	for _, n := range sent {
 		all = append(all, strings.Join([]string{n.Rule, n.Key, n.Channel, n.To, n.Subject, n.Body}, "|"))
@@ -261,13 +265,13 @@ func told(sent map[string]notify.Notification) []string {
 	return all
 }
 
-// derived are the ids of the notifications that follow from all changes that the
-// home has seen.
-func derived(t *testing.T, h *home) map[string]bool {
+// derived are the ids of the notifications that follow from all changes of the
+// stack.
+func derived(t *testing.T, s *admin.Client) map[string]bool {
 	t.Helper()
 	ids := make(map[string]bool)
 	for after := ""; ; {
-		page, err := h.changes(t.Context(), after)
+		page, err := s.Changes(t.Context(), after)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,36 +284,26 @@ func derived(t *testing.T, h *home) map[string]bool {
 				ids[n.ID] = true
 			}
 		}
-		if last, err := h.records.Feed().Last(t.Context()); err != nil || last == after {
-			return ids // the next page would be waited for
+		if now, err := s.Changes(t.Context(), "now"); err != nil || now.Last == after {
+			return ids // Changes would wait for the next page
 		}
 	}
 }
 
-// checkHome compares what stands in the home's tables, letters and outbox with
-// what the work was.
-func checkHome(t *testing.T, dir string) {
+// checkStack compares the records, dead letters and outbox of the stack in dir
+// with the work.
+func checkStack(t *testing.T, dir string) {
 	t.Helper()
-	h, err := openHome(t.Context(), homeOptions{
-		Dir: dir, Environ: map[string]string{}, DrainLimit: time.Minute, Logger: slog.New(slog.DiscardHandler), within: direct,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := stacktest.Open(t, func(o *stack.Options) { o.Dir, o.DrainLimit = dir, time.Minute }).Client()
 	count := make(map[string]int)
 	add := func(key pipeline.Key) {
-		it, err := h.records.Get(t.Context(), key)
+		data, err := s.Record(t.Context(), schema.KeyText(key))
 		if err != nil {
 			count[err.Error()]++
 			return
 		}
 		var c schema.Change
-		if err := json.Unmarshal(it.Data, &c); err != nil {
+		if err := json.Unmarshal(data, &c); err != nil {
 			t.Fatal(err)
 		}
 		count[c.Status]++
@@ -319,44 +313,44 @@ func checkHome(t *testing.T, dir string) {
 		add(schema.UserKey(fmt.Sprintf("user-%d@example.com", i)))
 	}
 	for i := range pictures {
-		add(schema.ImageKey(bucketUploads, fmt.Sprintf("pictures/picture-%03d.jpg", i)))
+		add(schema.ImageKey(stack.BucketUploads, fmt.Sprintf("pictures/picture-%03d.jpg", i)))
 	}
-	letters, err := h.remote().letters(t.Context())
+	deadLetters, err := s.DeadLetters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range letters {
-		count["letter: "+l.Reason]++
+	for _, l := range deadLetters {
+		count["dead letter: "+l.Reason]++
 	}
 	if want := map[string]int{schema.StatusActive: messages, schema.StatusReady: pictures}; !maps.Equal(count, want) {
 		t.Errorf("records %v, want %v", count, want)
 	}
-	// Asked again, the changes give the ids that were sent: a repeated send has
-	// the same id, and nothing was sent under another.
-	sent, ids := outboxOf(t, dir), derived(t, h)
+	// The changes derive exactly the ids that were sent: a repeated send has the
+	// same id.
+	sent, ids := outboxOf(t, dir), derived(t, s)
 	for id := range sent {
 		if !ids[id] {
-			t.Errorf("notification %s was sent and follows from no change", id)
+			t.Errorf("notification %s was sent, and no change derives it", id)
 		}
 	}
 	for id := range ids {
 		if _, ok := sent[id]; !ok {
-			t.Errorf("notification %s follows from a change and was not sent", id)
+			t.Errorf("notification %s was not sent, and a change derives it", id)
 		}
 	}
 }
 
-// killPlan draws the points at which children are killed, from what the calm one
-// counted: in each phase at syncs and answers by turns.
+// killPlan draws kill points from the counts of the undisturbed child: in each
+// phase, alternately at syncs and invocations.
 func killPlan(calm map[string]map[string]int, seed *rand.Rand) (plan []killPoint) {
 	each := 1
-	if full() {
+	if os.Getenv("SLUICE_TEST_FULL") != "" {
 		each = 2
 	}
 	for i, phase := range []string{phaseOpen, phaseSend, phaseUpload, phaseFollow, phaseSettle} {
 		for n := range each {
-			kind := []string{"sync", "answer"}[(i+n)%2]
-			if calm[phase]["answer"] == 0 {
+			kind := []string{"sync", "invocation"}[(i+n)%2]
+			if calm[phase]["invocation"] == 0 {
 				kind = "sync"
 			}
 			// The first two thirds: a later child may find less to do.
@@ -384,14 +378,14 @@ func TestKilledAtAnyPointLosesNothing(t *testing.T) {
 	for _, point := range killPlan(count, rand.New(rand.NewPCG(3, 2026))) {
 		_, killed := child(t, rough, files, point)
 		if killed == "" && point.At > 1 {
-			// There was less to do this time.
+			// There was less work this time.
 			point.At = 1
 			_, killed = child(t, rough, files, point)
 		}
 		if killed != point.String() {
 			t.Errorf("kill point %q: the child ended at %q", point, killed)
 		}
-		// What was sent before a kill stays as it is.
+		// A kill changes no notification that was sent.
 		now := outboxOf(t, rough)
 		for id, n := range sent {
 			if now[id] != n {
@@ -403,24 +397,24 @@ func TestKilledAtAnyPointLosesNothing(t *testing.T) {
 	if _, killed := child(t, rough, files, killPoint{}); killed != "" {
 		t.Fatal("the last run was killed")
 	}
-	checkHome(t, calm)
-	checkHome(t, rough)
+	checkStack(t, calm)
+	checkStack(t, rough)
 	if !maps.Equal(tree(t, filepath.Join(calm, "thumbnails")), tree(t, filepath.Join(rough, "thumbnails"))) {
-		t.Error("thumbnails of the killed home are not those of the undisturbed one")
+		t.Error("the thumbnails of the killed stack differ from those of the undisturbed one")
 	}
-	if a, b := told(outboxOf(t, calm)), told(outboxOf(t, rough)); !slices.Equal(a, b) {
-		t.Errorf("notifications: undisturbed %d, killed %d, or others", len(a), len(b))
+	if a, b := contents(outboxOf(t, calm)), contents(outboxOf(t, rough)); !slices.Equal(a, b) {
+		t.Errorf("notifications: %d undisturbed, %d killed, want the same", len(a), len(b))
 	}
 }
 
-// The home is killed between two parts of an upload. The part that it had
-// acknowledged is there after the restart, and the upload is completed with it.
-func TestUploadInPartsOutlivesAKill(t *testing.T) {
+// TestMultipartUploadSurvivesAKill kills the stack between two parts. The part
+// that was acknowledged is there after the restart.
+func TestMultipartUploadSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	content := longPicture(t)
-	const key, cut = "in-parts.jpg", 5 << 20 // the least that S3 takes for a part
-	bucket := aws.String(bucketUploads)
+	const key, cut = "in-parts.jpg", 5 << 20 // S3's minimum for a part
+	bucket := aws.String(stack.BucketUploads)
 
 	p, h := serving(t, "-data", dir)
 	up, err := h.S3.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String(key)})
@@ -443,7 +437,7 @@ func TestUploadInPartsOutlivesAKill(t *testing.T) {
 
 	_, h = serving(t, "-data", dir)
 	upload(2, content[cut:])
-	start, err := h.changes(t.Context(), "now")
+	start, err := h.Changes(t.Context(), "now")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +462,7 @@ func TestUploadInPartsOutlivesAKill(t *testing.T) {
 	}
 }
 
-// longPicture is a small JPEG of more than one part: comments make it long.
+// longPicture is a small JPEG that comments make longer than one part.
 func longPicture(t *testing.T) []byte {
 	t.Helper()
 	var buf bytes.Buffer

@@ -1,15 +1,15 @@
-// Command local is Sluice on one machine: objects, queues and tables over one
-// folder, the workers, and what calls them, with nothing else installed.
+// Command local runs Sluice on one machine: objects, queues and tables over one
+// folder, and the functions with their event source mappings. It needs nothing
+// else.
 //
-//	go run ./deploy/local                       serve, and say how to feed it
-//	go run ./deploy/local PATH...               put pictures in and follow them to the end
-//	go run ./deploy/local send TYPE JSON        queue a message and follow it
-//	go run ./deploy/local set-status KEY STATUS change a record and follow it
-//	go run ./deploy/local -aws [FUNCTION...]    run the workers over AWS, without Lambda
-//	go run ./deploy/local presign KEY           print a URL that takes an upload by PUT
+//	go run ./deploy/local                       serve, and print how to send work
+//	go run ./deploy/local PATH...               upload pictures and follow them to the end
+//	go run ./deploy/local send TYPE JSON        send a message and follow it
+//	go run ./deploy/local set-status KEY STATUS set a record's status and follow the change
+//	go run ./deploy/local presign KEY           print a URL that accepts an upload by PUT
 //
-// State is kept in .sluice (-data chooses another folder). One process owns the
-// folder; the others find it and talk to it over loopback.
+// State is kept in .sluice; -data chooses another folder. One process owns the
+// folder. The other commands find it and talk to it over loopback.
 package main
 
 import (
@@ -24,20 +24,22 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/deploy/local/admin"
+	"sluice/deploy/local/stack"
 	"sluice/deploy/local/store"
 	"sluice/pipeline"
 	"sluice/workers/setup"
 )
 
-// errRejected ends a command with status 1 after it has said why.
-var errRejected = errors.New("not everything went well")
+// errItemsFailed ends a command with status 1 after it has printed the reasons.
+var errItemsFailed = errors.New("some items failed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:], setup.Environ(), os.Stdout, os.Stderr)
-	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.Is(err, errRejected) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.Is(err, errItemsFailed) {
 		fmt.Fprintln(os.Stderr, "sluice:", err)
 	}
 	switch {
@@ -49,9 +51,9 @@ func main() {
 	}
 }
 
-// command is one call of the program.
+// command is one run of the program.
 type command struct {
-	options homeOptions
+	options stack.Options
 	public  bool
 	out     string
 	wait    time.Duration
@@ -69,27 +71,25 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		fmt.Fprint(stderr, usage)
 		flags.PrintDefaults()
 	}
-	verbose := flags.Bool("v", false, "log what the workers do")
+	verbose := flags.Bool("v", false, "log what the functions do")
 	flags.StringVar(&c.options.Dir, "data", ".sluice", "folder for all state")
 	flags.StringVar(&c.options.Addr, "addr", "", "address to listen on (default "+defaultAddr+" to serve, a free port otherwise)")
 	flags.BoolVar(&c.public, "public", false, "allow an address that other machines can reach")
-	flags.BoolVar(&c.options.Open, "open", false, "take requests without a signature")
-	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for what is in hand")
-	flags.StringVar(&c.out, "out", "", "folder that gets a copy of the thumbnails (default DATA/thumbnails)")
-	flags.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait for something to happen before it counts as stuck")
-	overAWS := flags.Bool("aws", false, "run the workers over SQS, DynamoDB and S3, set by the environment; keeps nothing here")
+	flags.BoolVar(&c.options.Open, "open", false, "accept requests without a signature")
+	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for work in progress")
+	flags.StringVar(&c.out, "out", "", "folder that receives a copy of the thumbnails (default DATA/thumbnails)")
+	flags.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait for progress before work counts as stuck")
+	overAWS := flags.Bool("aws", false, "replaced by go run ./deploy/container")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
-		return flag.ErrHelp // flags has told of it
+		return flag.ErrHelp // flags has printed the error
 	}
 	if *overAWS {
-		return runAWS(ctx, awsOptions{
-			Environ: environ, Functions: flags.Args(), DrainLimit: c.options.DrainLimit, Logger: setup.Logger("local"),
-		})
+		return errors.New("-aws is a command of its own: run go run ./deploy/container [FUNCTION...]")
 	}
-	tuneGC(environ)
+	stack.TuneGC(environ)
 	level := slog.LevelError + 1
 	if flags.NArg() == 0 {
 		level = slog.LevelWarn
@@ -98,19 +98,18 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 		level = slog.LevelInfo
 	}
 	c.options.Logger = slog.New(pipeline.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
-	c.options.Environ = workerSettings(environ)
+	c.options.Environ = environ
 	if err := c.checkAddr(); err != nil {
 		return err
 	}
 	return c.dispatch(ctx, flags.Args())
 }
 
-const usage = `usage: local [flags]                        serve, and say how to feed it
-       local [flags] PATH...                put pictures in, follow them to the end
-       local [flags] send TYPE JSON         queue a message, follow it
-       local [flags] set-status KEY STATUS  change a record's status, follow it
-       local -aws [flags] [FUNCTION...]     run uploads, jobs, notifications and changes, or some of them, over AWS
-       local [flags] presign KEY            print a URL that takes an upload by PUT for 15 minutes
+const usage = `usage: local [flags]                        serve, and print how to send work
+       local [flags] PATH...                upload pictures, follow them to the end
+       local [flags] send TYPE JSON         send a message, follow it
+       local [flags] set-status KEY STATUS  set a record's status, follow the change
+       local [flags] presign KEY            print a URL that accepts an upload by PUT for 15 minutes
 flags:
 `
 
@@ -120,49 +119,40 @@ func (c *command) dispatch(ctx context.Context, args []string) error {
 	}
 	verb, ok := map[string]struct {
 		args int
-		act  func(h *remote) error
+		act  func(*admin.Client) error
 	}{
-		"send":       {2, func(h *remote) error { return c.send(ctx, h, args[1], args[2]) }},
-		"set-status": {2, func(h *remote) error { return c.setStatus(ctx, h, args[1], args[2]) }},
-		"presign":    {1, func(h *remote) error { return c.presign(ctx, h, args[1]) }},
+		"send":       {2, func(s *admin.Client) error { return c.send(ctx, s, args[1], args[2]) }},
+		"set-status": {2, func(s *admin.Client) error { return c.setStatus(ctx, s, args[1], args[2]) }},
+		"presign":    {1, func(s *admin.Client) error { return c.presign(ctx, s, args[1]) }},
 	}[args[0]]
 	if !ok {
-		return c.withHome(ctx, func(h *remote) error { return c.put(ctx, h, args) })
+		return c.withStack(ctx, func(s *admin.Client) error { return c.put(ctx, s, args) })
 	}
 	if len(args) != 1+verb.args {
 		fmt.Fprint(c.stderr, usage)
 		return flag.ErrHelp
 	}
-	if args[0] == "presign" && !c.homeRuns() {
-		return fmt.Errorf("presign: no home serves %s: its URL would be of no use", c.options.Dir)
+	if _, running := admin.Find(c.options.Dir); args[0] == "presign" && !running {
+		return fmt.Errorf("presign: no local stack serves %s, so that nothing would accept the upload: start one with go run ./deploy/local", c.options.Dir)
 	}
-	return c.withHome(ctx, verb.act)
+	return c.withStack(ctx, verb.act)
 }
 
-// homeRuns reports whether another process serves the folder.
-func (c *command) homeRuns() bool {
-	_, running, err := findHome(c.options.Dir)
-	return running && err == nil
-}
-
-// withHome calls act with the home that owns the folder: one that runs already,
-// or one that lives as long as the command.
-func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
+// withStack calls act with a client of the stack that owns the folder: one that
+// runs already, or one that runs as long as the command.
+func (c *command) withStack(ctx context.Context, act func(*admin.Client) error) error {
 	if c.options.Addr == "" {
 		c.options.Addr = "127.0.0.1:0"
 	}
-	var h *home
+	var s *stack.Stack
 	for deadline := time.Now().Add(c.options.DrainLimit); ; {
-		a, running, err := findHome(c.options.Dir)
-		if err != nil {
-			return err
+		if r, running := admin.Find(c.options.Dir); running {
+			fmt.Fprintf(c.stderr, "using the local stack at %s (process %d)\n", r.URL, r.PID)
+			return act(admin.NewClient(r, nil))
 		}
-		if running {
-			fmt.Fprintf(c.stderr, "using the home at %s (process %d)\n", a.URL, a.PID)
-			return act(newRemote(a, nil))
-		}
-		h, err = openHome(ctx, c.options)
-		// Another command's home is opening or closing: it is found, or gone, in a moment.
+		var err error
+		s, err = stack.Open(ctx, c.options)
+		// The stack of another command is opening or closing.
 		if _, taken := errors.AsType[*store.InUseError](err); taken && time.Now().Before(deadline) && pause(ctx, 100*time.Millisecond) == nil {
 			continue
 		}
@@ -171,32 +161,29 @@ func (c *command) withHome(ctx context.Context, act func(*remote) error) error {
 		}
 		break
 	}
-	defer context.AfterFunc(ctx, c.sayStopping)()
-	failed := make(chan error, 1)
-	go func() { failed <- act(newRemote(h.address, h.transport)) }()
+	defer context.AfterFunc(ctx, c.printStopping)()
+	done := make(chan error, 1)
+	go func() { done <- act(s.Client()) }()
 	select {
-	case err := <-failed:
-		return errors.Join(err, h.closeAfterGuests(ctx))
-	case err := <-h.broken:
-		return errors.Join(err, h.Close())
+	case err := <-done:
+		return errors.Join(err, s.CloseAfterCommands(ctx))
+	case err := <-s.Failed():
+		return errors.Join(err, s.Close())
 	}
 }
 
-func (c *command) sayStopping() {
-	fmt.Fprintf(c.stderr, "stopping: waiting up to %v for what is in hand; a second signal ends it at once\n", c.options.DrainLimit)
+func (c *command) printStopping() {
+	fmt.Fprintf(c.stderr, "stopping: waiting up to %v for work in progress; a second signal stops at once\n", c.options.DrainLimit)
 }
 
-// workerSettings leaves out of the environment what would lead the home's
-// workers out of it.
-func workerSettings(environ map[string]string) map[string]string {
-	out := make(map[string]string)
-	for name, value := range environ {
-		switch name {
-		case "THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "RECORDS_TABLE", "STATE_TABLE",
-			"LETTER_BUCKET", "SOURCE_QUEUE_URL", "DEAD_LETTER_QUEUE_URL":
-		default:
-			out[name] = value
-		}
+// pause waits between two polls.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return out
 }

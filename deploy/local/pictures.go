@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// picture is a file on its way.
+// picture is a file to upload.
 type picture struct {
 	Path string // on disk
 	Key  string // in bucket uploads
 	Size int64
 }
 
-// pictureNames are the endings by which pictures are picked from a folder. What
-// a file really is, is told later, by its content.
+// pictureNames are the extensions by which pictures are picked from a folder.
+// The uploads worker decides by content.
 var pictureNames = []string{
 	".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp",
 	".avif", ".bmp", ".heic", ".heif", ".jxl", ".svg", ".tif", ".tiff",

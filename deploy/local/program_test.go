@@ -10,9 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sluice/deploy/local/admin"
 )
 
-// program is this program in a process of its own.
+// program is the command in a process of its own.
 type program struct {
 	*exec.Cmd
 	stdout, stderr lockedBuffer
@@ -21,13 +23,13 @@ type program struct {
 	err            error
 }
 
-// startProgram starts the program. It is killed with the test, if it still runs.
+// startProgram starts the command. It is killed at the end of the test.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	return startProgramWith(t, nil, args...)
 }
 
-// startProgramWith is startProgram with more in the environment.
+// startProgramWith is startProgram with additions to the environment.
 func startProgramWith(t *testing.T, environ []string, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), lines: make(chan string, 10_000), ended: make(chan struct{})}
@@ -55,20 +57,20 @@ func startProgramWith(t *testing.T, environ []string, args ...string) *program {
 	return p
 }
 
-// wait waits for the end, once or more often.
+// wait waits for the end. It may be called several times.
 func (p *program) wait() error {
 	<-p.ended
 	return p.err
 }
 
-// await reads what the program says up to a line that holds text.
+// await reads the output up to a line that contains text.
 func (p *program) await(t *testing.T, text string) string {
 	t.Helper()
 	for {
 		select {
 		case line, ok := <-p.lines:
 			if !ok {
-				t.Fatalf("the program ended before it said %q:\n%s%s", text, p.stdout.String(), p.stderr.String())
+				t.Fatalf("the program ended before it printed %q:\n%s%s", text, p.stdout.String(), p.stderr.String())
 			}
 			if strings.Contains(line, text) {
 				return line
@@ -79,20 +81,20 @@ func (p *program) await(t *testing.T, text string) string {
 	}
 }
 
-// serving starts a home and returns how to reach it.
-func serving(t *testing.T, args ...string) (*program, *remote) {
+// serving starts a stack and returns a client of it.
+func serving(t *testing.T, args ...string) (*program, *admin.Client) {
 	t.Helper()
 	p := startProgram(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
-	p.await(t, "Sluice is at home on ")
+	p.await(t, "Sluice serves S3 and SQS at ")
 	dir := args[1+slices.Index(args, "-data")]
-	a, running, err := findHome(dir)
-	if err != nil || !running {
-		t.Fatalf("the home of %s: got %v, %v\n%s", dir, running, err, p.stderr.String())
+	r, running := admin.Find(dir)
+	if !running {
+		t.Fatalf("no stack runs on %s\n%s", dir, p.stderr.String())
 	}
-	return p, newRemote(a, nil)
+	return p, admin.NewClient(r, nil)
 }
 
-// kill ends the program as nothing can be prepared for.
+// kill sends SIGKILL and waits for the end.
 func (p *program) kill(t *testing.T) {
 	t.Helper()
 	if err := p.Process.Kill(); err != nil {
@@ -104,7 +106,7 @@ func (p *program) kill(t *testing.T) {
 	}
 }
 
-// interrupt is Ctrl-C. It returns when the program has noticed.
+// interrupt is Ctrl-C. It returns when the program handles it.
 func (p *program) interrupt(t *testing.T) {
 	t.Helper()
 	if err := p.Process.Signal(os.Interrupt); err != nil {
@@ -113,7 +115,7 @@ func (p *program) interrupt(t *testing.T) {
 	p.await(t, "stopping: ")
 }
 
-// status is the exit status at the program's end.
+// status waits for the end and returns the exit status.
 func (p *program) status() int {
 	_ = p.wait()
 	return p.ProcessState.ExitCode()

@@ -7,17 +7,21 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"sluice/deploy/local/admin"
+	"sluice/deploy/local/stack"
+	"sluice/workers/schema"
 )
 
-// checkAddr refuses to open the home to other machines unless that was asked
-// for, and never without signatures.
+// checkAddr refuses an address that other machines can reach, unless -public
+// allows it, and refuses -open there.
 func (c *command) checkAddr() error {
 	if c.options.Addr == "" {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(c.options.Addr)
 	if err != nil {
-		return fmt.Errorf("-addr: %w", err)
+		return fmt.Errorf("-addr: got %q, want host:port such as %s", c.options.Addr, defaultAddr)
 	}
 	ip, err := netip.ParseAddr(host)
 	loopback := host == "localhost" || err == nil && ip.IsLoopback()
@@ -25,38 +29,37 @@ func (c *command) checkAddr() error {
 	case loopback:
 		return nil
 	case !c.public:
-		return fmt.Errorf("-addr %s can be reached from other machines; -public says that this is meant", c.options.Addr)
+		return fmt.Errorf("-addr: other machines can reach %s; add -public to allow it", c.options.Addr)
 	case c.options.Open:
-		return errors.New("-open and -public together would let anybody in")
+		return errors.New("-open and -public exclude each other: together they let anybody in")
 	}
 	return nil
 }
 
-// serve runs the home until it is interrupted.
+// serve runs the stack until it is interrupted.
 func (c *command) serve(ctx context.Context) error {
 	if c.options.Addr == "" {
 		c.options.Addr = defaultAddr
 	}
-	if a, running, err := findHome(c.options.Dir); err != nil {
-		return err
-	} else if running {
-		return fmt.Errorf("the home in %s is open already: process %d serves it at %s", c.options.Dir, a.PID, a.URL)
+	if r, running := admin.Find(c.options.Dir); running {
+		return fmt.Errorf("the folder %s is in use: process %d serves it at %s", c.options.Dir, r.PID, r.URL)
 	}
-	h, err := openHome(ctx, c.options)
+	s, err := stack.Open(ctx, c.options)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, howToFeed, h.address.URL, h.address.AccessKey, h.address.SecretKey, region, h.queues.URL(queueJobs), c.options.Dir,
-		strings.TrimPrefix(h.address.URL, "http://"))
+	r := s.Runtime()
+	fmt.Fprintf(c.stdout, servingText, r.URL, r.AccessKey, r.SecretKey, admin.Region, s.QueueURL(schema.QueueJobs), c.options.Dir,
+		strings.TrimPrefix(r.URL, "http://"))
 	select {
 	case <-ctx.Done():
-		c.sayStopping()
-	case err = <-h.broken:
+		c.printStopping()
+	case err = <-s.Failed():
 	}
-	return errors.Join(err, h.Close())
+	return errors.Join(err, s.Close())
 }
 
-const howToFeed = `Sluice is at home on %[1]s. Feed it from another shell:
+const servingText = `Sluice serves S3 and SQS at %[1]s. Send it work from another shell:
 
   export AWS_ENDPOINT_URL=%[1]s AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[3]s AWS_DEFAULT_REGION=%[4]s
 
@@ -67,5 +70,5 @@ const howToFeed = `Sluice is at home on %[1]s. Feed it from another shell:
   curl      curl -T photo.jpg "$(go run ./deploy/local -data %[6]s presign photo.jpg)"
   sluice    go run ./deploy/local -data %[6]s photo.jpg
 
-Thumbnails stand in s3://thumbnails, notifications in %[6]s/outbox. Ctrl-C stops it; nothing is lost.
+Thumbnails are in s3://thumbnails, notifications in %[6]s/outbox. Ctrl-C stops it; nothing is lost.
 `

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package stack_test
+
+import (
+	"time"
+)
+
+// cpuTime is not known here.
+func cpuTime() time.Duration { return 0 }
