@@ -7,6 +7,7 @@ import (
 
 	"sluice/deploy/eventsource"
 	"sluice/deploy/eventsource/runtimeapi"
+	"sluice/deploy/functions"
 	"sluice/deploy/replay/harness"
 	"sluice/deploy/replay/harness/harnesstest"
 )
@@ -14,7 +15,7 @@ import (
 // TestReplayBinaries replays every recorded event through the built binaries
 // over the Runtime API: what comes of it is what came of it in process.
 func TestReplayBinaries(t *testing.T) {
-	for _, worker := range harness.Workers {
+	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			binary := bootstrap(t, worker)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/deploy/replay/harness"
+	"sluice/deploy/functions"
 )
 
 // bin is the folder of the binaries that the tests build.
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // needs it.
 var bootstraps = func() map[string]func() (string, error) {
 	builds := make(map[string]func() (string, error))
-	for _, worker := range harness.Workers {
+	for _, worker := range functions.Workers() {
 		builds[worker] = once("sluice/workers/"+worker+"/bootstrap", worker)
 	}
 	return builds

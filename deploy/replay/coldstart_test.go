@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/deploy/replay/harness"
+	"sluice/deploy/functions"
 )
 
 // startSettings are the settings without which no worker starts. Nobody is
@@ -37,7 +37,7 @@ func BenchmarkColdStart(b *testing.B) {
 	if raceDetector {
 		b.Skip("the race detector's own start is a multiple of a worker's")
 	}
-	for _, worker := range harness.Workers {
+	for _, worker := range functions.Workers() {
 		b.Run("worker="+worker, func(b *testing.B) {
 			baseline, err := compile("./testdata/coldstart/"+worker, "baseline-"+worker)
 			if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"sluice/deploy/eventsource/runtimeapi"
-	"sluice/deploy/replay/harness"
+	"sluice/deploy/functions"
 )
 
 // TestNoEvent: what is no event for the worker is a function error. Its type is
@@ -14,7 +14,7 @@ import (
 func TestNoEvent(t *testing.T) {
 	const sqs = `{"Records":[{"messageId":"m-1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}]}`
 	const stream = `{"Records":[{"eventID":"e-1","eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1","Keys":{"PK":{"S":"a"}}}}]}`
-	for _, worker := range harness.Workers {
+	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			p := launch(t, bootstrap(t, worker), startSettings, nil)

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/deploy/functions"
 	"sluice/deploy/replay/harness"
 	"sluice/pipeline"
 )
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.PrintDefaults()
 	}
 	verbose := flags.Bool("v", false, "print everything that came of an event, as JSON, and the worker's log")
-	worker := flags.String("worker", "", "run this worker instead of the one found from the event: "+strings.Join(harness.Workers, ", "))
+	worker := flags.String("worker", "", "run this worker instead of the one found from the event: "+strings.Join(functions.Workers(), ", "))
 	testdata := flags.String("testdata", "", "folder with images/ and events/uploads/objects/")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -68,8 +69,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case flags.NArg() == 0:
 		flags.Usage()
 		return flag.ErrHelp
-	case *worker != "" && !slices.Contains(harness.Workers, *worker):
-		fmt.Fprintf(stderr, "replay: no worker %q: there are %s\n", *worker, strings.Join(harness.Workers, ", "))
+	case *worker != "" && !slices.Contains(functions.Workers(), *worker):
+		fmt.Fprintf(stderr, "replay: no worker %q: want one of %s\n", *worker, strings.Join(functions.Workers(), ", "))
 		return flag.ErrHelp
 	}
 	log := slog.New(slog.DiscardHandler)

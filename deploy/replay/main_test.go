@@ -74,7 +74,7 @@ func TestExitStatus(t *testing.T) {
 		{"help", []string{"-h"}, 0, "", "usage: replay"},
 		{"no file", nil, 2, "", "usage: replay"},
 		{"unknown flag", []string{"-verbose", done}, 2, "", "-verbose"},
-		{"unknown worker", []string{"-worker", "coffee", done}, 2, "", "uploads, changes, messages"},
+		{"unknown worker", []string{"-worker", "coffee", done}, 2, "", "changes, messages, uploads"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/deploy/replay/harness"
+	"sluice/deploy/functions"
 )
 
 // patience is how long a process may take to end that should end at once.
@@ -35,7 +35,7 @@ func TestBinariesEnd(t *testing.T) {
 			says:   "410",
 		},
 	} {
-		for _, worker := range harness.Workers {
+		for _, worker := range functions.Workers() {
 			t.Run(name+"/"+worker, func(t *testing.T) {
 				t.Parallel()
 				binary := bootstrap(t, worker)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"sluice/deploy/eventsource/runtimeapi"
-	"sluice/deploy/replay/harness"
+	"sluice/deploy/functions"
 )
 
 // TestBinariesTellAllThatIsMissing starts each binary without settings.
@@ -45,7 +45,7 @@ func TestBinariesTellAllThatIsMissing(t *testing.T) {
 // for anything, neither AWS nor Lambda's extensions, so nothing there can be slow
 // or away.
 func TestBinariesStartAlone(t *testing.T) {
-	for _, worker := range harness.Workers {
+	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			binary := bootstrap(t, worker)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sluice/deploy/functions"
 )
 
 const testdata = "../../../testdata"
@@ -112,7 +114,7 @@ func TestRigHasNoOtherWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	if _, err := r.Worker("coffee", nil); err == nil || !strings.Contains(err.Error(), strings.Join(Workers, ", ")) {
+	if _, err := r.Worker("coffee", nil); err == nil || !strings.Contains(err.Error(), strings.Join(functions.Workers(), ", ")) {
 		t.Errorf("got %v, want an error that names the workers", err)
 	}
 }
@@ -121,7 +123,7 @@ func TestRigHasNoOtherWorkers(t *testing.T) {
 // holds says the same, where it holds anything.
 func TestWorkerOfEachRecordedEvent(t *testing.T) {
 	t.Parallel()
-	for _, worker := range Workers {
+	for _, worker := range functions.Workers() {
 		files, err := filepath.Glob(filepath.Join(testdata, "events", worker, "*.json"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("events of %s: %v, %v", worker, files, err)

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,51 +12,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/deploy/eventsource"
+	"sluice/deploy/functions"
 	"sluice/pipeline/dynamotable"
 	"sluice/pipeline/lambdaevent"
-	"sluice/workers/changes"
-	"sluice/workers/messages"
-	"sluice/workers/setup"
-	"sluice/workers/uploads"
 )
-
-// Workers are the names of the workers that a harness can run.
-var Workers = []string{"uploads", "changes", "messages"}
 
 // Worker builds a worker in this process. A nil log discards.
 func (h *Harness) Worker(name string, log *slog.Logger) (eventsource.Function, error) {
-	settings, config := h.Settings(), h.observed()
-	switch name {
-	case "uploads":
-		c, err := setup.Read[uploads.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		return function(uploads.Build(c, uploads.Clients{S3: s3Client(config), SQS: sqs.NewFromConfig(config)}, log))
-	case "changes":
-		c, err := setup.Read[changes.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		return function(changes.Build(c, changes.Clients{SQS: sqs.NewFromConfig(config), DeadLetters: s3Client(config)}, log))
-	case "messages":
-		c, err := setup.Read[messages.Config](settings)
-		if err != nil {
-			return nil, err
-		}
-		db := dynamodb.NewFromConfig(config)
-		return function(messages.Build(c, messages.Clients{
-			Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
-			SQS: sqs.NewFromConfig(config), DeadLetters: s3Client(config), AWS: &config,
-		}, log))
+	i := slices.IndexFunc(functions.All, func(f functions.Function) bool { return f.Worker == name })
+	if i < 0 {
+		return nil, fmt.Errorf("worker: got %q, want one of %s", name, strings.Join(functions.Workers(), ", "))
 	}
-	return nil, fmt.Errorf("worker: got %q, want one of %s", name, strings.Join(Workers, ", "))
-}
-
-// function is the Invoke of a worker that was built without an error.
-func function[W interface {
-	Invoke(context.Context, []byte) ([]byte, error)
-}](w W, err error) (eventsource.Function, error) {
+	config := h.observed()
+	db := dynamodb.NewFromConfig(config)
+	w, err := functions.All[i].Build(functions.Backends{
+		Settings: h.Settings(), AWS: &config, S3: s3Client(config), SQS: sqs.NewFromConfig(config),
+		Records: dynamotable.New(db, tableName, dynamotable.Options{}), State: dynamotable.New(db, stateName, dynamotable.Options{}),
+		Logger: log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -67,30 +39,31 @@ func function[W interface {
 // WorkerOf returns the worker that a recorded event is for, by the folder of
 // its file, or else by its payload.
 func WorkerOf(file string, payload []byte) (string, error) {
-	if dir := filepath.Base(filepath.Dir(file)); slices.Contains(Workers, dir) {
+	if dir := filepath.Base(filepath.Dir(file)); slices.Contains(functions.Workers(), dir) {
 		return dir, nil
 	}
 	return workerOfPayload(payload)
 }
 
-// workerOfPayload finds the worker by the kind of the event, and for messages of
-// a queue by what the first one holds: notices, or something else.
+// workerOfPayload finds the worker by the source of the event: by its queue's
+// name or its kind, and by the content of the first message of another queue.
 func workerOfPayload(payload []byte) (string, error) {
 	batch, err := lambdaevent.Decode(payload)
 	if err != nil {
 		return "", err
 	}
 	if len(batch.Records) == 0 {
-		return "", errors.New("an event without records does not tell whose it is: name it by -worker")
+		return "", errors.New("the event has no records, which name its worker: add -worker")
 	}
 	switch batch.Kind {
 	case lambdaevent.DynamoDBStream:
-		return "changes", nil
+		return workerOf(func(s functions.Source) bool { return s.Stream != "" })
 	case lambdaevent.S3, lambdaevent.SNS, lambdaevent.EventBridge:
 		return "uploads", nil
 	case lambdaevent.SQS:
-		if strings.HasSuffix(batch.Source, ":uploads") {
-			return "uploads", nil
+		queue := batch.Source[strings.LastIndexByte(batch.Source, ':')+1:]
+		if worker, err := workerOf(func(s functions.Source) bool { return s.Queue != "" && s.Queue == queue }); err == nil {
+			return worker, nil
 		}
 		if _, err := lambdaevent.S3Events(batch.Records[0].Body); err == nil {
 			return "uploads", nil
@@ -98,4 +71,14 @@ func workerOfPayload(payload []byte) (string, error) {
 		return "messages", nil
 	}
 	return "", fmt.Errorf("no worker takes a %s event", batch.Kind)
+}
+
+// workerOf is the worker of the first function with a source.
+func workerOf(is func(functions.Source) bool) (string, error) {
+	for _, f := range functions.All {
+		if is(f.Source) {
+			return f.Worker, nil
+		}
+	}
+	return "", errors.New("no function has this source")
 }
