@@ -55,10 +55,6 @@ type Options struct {
 	// Now returns the current time. Nil means time.Now.
 	Now func() time.Time
 
-	// MaxSkew is the largest accepted difference between the clocks of client
-	// and server. Zero means 15 minutes.
-	MaxSkew time.Duration
-
 	// MaxBodyBytes limits the body of a request to a service other than S3.
 	// Zero means 8 MiB.
 	MaxBodyBytes int64
