@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// actions are what IAM asks for each operation that a worker calls. An operation
-// that is missing here is unknown to the tests, and they fail.
+// actions maps each operation that a worker calls to its IAM action. A call of
+// an operation that is missing here fails the tests.
 var actions = map[string]string{
 	"S3.GetObject":                "s3:GetObject",
 	"S3.GetObject of a version":   "s3:GetObjectVersion",
@@ -25,7 +25,7 @@ var actions = map[string]string{
 	"DynamoDB.GetItem":            "dynamodb:GetItem",
 	"DynamoDB.PutItem":            "dynamodb:PutItem",
 	"DynamoDB.DeleteItem":         "dynamodb:DeleteItem",
-	// What the mappings call that run the workers without Lambda.
+	// Calls of the event source mappings of deploy/container.
 	"SQS.ReceiveMessage":                "sqs:ReceiveMessage",
 	"SQS.DeleteMessage":                 "sqs:DeleteMessage",
 	"SQS.GetQueueAttributes":            "sqs:GetQueueAttributes",
@@ -38,8 +38,8 @@ var actions = map[string]string{
 	"SESv2.SendEmail":                   "ses:SendEmail",
 }
 
-// A permit is one action on one resource, which a role grants or somebody needs.
-// In a role the resource may hold *.
+// A permit is one action on one resource, which a role grants or a function
+// needs. The resource of a granted permit may contain *.
 type permit struct {
 	action, resource string
 	why              string
@@ -47,12 +47,12 @@ type permit struct {
 
 func (p permit) String() string { return p.action + " on " + p.resource }
 
-// grants reports whether what a role grants is enough for a need.
+// grants reports whether p, granted by a role, covers need.
 func (p permit) grants(need permit) bool {
 	return p.action == need.action && matches(p.resource, need.resource)
 }
 
-// matches reports whether a resource with * in it covers another.
+// matches reports whether pattern, in which * stands for any text, covers s.
 func matches(pattern, s string) bool {
 	first, rest, star := strings.Cut(pattern, "*")
 	if !strings.HasPrefix(s, first) {
@@ -71,7 +71,8 @@ func matches(pattern, s string) bool {
 	}
 }
 
-// needOf is the permit that a recorded call needs, in the stack's names.
+// needOf returns the permit that a recorded call needs, with the stack's
+// resource names.
 func (s *stack) needOf(function string, c call) (permit, error) {
 	operation := c.service + "." + c.operation
 	resource, version, _ := strings.Cut(c.resource, "?versionId=")
@@ -80,7 +81,7 @@ func (s *stack) needOf(function string, c call) (permit, error) {
 	}
 	action, ok := actions[operation]
 	if !ok {
-		return permit{}, fmt.Errorf("function %s calls %s: no action is written down for it", function, operation)
+		return permit{}, fmt.Errorf("function %s calls %s: no IAM action for it in the table actions", function, operation)
 	}
 	need := permit{action: action, why: "it calls " + operation}
 	att := func(name string) string { return fmt.Sprint(s.attribute(name, "Arn")) }
@@ -117,8 +118,8 @@ func (s *stack) needOf(function string, c call) (permit, error) {
 	return need, nil
 }
 
-// pollerNeeds are what Lambda itself does as the function: read its source, keep
-// what failed, write its log.
+// pollerNeeds returns the permits that Lambda itself needs from the function's
+// role: to read the source, to store failed batches, and to write the log.
 func (s *stack) pollerNeeds(function string) []permit {
 	log := permit{resource: fmt.Sprint(s.attribute(function+"Log", "Arn")), why: "Lambda writes the log"}
 	needs := []permit{{"logs:CreateLogStream", log.resource, log.why}, {"logs:PutLogEvents", log.resource, log.why}}
@@ -134,18 +135,19 @@ func (s *stack) pollerNeeds(function string) []permit {
 	add("Lambda reads the stream", fmt.Sprint(s.attribute("RecordsTable", "StreamArn")),
 		"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 	bucket := fmt.Sprint(s.attribute("FailuresBucket", "Arn"))
-	add("Lambda keeps what failed", bucket+"/aws/lambda/uuid/shard/2026/01/02/03.04.05.json", "s3:PutObject")
-	add("Lambda keeps what failed", bucket, "s3:ListBucket")
+	add("Lambda stores failed batches", bucket+"/aws/lambda/uuid/shard/2026/01/02/03.04.05.json", "s3:PutObject")
+	add("Lambda stores failed batches", bucket, "s3:ListBucket")
 	return needs
 }
 
-// exceptions are what no recorded call shows, with the reason.
+// exceptions returns the needed permits that no recorded call shows, with the
+// reason.
 func (s *stack) exceptions(function string) []permit {
 	switch function {
 	case "Uploads":
 		return []permit{{
 			"s3:ListBucket", fmt.Sprint(s.attribute("UploadsBucket", "Arn")),
-			"without it S3 answers 403 for an object that is gone, and not 404",
+			"without it S3 responds 403 for a missing object, and not 404",
 		}}
 	case "Notifications":
 		if s.parameters["SesFrom"] == "" {
@@ -153,24 +155,24 @@ func (s *stack) exceptions(function string) []permit {
 		}
 		return []permit{{
 			"ses:SendEmail", "arn:aws:ses:" + region + ":" + account + ":configuration-set/default",
-			"SES asks for the configuration set too that an identity has by default",
+			"SES also requires it for the default configuration set of an identity",
 		}}
 	}
 	return nil
 }
 
-// grants are the resources of each statement of a function's role, by Sid: no
-// statement is about more. Which actions are right is seen by what is called.
+// grants returns the resources of each statement of a function's role, by Sid.
+// The actions are checked against the recorded calls.
 func (s *stack) grants(function string) map[string][]string {
 	att := func(name, attr string) string { return fmt.Sprint(s.attribute(name, attr)) }
-	letters := strings.ToLower(function)
+	prefix := strings.ToLower(function)
 	if function == "Jobs" || function == "Notifications" {
-		letters = "messages"
+		prefix = "messages"
 	}
 	all := map[string][]string{
 		"Log":             {att(function+"Log", "Arn")},
 		"SendLetters":     {att(function+"DeadQueue", "Arn")},
-		"KeepLongLetters": {att("FailuresBucket", "Arn") + "/letters/" + letters + "/*"},
+		"KeepLongLetters": {att("FailuresBucket", "Arn") + "/letters/" + prefix + "/*"},
 	}
 	if function != "Changes" {
 		all["Poll"], all["Wait"] = []string{att(function+"Queue", "Arn")}, []string{att(function+"Queue", "Arn")}
@@ -203,8 +205,8 @@ func (s *stack) grants(function string) map[string][]string {
 	return all
 }
 
-// conditionsOf are the conditions under which statements hold, by Sid. Any other
-// would open a right, or shut it for ever.
+// conditionsOf returns the conditions of a statement, by Sid. Any other
+// condition could widen a grant or disable it.
 func (s *stack) conditionsOf(sid string) map[string]any {
 	if sid == "SendMails" {
 		return map[string]any{"StringEquals": map[string]any{"ses:FromAddress": s.parameters["SesFrom"]}}
@@ -212,8 +214,8 @@ func (s *stack) conditionsOf(sid string) map[string]any {
 	return nil
 }
 
-// statements are those of a function's role, and of the policies that are put on
-// it from outside.
+// statements returns the statements of a function's role and of the policies
+// attached to it.
 func (s *stack) statements(function string) (all []any, problems []error) {
 	role := function + "Role"
 	policies, _ := s.Resources[role].Properties["Policies"].([]any)
@@ -225,27 +227,28 @@ func (s *stack) statements(function string) (all []any, problems []error) {
 		roles, _ := r.Properties["Roles"].([]any)
 		for _, other := range roles {
 			if other == s.ref(role) {
-				problems = append(problems, fmt.Errorf("%s is put on %s: what it may do is to stand there", name, role))
+				problems = append(problems, fmt.Errorf("%s is attached to %s: want all its statements in the role", name, role))
 				st, _ := get(r.Properties, "PolicyDocument", "Statement").([]any)
 				all = append(all, st...)
 			}
 		}
 	}
 	if s.Resources[role].Properties["ManagedPolicyArns"] != nil || s.Resources[function+"Function"].Properties["Policies"] != nil {
-		problems = append(problems, fmt.Errorf("%s has managed policies: what it may do is to stand in the template", role))
+		problems = append(problems, fmt.Errorf("%s has managed policies: want all its statements in the template", role))
 	}
 	return all, problems
 }
 
-// granted are all permits of a function's role.
+// granted returns all permits of a function's role.
 func (s *stack) granted(function string) (permits []permit, problems []error) {
 	statements, outside := s.statements(function)
 	permits, problems = s.permits(function+"Role", statements, s.grants(function))
 	return permits, append(outside, problems...)
 }
 
-// permits are what statements grant. Each is about what is written down for its
-// Sid, under the condition that is written down.
+// permits returns the permits that statements grant. The resources of a
+// statement must be those of its Sid in written, and its conditions those of
+// conditionsOf.
 func (s *stack) permits(holder string, statements []any, written map[string][]string) (permits []permit, problems []error) {
 	wrong := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf(holder+": "+format, args...))
@@ -254,27 +257,27 @@ func (s *stack) permits(holder string, statements []any, written map[string][]st
 	for _, st := range statements {
 		sid := fmt.Sprint(get(st, "Sid"))
 		if seen[sid] {
-			wrong("statement %s stands there twice", sid)
+			wrong("statement %s occurs twice", sid)
 		}
 		seen[sid] = true
 		if get(st, "Effect") != "Allow" {
-			wrong("statement %s is no Allow", sid)
+			wrong("statement %s: got another Effect, want Allow", sid)
 		}
 		for key := range object(st) {
 			if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, key) {
-				wrong("statement %s has %s, which no check knows", sid, key)
+				wrong("statement %s has the unknown key %s", sid, key)
 			}
 		}
 		if got, want := object(get(st, "Condition")), s.conditionsOf(sid); !reflect.DeepEqual(got, want) {
-			wrong("statement %s holds under %v, want %v", sid, got, want)
+			wrong("statement %s: got the condition %v, want %v", sid, got, want)
 		}
 		if got := list(get(st, "Resource")); !slices.Equal(got, written[sid]) {
-			wrong("statement %s is on %v, want %v", sid, got, written[sid])
+			wrong("statement %s: got the resources %v, want %v", sid, got, written[sid])
 		}
 		for _, action := range list(get(st, "Action")) {
 			for _, resource := range list(get(st, "Resource")) {
 				if strings.Contains(action, "*") || resource == "*" {
-					wrong("grants %s on %s: want both by name", action, resource)
+					wrong("grants %s on %s: want an action and a resource without *", action, resource)
 				}
 				permits = append(permits, permit{action: action, resource: resource, why: "statement " + sid})
 			}
@@ -282,13 +285,13 @@ func (s *stack) permits(holder string, statements []any, written map[string][]st
 	}
 	for sid := range written {
 		if !seen[sid] {
-			wrong("there is no statement %s", sid)
+			wrong("statement %s is missing", sid)
 		}
 	}
 	return permits, problems
 }
 
-// taskStatements are the resources of each statement of TaskPolicy, by Sid.
+// taskStatements returns the resources of each statement of TaskPolicy, by Sid.
 func (s *stack) taskStatements() map[string][]string {
 	att := func(name, attr string) string { return fmt.Sprint(s.attribute(name, attr)) }
 	arns := func(names ...string) (all []string) {
@@ -316,8 +319,8 @@ func (s *stack) taskStatements() map[string][]string {
 	return all
 }
 
-// withoutLambda are the calls of the workers without Lambda, as a test of
-// deploy/local recorded them.
+// withoutLambda returns the calls of the container command, as a test of
+// deploy/container recorded them.
 func withoutLambda() (calls []call, err error) {
 	text, err := os.ReadFile("testdata/without-lambda.json")
 	if err != nil {
@@ -329,7 +332,7 @@ func withoutLambda() (calls []call, err error) {
 	}
 	for _, line := range lines {
 		operation, resource, _ := strings.Cut(line, " ")
-		if strings.HasPrefix(resource, "Streams.") { // the service's name has a blank
+		if strings.HasPrefix(resource, "Streams.") { // the service's name contains a space
 			operation, resource, _ = strings.Cut(resource, " ")
 			operation = "DynamoDB " + operation
 		}
@@ -339,12 +342,12 @@ func withoutLambda() (calls []call, err error) {
 	return calls, nil
 }
 
-// checkTask holds the policy of a container to what the workers call in it: the
-// same as on Lambda, and what the mappings of deploy/local call in its place.
+// checkTask compares TaskPolicy with the calls in a container: those of the
+// workers on Lambda, and those of the event source mappings.
 func checkTask(s *stack, calls map[string]map[call]bool) (problems []error) {
 	const policy = "TaskPolicy"
 	if s.parameters["RunBy"] != "container" {
-		return nil // checkShapes holds that it is not there
+		return nil // checkShapes checks that it is absent
 	}
 	document := s.Resources[policy].Properties["PolicyDocument"]
 	statements, _ := get(document, "Statement").([]any)
@@ -382,7 +385,7 @@ func checkTask(s *stack, calls map[string]map[call]bool) (problems []error) {
 	return append(problems, compare(policy, granted, needs)...)
 }
 
-func TestTask(t *testing.T) {
+func TestTaskPolicyGrantsRecordedCallsOnly(t *testing.T) {
 	t.Parallel()
 	calls := callsOf(t)
 	for _, parameters := range []map[string]string{{}, optional} {
@@ -405,7 +408,7 @@ func list(v any) []string {
 	return out
 }
 
-// checkRoles holds each role to what its function needs: no less and no more.
+// checkRoles compares what each role grants with what its function needs.
 func checkRoles(s *stack, calls map[string]map[call]bool) (problems []error) {
 	for _, f := range functions {
 		granted, wrong := s.granted(f.name)
@@ -417,7 +420,8 @@ func checkRoles(s *stack, calls map[string]map[call]bool) (problems []error) {
 				problems = append(problems, err)
 				continue
 			}
-			// What is not asked for is not granted, and the channels are optional.
+			// The channels are optional, and a role grants nothing for an unset
+			// one.
 			if c.service == "SESv2" && s.parameters["SesFrom"] == "" || c.service == "SNS" && s.parameters["SnsTopicArn"] == "" {
 				continue
 			}
@@ -428,7 +432,8 @@ func checkRoles(s *stack, calls map[string]map[call]bool) (problems []error) {
 	return problems
 }
 
-// compare holds what is granted to what is needed, both ways.
+// compare reports needed permits that are not granted, and granted permits that
+// are not needed.
 func compare(holder string, granted, needs []permit) (problems []error) {
 	for _, n := range needs {
 		if !slices.ContainsFunc(granted, func(g permit) bool { return g.grants(n) }) {
@@ -437,21 +442,20 @@ func compare(holder string, granted, needs []permit) (problems []error) {
 	}
 	for _, g := range granted {
 		if !slices.ContainsFunc(needs, g.grants) {
-			problems = append(problems, fmt.Errorf("%s grants %s (%s), which nobody needs", holder, g, g.why))
+			problems = append(problems, fmt.Errorf("%s grants %s (%s), which is not needed", holder, g, g.why))
 		}
 	}
 	return problems
 }
 
-func TestRoles(t *testing.T) {
+func TestRolesGrantRecordedCallsOnly(t *testing.T) {
 	t.Parallel()
 	calls := callsOf(t)
 	report(t, checkRoles(deploy(t, nil), calls))
 	report(t, checkRoles(deploy(t, optional), calls))
 }
 
-// TestActionsAreCalled keeps the table of operations free of what no worker
-// calls any more.
+// TestActionsAreCalled finds operations in the table that no worker calls.
 func TestActionsAreCalled(t *testing.T) {
 	t.Parallel()
 	called := map[string]bool{}
@@ -472,12 +476,12 @@ func TestActionsAreCalled(t *testing.T) {
 	}
 	for operation := range actions {
 		if !called[operation] {
-			t.Errorf("the table of actions has %s, which no event makes a worker call", operation)
+			t.Errorf("table actions: no recorded event makes a worker call %s", operation)
 		}
 	}
 }
 
-func TestMatches(t *testing.T) {
+func TestMatchesExpandsStars(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		pattern, s string
@@ -493,7 +497,7 @@ func TestMatches(t *testing.T) {
 		{"*", "", true},
 	} {
 		if got := matches(tt.pattern, tt.s); got != tt.want {
-			t.Errorf("matches(%q, %q): got %v", tt.pattern, tt.s, got)
+			t.Errorf("matches(%q, %q): got %v, want %v", tt.pattern, tt.s, got, tt.want)
 		}
 	}
 }

@@ -12,18 +12,19 @@ import (
 	"testing"
 )
 
-// someChannels are parameters under which one of two things that are alike is
-// there, so that one that is taken for the other is seen.
+// someChannels are parameters that set one of two similar channels, so that
+// confusing the two is noticed.
 var someChannels = map[string]string{"SesFrom": "news@example.com", "RunBy": "container"}
 
-// allInContainer are the parameters under which TaskPolicy has all that it may.
+// allInContainer returns the parameters with which TaskPolicy has every
+// optional statement.
 func allInContainer() map[string]string {
 	all := maps.Clone(optional)
 	all["RunBy"] = "container"
 	return all
 }
 
-// checkAll is everything that the template is held to.
+// checkAll runs every check of the template.
 func checkAll(template map[string]any, parameters map[string]string, calls map[string]map[call]bool) []error {
 	s, err := resolve(template, parameters)
 	if err != nil {
@@ -60,7 +61,8 @@ func checkAll(template map[string]any, parameters map[string]string, calls map[s
 	return problems
 }
 
-// guarded is a check for which what it speaks of may not be there at all.
+// guarded runs a check of a template in which resources may be missing: it
+// turns a panic into a problem.
 func guarded(check func() []error) (problems []error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -70,34 +72,35 @@ func guarded(check func() []error) (problems []error) {
 	return check()
 }
 
-// A theft is one thing taken out of the template, or exchanged, and what the
-// failure that follows must name.
-type theft struct {
+// A mutation removes or changes one part of the template. A problem that a
+// check then reports must contain all of names.
+type mutation struct {
 	kind  string
 	name  string
-	take  func(template map[string]any)
+	apply func(template map[string]any)
 	names []string
 }
 
-// thefts are found in the template itself, so what it gains is taken too: each
-// resource, each property down to the last word, each condition and each rule.
-// Functions of the template, like !Ref, are taken as a whole.
-func thefts(template map[string]any) []theft {
-	var all []theft
+// removals returns a mutation for each part of the template: each resource,
+// each property at every depth, each condition and each rule. They are derived
+// from the template, so new parts are included. An intrinsic function such as
+// !Ref counts as one part.
+func removals(template map[string]any) []mutation {
+	var all []mutation
 	for _, section := range []string{"Resources", "Conditions", "Rules"} {
 		for name, r := range object(template[section]) {
-			all = append(all, theft{section, name, func(template map[string]any) { delete(object(template[section]), name) }, []string{stem(name)}})
+			all = append(all, mutation{section, name, func(template map[string]any) { delete(object(template[section]), name) }, []string{stem(name)}})
 			if section == "Conditions" {
-				continue // a function as a whole
+				continue // one intrinsic function
 			}
-			all = append(all, theftsIn(r, section, name)...)
+			all = append(all, removalsIn(r, section, name)...)
 		}
 	}
 	return all
 }
 
-// stem is what a function and all that belongs to it have in common; other
-// resources are named in full.
+// stem returns the common beginning of the names of a function's resources. For
+// any other resource it returns the whole name.
 func stem(resource string) string {
 	for _, f := range functions {
 		if resource == f.name+"Function" {
@@ -107,11 +110,11 @@ func stem(resource string) string {
 	return resource
 }
 
-// theftsIn are the keys and the elements below a place of the template.
-func theftsIn(v any, path ...string) (all []theft) {
-	take := func(kind string, names []string, key string) {
+// removalsIn returns the removals of the keys and elements below path.
+func removalsIn(v any, path ...string) (all []mutation) {
+	remove := func(kind string, names []string, key string) {
 		path := slices.Clone(path)
-		all = append(all, theft{kind, strings.Join(append(path[1:], key), "."), func(template map[string]any) {
+		all = append(all, mutation{kind, strings.Join(append(path[1:], key), "."), func(template map[string]any) {
 			if len(path) == 0 {
 				return
 			}
@@ -128,7 +131,7 @@ func theftsIn(v any, path ...string) (all []theft) {
 	case map[string]any:
 		if len(v) == 1 && isFunction(v) {
 			if branches, ok := v["Fn::If"].([]any); ok {
-				return theftsIn(branches[1], append(path, "Fn::If", "1")...)
+				return removalsIn(branches[1], append(path, "Fn::If", "1")...)
 			}
 			return nil
 		}
@@ -137,17 +140,17 @@ func theftsIn(v any, path ...string) (all []theft) {
 			kind := "property"
 			switch {
 			case len(path) == 2 && key == "Type":
-				continue // nothing is left
+				continue // a resource without a type does not resolve
 			case len(path) == 2 && key == "Properties":
-				all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+				all = append(all, removalsIn(inner, append(slices.Clone(path), key)...)...)
 				continue
 			case len(path) > 1 && path[len(path)-1] == "Variables":
 				kind, names = "variable", append(names, key)
 			case len(path) == 3 && path[2] == "Properties":
 				names = append(names, key)
 			}
-			take(kind, names, key)
-			all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+			remove(kind, names, key)
+			all = append(all, removalsIn(inner, append(slices.Clone(path), key)...)...)
 		}
 	case []any:
 		for i, inner := range v {
@@ -160,14 +163,14 @@ func theftsIn(v any, path ...string) (all []theft) {
 			case last == "FunctionResponseTypes":
 				kind = "response type"
 			}
-			take(kind, names, key)
-			all = append(all, theftsIn(inner, append(slices.Clone(path), key)...)...)
+			remove(kind, names, key)
+			all = append(all, removalsIn(inner, append(slices.Clone(path), key)...)...)
 		}
 	}
 	return all
 }
 
-// isFunction reports whether a map of one key is a function of the template.
+// isFunction reports whether a map of one key is an intrinsic function.
 func isFunction(m map[string]any) bool {
 	for key, arg := range m {
 		return key == "Ref" || key == "Condition" && isText(arg) || strings.HasPrefix(key, "Fn::")
@@ -175,7 +178,7 @@ func isFunction(m map[string]any) bool {
 	return false
 }
 
-// put sets what stands at a place.
+// put sets the value at path.
 func put(template map[string]any, v any, path ...string) {
 	last := len(path) - 1
 	switch outer := get(template, path[:last]...).(type) {
@@ -187,13 +190,13 @@ func put(template map[string]any, v any, path ...string) {
 	}
 }
 
-// A reference is a place at which the template names something of itself.
+// A reference is an intrinsic function in the template and its path.
 type reference struct {
 	path []string
 	to   map[string]any
 }
 
-// references are those below v.
+// references returns the references below v.
 func references(v any, path ...string) (all []reference) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -214,9 +217,10 @@ func references(v any, path ...string) (all []reference) {
 	return all
 }
 
-// exchanges are every two references of one resource, each in the other's place,
-// and every reference to a resource turned to the next one of the same type.
-func exchanges(s *stack) (all []theft) {
+// exchanges returns a mutation for every two references of a resource, which it
+// swaps, and for every reference, which it redirects to another resource of the
+// same type.
+func exchanges(s *stack) (all []mutation) {
 	template := s.template
 	ofType := map[string][]string{}
 	for name, r := range object(template["Resources"]) {
@@ -229,9 +233,9 @@ func exchanges(s *stack) (all []theft) {
 			place := strings.Join(a.path[1:], ".")
 			for _, b := range in[i+1:] {
 				if s.value(a.to) == s.value(b.to) {
-					continue // a queue and its alarm have one name
+					continue // equal values, such as a queue's and its alarm's name
 				}
-				all = append(all, theft{"swap", place + " and " + strings.Join(b.path[1:], "."), func(template map[string]any) {
+				all = append(all, mutation{"swap", place + " and " + strings.Join(b.path[1:], "."), func(template map[string]any) {
 					put(template, clone(b.to), a.path...)
 					put(template, clone(a.to), b.path...)
 				}, []string{stem(name)}})
@@ -248,18 +252,18 @@ func exchanges(s *stack) (all []theft) {
 				continue
 			}
 			other := siblings[(slices.Index(siblings, target)+1)%len(siblings)]
-			turned := map[string]any{"Ref": other}
+			redirected := map[string]any{"Ref": other}
 			if attribute != nil {
-				turned = map[string]any{"Fn::GetAtt": []any{other, attribute}}
+				redirected = map[string]any{"Fn::GetAtt": []any{other, attribute}}
 			}
-			all = append(all, theft{"turn", place + " to " + other, func(template map[string]any) { put(template, turned, a.path...) }, []string{}})
+			all = append(all, mutation{"redirect", place + " to " + other, func(template map[string]any) { put(template, redirected, a.path...) }, []string{}})
 		}
 	}
 	return all
 }
 
-// statementsOf are the statements of a function's role, those behind a condition
-// too.
+// statementsOf returns the statements of a function's role, including
+// conditional ones.
 func statementsOf(template map[string]any, function string) []map[string]any {
 	var out []map[string]any
 	policies, _ := get(template, "Resources", function+"Role", "Properties", "Policies").([]any)
@@ -275,7 +279,7 @@ func statementsOf(template map[string]any, function string) []map[string]any {
 	return out
 }
 
-// clone copies a template as far down as it goes.
+// clone returns a deep copy of a template.
 func clone(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -294,69 +298,70 @@ func clone(v any) any {
 	return v
 }
 
-// TestTakeAway takes each thing out of the template by itself, and exchanges
-// each two: each time some check fails and names it.
-func TestTakeAway(t *testing.T) {
+// TestChecksNoticeEveryMutation applies each removal and each exchange by
+// itself: a check must report a problem that names the part.
+func TestChecksNoticeEveryMutation(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	if problems := checkAll(template, optional, calls); len(problems) > 0 {
-		t.Fatalf("the template is not right to begin with: %v", errors.Join(problems...))
+		t.Fatalf("the unchanged template has problems: %v", errors.Join(problems...))
 	}
 	s, err := resolve(template, optional)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := append(thefts(template), exchanges(s)...)
+	all := append(removals(template), exchanges(s)...)
 	kinds := map[string]int{}
-	for _, th := range all {
-		kinds[th.kind]++
+	for _, m := range all {
+		kinds[m.kind]++
 	}
 	t.Log(kinds)
 	for kind, least := range map[string]int{
-		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions) + 2, "property": 500, "swap": 300, "turn": 100,
+		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions) + 2, "property": 500, "swap": 300, "redirect": 100,
 	} {
 		if kinds[kind] < least {
-			t.Errorf("only %d of kind %q were found", kinds[kind], kind)
+			t.Errorf("mutations of kind %q: got %d, want at least %d", kind, kinds[kind], least)
 		}
 	}
-	// One goroutine a processor; a test each would cost more than the checks.
-	work := make(chan theft)
+	// Subtests would cost more than the checks: one goroutine per processor.
+	work := make(chan mutation)
 	var running sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		running.Go(func() {
-			for th := range work {
-				robbed := clone(template).(map[string]any)
-				th.take(robbed)
-				problems := checkAll(robbed, optional, calls)
+			for m := range work {
+				mutated := clone(template).(map[string]any)
+				m.apply(mutated)
+				problems := checkAll(mutated, optional, calls)
 				if len(problems) == 0 {
-					t.Errorf("%s %s: nobody missed it", th.kind, th.name)
+					t.Errorf("%s %s: got no problem", m.kind, m.name)
 					continue
 				}
-				if !named(problems, th.names...) {
-					t.Errorf("%s %s: no failure names %v: %v", th.kind, th.name, th.names, errors.Join(problems...))
+				if !named(problems, m.names...) {
+					t.Errorf("%s %s: got no problem that names %v: %v", m.kind, m.name, m.names, errors.Join(problems...))
 				}
 			}
 		})
 	}
-	for i, th := range all {
+	for i, m := range all {
 		if raceEnabled && i%10 != 0 {
-			continue // all of them run without the race detector
+			continue // every mutation runs without the race detector
 		}
-		work <- th
+		work <- m
 	}
 	close(work)
 	running.Wait()
 }
 
-// named reports whether a problem names all of names.
+// named reports whether one problem contains all of names.
 func named(problems []error, names ...string) bool {
 	return slices.ContainsFunc(problems, func(err error) bool {
 		return !slices.ContainsFunc(names, func(name string) bool { return !strings.Contains(err.Error(), name) })
 	})
 }
 
-// TestTooMuch adds what nobody needs: each time the check names it.
-func TestTooMuch(t *testing.T) {
+// TestChecksNoticeUnneededRights adds an unneeded action, variable or wider
+// resource to each function.
+func TestChecksNoticeUnneededRights(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	for _, f := range functions {
@@ -385,8 +390,9 @@ func TestTooMuch(t *testing.T) {
 	}
 }
 
-// TestNumbers moves each number to where its rule no longer holds.
-func TestNumbers(t *testing.T) {
+// TestChecksNoticeWrongNumbers sets each number to a value that breaks its
+// rule.
+func TestChecksNoticeWrongNumbers(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	for _, tt := range []struct {
@@ -425,13 +431,13 @@ func TestNumbers(t *testing.T) {
 func expectNamed(t *testing.T, problems []error, names ...string) {
 	t.Helper()
 	if !named(problems, names...) {
-		t.Errorf("no failure names %v: %v", names, errors.Join(problems...))
+		t.Errorf("got no problem that names %v: %v", names, errors.Join(problems...))
 	}
 }
 
-// TestMischief changes the template as one would who opens a door, loses
-// messages or silences an alarm: each time a check names it.
-func TestMischief(t *testing.T) {
+// TestChecksNoticeHarmfulChanges opens access, loses messages or silences an
+// alarm, one at a time.
+func TestChecksNoticeHarmfulChanges(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	property := func(m map[string]any, resource string) map[string]any {
@@ -453,54 +459,54 @@ func TestMischief(t *testing.T) {
 		do    func(m map[string]any)
 		names []string
 	}{
-		"every bucket may be read":   {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["Resource"] = "arn:aws:s3:::*" }, []string{"UploadsRole", "ReadUploads"}},
-		"every queue may be sent to": {func(m map[string]any) { statement(m, "Changes", "SendLetters")["Resource"] = "arn:aws:sqs:*" }, []string{"ChangesRole", "SendLetters"}},
-		"every table may be changed": {func(m map[string]any) { statement(m, "Jobs", "ChangeRecords")["Resource"] = "arn:aws:dynamodb:*" }, []string{"JobsRole", "ChangeRecords"}},
-		"mail from any sender":       {func(m map[string]any) { delete(statement(m, "Notifications", "SendMails"), "Condition") }, []string{"NotificationsRole", "SendMails"}},
-		"a condition that never holds": {func(m map[string]any) {
+		"read access to every bucket": {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["Resource"] = "arn:aws:s3:::*" }, []string{"UploadsRole", "ReadUploads"}},
+		"send access to every queue":  {func(m map[string]any) { statement(m, "Changes", "SendLetters")["Resource"] = "arn:aws:sqs:*" }, []string{"ChangesRole", "SendLetters"}},
+		"write access to every table": {func(m map[string]any) { statement(m, "Jobs", "ChangeRecords")["Resource"] = "arn:aws:dynamodb:*" }, []string{"JobsRole", "ChangeRecords"}},
+		"mail from any sender":        {func(m map[string]any) { delete(statement(m, "Notifications", "SendMails"), "Condition") }, []string{"NotificationsRole", "SendMails"}},
+		"condition that never holds": {func(m map[string]any) {
 			statement(m, "Uploads", "ReadUploads")["Condition"] = map[string]any{"StringEquals": map[string]any{"aws:SourceVpc": "x"}}
 		}, []string{"UploadsRole", "ReadUploads"}},
-		"a right but for one": {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["NotAction"] = []any{"s3:PutObject"} }, []string{"UploadsRole", "NotAction"}},
-		"a policy put on a role": {func(m map[string]any) {
+		"NotAction in a statement": {func(m map[string]any) { statement(m, "Uploads", "ReadUploads")["NotAction"] = []any{"s3:PutObject"} }, []string{"UploadsRole", "NotAction"}},
+		"policy attached to a role": {func(m map[string]any) {
 			object(m["Resources"])["Extra"] = map[string]any{"Type": "AWS::IAM::Policy", "Properties": map[string]any{
 				"PolicyName": "x", "Roles": []any{map[string]any{"Ref": "UploadsRole"}},
 				"PolicyDocument": map[string]any{"Statement": []any{map[string]any{"Effect": "Allow", "Action": []any{"s3:*"}, "Resource": "*"}}},
 			}}
-		}, []string{"Extra is put on UploadsRole"}},
-		"policies of SAM": {func(m map[string]any) { property(m, "JobsFunction")["Policies"] = []any{"AdministratorAccess"} }, []string{"JobsRole", "managed policies"}},
-		"a role for anybody": {func(m map[string]any) {
+		}, []string{"Extra is attached to UploadsRole"}},
+		"SAM policies": {func(m map[string]any) { property(m, "JobsFunction")["Policies"] = []any{"AdministratorAccess"} }, []string{"JobsRole", "managed policies"}},
+		"role that anyone can assume": {func(m map[string]any) {
 			put(m, "*", "Resources", "UploadsRole", "Properties", "AssumeRolePolicyDocument", "Statement", "0", "Principal")
 		}, []string{"UploadsRole", "AssumeRolePolicyDocument"}},
-		"queues for anybody":        {func(m map[string]any) { allow(m, "OtherQueuesPolicy", "sqs:*") }, []string{"OtherQueuesPolicy", "Statement"}},
-		"a bucket for anybody":      {func(m map[string]any) { allow(m, "UploadsBucketPolicy", "s3:*") }, []string{"UploadsBucketPolicy", "Statement"}},
-		"a threshold never reached": {func(m map[string]any) { property(m, "UploadsDeadAlarm")["Threshold"] = 1000000 }, []string{"UploadsDeadAlarm", "Threshold"}},
-		"an alarm turned round":     {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["ComparisonOperator"] = "LessThanThreshold" }, []string{"UploadsErrorsAlarm", "ComparisonOperator"}},
-		"a minimum":                 {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["Statistic"] = "Minimum" }, []string{"UploadsErrorsAlarm", "Statistic"}},
-		"an age beyond the stream":  {func(m map[string]any) { property(m, "ChangesAgeAlarm")["Threshold"] = 90000000 }, []string{"ChangesAgeAlarm", "Threshold"}},
-		"an alarm that is off":      {func(m map[string]any) { property(m, "ChangesAgeAlarm")["ActionsEnabled"] = false }, []string{"ChangesAgeAlarm", "ActionsEnabled"}},
-		"an empty description":      {func(m map[string]any) { property(m, "ChangesAgeAlarm")["AlarmDescription"] = "" }, []string{"ChangesAgeAlarm", "AlarmDescription"}},
-		"no retries":                {func(m map[string]any) { property(m, "ChangesMapping")["MaximumRetryAttempts"] = 0 }, []string{"ChangesMapping", "MaximumRetryAttempts"}},
-		"a mapping that is off":     {func(m map[string]any) { property(m, "JobsMapping")["Enabled"] = false }, []string{"JobsMapping", "Enabled"}},
-		"a filter that deletes": {func(m map[string]any) {
+		"public queues":                     {func(m map[string]any) { allow(m, "OtherQueuesPolicy", "sqs:*") }, []string{"OtherQueuesPolicy", "Statement"}},
+		"public bucket":                     {func(m map[string]any) { allow(m, "UploadsBucketPolicy", "s3:*") }, []string{"UploadsBucketPolicy", "Statement"}},
+		"threshold that is never reached":   {func(m map[string]any) { property(m, "UploadsDeadAlarm")["Threshold"] = 1000000 }, []string{"UploadsDeadAlarm", "Threshold"}},
+		"inverted comparison":               {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["ComparisonOperator"] = "LessThanThreshold" }, []string{"UploadsErrorsAlarm", "ComparisonOperator"}},
+		"statistic Minimum":                 {func(m map[string]any) { property(m, "UploadsErrorsAlarm")["Statistic"] = "Minimum" }, []string{"UploadsErrorsAlarm", "Statistic"}},
+		"age beyond the stream's retention": {func(m map[string]any) { property(m, "ChangesAgeAlarm")["Threshold"] = 90000000 }, []string{"ChangesAgeAlarm", "Threshold"}},
+		"alarm without actions":             {func(m map[string]any) { property(m, "ChangesAgeAlarm")["ActionsEnabled"] = false }, []string{"ChangesAgeAlarm", "ActionsEnabled"}},
+		"empty description":                 {func(m map[string]any) { property(m, "ChangesAgeAlarm")["AlarmDescription"] = "" }, []string{"ChangesAgeAlarm", "AlarmDescription"}},
+		"no retries":                        {func(m map[string]any) { property(m, "ChangesMapping")["MaximumRetryAttempts"] = 0 }, []string{"ChangesMapping", "MaximumRetryAttempts"}},
+		"disabled mapping":                  {func(m map[string]any) { property(m, "JobsMapping")["Enabled"] = false }, []string{"JobsMapping", "Enabled"}},
+		"event filter": {func(m map[string]any) {
 			property(m, "JobsMapping")["FilterCriteria"] = map[string]any{"Filters": []any{map[string]any{"Pattern": "{}"}}}
 		}, []string{"JobsMapping", "FilterCriteria"}},
-		"a function that never runs": {func(m map[string]any) { property(m, "JobsFunction")["ReservedConcurrentExecutions"] = 0 }, []string{"JobsFunction", "ReservedConcurrentExecutions"}},
-		"logs without batches": {func(m map[string]any) {
+		"reserved concurrency of 0": {func(m map[string]any) { property(m, "JobsFunction")["ReservedConcurrentExecutions"] = 0 }, []string{"JobsFunction", "ReservedConcurrentExecutions"}},
+		"log level above INFO": {func(m map[string]any) {
 			object(property(m, "UploadsFunction")["LoggingConfig"])["ApplicationLogLevel"] = "ERROR"
 		}, []string{"UploadsFunction", "ApplicationLogLevel"}},
-		"jobs sent as notifications": {func(m map[string]any) {
+		"jobs sent to the notifications queue": {func(m map[string]any) {
 			put(m, map[string]any{"Ref": "NotificationsQueue"}, "Resources", "UploadsFunction", "Properties", "Environment", "Variables", "JOBS_QUEUE_URL")
 		}, []string{"Uploads", "JOBS_QUEUE_URL"}},
-		"a variable that nobody wires": {func(m map[string]any) {
+		"unknown variable": {func(m map[string]any) {
 			put(m, "https://example.com", "Resources", "UploadsFunction", "Properties", "Environment", "Variables", "NEW_URL")
 		}, []string{"Uploads", "NEW_URL"}},
-		"a bucket that nobody checks": {func(m map[string]any) {
+		"unknown bucket": {func(m map[string]any) {
 			object(m["Resources"])["NewBucket"] = map[string]any{"Type": "AWS::S3::Bucket", "Properties": map[string]any{"BucketName": "new"}}
 		}, []string{"NewBucket"}},
-		"a condition that nobody checks": {func(m map[string]any) {
+		"unknown condition": {func(m map[string]any) {
 			object(m["Conditions"])["Never"] = map[string]any{"Fn::Equals": []any{"a", "b"}}
 		}, []string{"Never"}},
-		"a filter that reads nothing": {func(m map[string]any) { property(m, "UploadsGivenBackFilter")["FilterPattern"] = "{ $.nothing = 1 }" }, []string{"UploadsGivenBackFilter", "FilterPattern"}},
+		"metric filter that matches nothing": {func(m map[string]any) { property(m, "UploadsGivenBackFilter")["FilterPattern"] = "{ $.nothing = 1 }" }, []string{"UploadsGivenBackFilter", "FilterPattern"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -511,9 +517,8 @@ func TestMischief(t *testing.T) {
 	}
 }
 
-// TestEveryResourceIsClosed adds a property to each resource: each time a check
-// says that it does not know it.
-func TestEveryResourceIsClosed(t *testing.T) {
+// TestChecksNoticeUnknownProperties adds a property to each resource.
+func TestChecksNoticeUnknownProperties(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
 	for name := range object(template["Resources"]) {
