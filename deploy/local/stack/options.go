@@ -37,6 +37,9 @@ type Hooks struct {
 	// inside the process, and nothing listens. A test in a synctest bubble
 	// needs it: a network would stop the bubble's clock.
 	Transport func(http.Handler) http.RoundTripper
+	// Now is the clock of stored times, such as when a message was sent. Nil
+	// means time.Now.
+	Now func() time.Time
 	// MaxBytes limits the store's file. Zero: the disk does.
 	MaxBytes int64
 	// Timeout overrides the timeout of queue functions. Zero: as in the table

@@ -70,7 +70,7 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 			_ = s.shut()
 		}
 	}()
-	s.db, err = store.Open(o.Dir, store.Options{Synced: o.Hooks.Synced, MaxBytes: o.Hooks.MaxBytes, Logger: o.Logger})
+	s.db, err = store.Open(o.Dir, store.Options{Now: o.Hooks.Now, Synced: o.Hooks.Synced, MaxBytes: o.Hooks.MaxBytes, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (s *Stack) openServices(ctx context.Context) (err error) {
 			}
 			return s.queues.SendTx(tx, functions.QueueUploads, string(event))
 		},
-		Region: region, Logger: s.log,
+		Region: region, Logger: s.log, Now: s.db.Now,
 	})
 	if err != nil {
 		return err
