@@ -16,7 +16,7 @@ import (
 func main() {
 	err := run(os.Args[1:], os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(2)
+		return // -h was asked for
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "capacity:", err)
