@@ -71,7 +71,7 @@ func letter(body string) pipeline.DeadLetter {
 }
 
 // write writes l and gives what is on the queue then.
-func write(t *testing.T, h *home, d sqsqueue.DeadLetters, l pipeline.DeadLetter) types.Message {
+func write(t *testing.T, h *memory, d sqsqueue.DeadLetters, l pipeline.DeadLetter) types.Message {
 	t.Helper()
 	if err := d.Write(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func write(t *testing.T, h *home, d sqsqueue.DeadLetters, l pipeline.DeadLetter)
 
 func TestLetterTellsAll(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
 	m := write(t, h, d, letter(`{"type":"order-processing"}`+"\n\t😀"))
 	if *m.Body != `{"type":"order-processing"}`+"\n\t😀" {
@@ -104,7 +104,7 @@ func TestLetterTellsAll(t *testing.T) {
 // TestLetterNeverHasTooManyAttributes writes the letter with the most of them.
 func TestLetterNeverHasTooManyAttributes(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\x00"))
 	if n := len(m.MessageAttributes); n != 9 {
 		t.Errorf("%d attributes, want 9: SQS takes 10", n)
@@ -113,7 +113,7 @@ func TestLetterNeverHasTooManyAttributes(t *testing.T) {
 
 func TestLetterLeavesOutWhatIsEmpty(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, pipeline.DeadLetter{Record: pipeline.Record{ID: "1", Body: []byte("x")}, Reason: errors.New("no")})
 	got := slices.Sorted(maps.Keys(attrs(m)))
 	if want := []string{"sluice-attempts", "sluice-id", "sluice-reason", "sluice-time"}; !slices.Equal(got, want) {
@@ -133,7 +133,7 @@ func TestLetterReason(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			l := letter("x")
 			l.Reason = pipeline.Permanent(errors.New(r.reason))
 			got := attrs(write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, l))[sqsqueue.AttrReason]
@@ -148,7 +148,7 @@ func TestLetterReason(t *testing.T) {
 // for two that were cut or cleaned could become one, and a redrive would drop one.
 func TestLettersKeepCausesApart(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
 	long := strings.Repeat("k", 4096)
 	seen := map[string]string{}
@@ -180,7 +180,7 @@ func TestLetterOfWhatSQSCannotHold(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(r.body))
 			got, err := base64.StdEncoding.DecodeString(*m.Body)
 			if err != nil || string(got) != r.body || attrs(m)[sqsqueue.AttrEncoding] != sqsqueue.EncodingBase64 {
@@ -190,7 +190,7 @@ func TestLetterOfWhatSQSCannotHold(t *testing.T) {
 	}
 	t.Run("U+FFFD itself is fine", func(t *testing.T) {
 		t.Parallel()
-		h := newHome(t)
+		h := newMemory(t)
 		if m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\uFFFD\u007f\r")); *m.Body != "\uFFFD\u007f\r" {
 			t.Errorf("got %q", *m.Body)
 		}
@@ -199,7 +199,7 @@ func TestLetterOfWhatSQSCannotHold(t *testing.T) {
 
 func TestLargeLetter(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	var b bucket
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead"), Objects: &b, Bucket: "failures"}
 
@@ -247,12 +247,12 @@ func TestLargeLetterThatCannotBeWritten(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			r.d.Client, r.d.URL = h, h.queue("dead")
 			if err := r.d.Write(t.Context(), letter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
 				t.Errorf("got %v, want an error with %q", err, r.want)
 			}
-			if len(h.letters) != 0 {
+			if len(h.singles) != 0 {
 				t.Error("a letter was sent")
 			}
 		})
@@ -261,16 +261,16 @@ func TestLargeLetterThatCannotBeWritten(t *testing.T) {
 
 func TestLetterThatTheQueueRefuses(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
-	h.broken = errors.New("throttled")
-	if err := (sqsqueue.DeadLetters{Client: h, URL: "http://sqs.test/1/dead"}).Write(t.Context(), letter("x")); !errors.Is(err, h.broken) {
+	h := newMemory(t)
+	h.err = errors.New("throttled")
+	if err := (sqsqueue.DeadLetters{Client: h, URL: "http://sqs.test/1/dead"}).Write(t.Context(), letter("x")); !errors.Is(err, h.err) {
 		t.Errorf("got %v, want SQS's error", err)
 	}
 }
 
 func TestLettersOnFIFO(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead.fifo")}
 	fifo := letter("x")
 	fifo.Record.Source, fifo.Record.Group = "arn:aws:sqs:us-east-1:000000000000:jobs.fifo", "orders"
@@ -296,7 +296,7 @@ func TestLettersOnFIFO(t *testing.T) {
 // TestRedrive: what comes back from the dead letters is the record that was sent.
 func TestRedrive(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(`{"type":"x"}`))
 	if r := redriven(t, m); r.Cause != "order-7" || string(r.Body) != `{"type":"x"}` || r.Attrs["traceparent"] != trace {
 		t.Errorf("got %+v", r)
@@ -332,7 +332,7 @@ func redriven(t *testing.T, m types.Message) pipeline.Record {
 // of SQS's own.
 func TestLetterKeepsTheSendersAttributes(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
 	l := letter("x")
 	maps.Copy(l.Record.Attrs, map[string]string{

@@ -46,7 +46,7 @@ func TestRedriveGivesBackWhatWasSent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h, b := newHome(t), &bucket{}
+			h, b := newMemory(t), &bucket{}
 			d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead"), Worker: "messages", Objects: b, Bucket: "failures"}
 			first := write(t, h, d, letter(tt.body))
 			r := redriven(t, first)

@@ -30,7 +30,7 @@ func messages(n, bytes int) []pipeline.Message {
 
 func TestSendTellsTheWholeMessage(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	sent := pipeline.Message{
 		ID: "order-1", Type: "order-processing", Source: "/shop", Subject: "order 1", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
@@ -74,7 +74,7 @@ func TestSendBatches(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 			if err := q.Send(t.Context(), r.messages...); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestSendBatches(t *testing.T) {
 // TestSendLimit finds the limit where SQS has it: our home counts as SQS does.
 func TestSendLimit(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	m := messages(1, 0)[0]
 	m.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -123,7 +123,7 @@ func TestSendLimit(t *testing.T) {
 
 func TestSendWhatIsNoMessage(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	for _, m := range []pipeline.Message{{Type: "x"}, {ID: "1"}, {ID: "1", Type: "x", Data: json.RawMessage("{")}} {
 		if err := q.Send(t.Context(), messages(1, 1)[0], m); !pipeline.IsPermanent(err) {
@@ -137,9 +137,9 @@ func TestSendWhatIsNoMessage(t *testing.T) {
 
 func TestSendNamesWhatWasRefused(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
-	h.answer = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
+	h.respond = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 		if len(h.batches) == 1 {
 			return nil, nil // SQS's own answer
 		}
@@ -197,10 +197,10 @@ func TestSendRefusedForGood(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 			sent := 0
-			h.answer = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
+			h.respond = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 				out := &sqs.SendMessageBatchOutput{}
 				for _, e := range in.Entries {
 					m, err := pipeline.DecodeMessage([]byte(*e.MessageBody))
@@ -229,11 +229,11 @@ func TestSendRefusedForGood(t *testing.T) {
 // TestSendRefusedForGoodAndThenCutOff must not be Permanent: the rest was not sent.
 func TestSendRefusedForGoodAndThenCutOff(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	cut := errors.New("connection reset")
 	calls := 0
-	h.answer = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
+	h.respond = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 		if calls++; calls == 2 {
 			return nil, cut
 		}
@@ -247,7 +247,7 @@ func TestSendRefusedForGoodAndThenCutOff(t *testing.T) {
 
 func TestSendKeepsTheCauseOfAnError(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	err := sqsqueue.Queue{Client: h, URL: h.queue("jobs") + "-none"}.Send(t.Context(), messages(1, 1)...)
 	if _, ok := errors.AsType[*types.QueueDoesNotExist](err); !ok || pipeline.IsPermanent(err) {
 		t.Errorf("got %v, want SQS's error, to be retried", err)
@@ -257,7 +257,7 @@ func TestSendKeepsTheCauseOfAnError(t *testing.T) {
 // TestSendOddTexts sends what JSON may hold and SQS does not take.
 func TestSendOddTexts(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	long := strings.Repeat("i", 5000)
 	sent := []pipeline.Message{
@@ -301,7 +301,7 @@ func TestSendOddTexts(t *testing.T) {
 
 func TestSendFIFO(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs.fifo")}
 	ms := messages(3, 1)
 	ms[0].Subject, ms[1].Subject = "bucket/a b/ü", "bucket/a b/ü" // no group of SQS's could be named so
@@ -340,7 +340,7 @@ func TestDelay(t *testing.T) {
 	} {
 		t.Run(r.d.String(), func(t *testing.T) {
 			t.Parallel()
-			h := newHome(t)
+			h := newMemory(t)
 			q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 			if err := q.Send(t.Context(), messages(1, 1)...); err != nil {
 				t.Fatal(err)
@@ -359,14 +359,14 @@ func TestDelay(t *testing.T) {
 
 func TestDelayFails(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
-	h.broken = errors.New("throttled")
+	h := newMemory(t)
+	h.err = errors.New("throttled")
 	q := sqsqueue.Queue{Client: h, URL: "http://sqs.test/1/jobs"}
 	if err := q.Delay(t.Context(), pipeline.Record{ID: "r1"}, time.Minute); err == nil || !strings.Contains(err.Error(), `"r1"`) || len(h.hidden) != 0 {
 		t.Errorf("without a receipt: got %v, want an error that names the record", err)
 	}
 	record := pipeline.Record{ID: "r1", Attrs: map[string]string{lambdaevent.AttrReceiptHandle: "x"}}
-	if err := q.Delay(t.Context(), record, time.Minute); !errors.Is(err, h.broken) {
+	if err := q.Delay(t.Context(), record, time.Minute); !errors.Is(err, h.err) {
 		t.Errorf("got %v, want SQS's error", err)
 	}
 }
