@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Backoff returns a wait for Options.Backoff that doubles from base with each
-// attempt up to limit, of which the last half is chance, so that records which
-// failed together do not come back together.
+// Backoff returns a function for Options.Backoff. Its delay doubles from base
+// with each attempt, up to limit. Half of the delay is random, so that records
+// that failed together do not return together.
 func Backoff(base, limit time.Duration) func(attempt int) time.Duration {
 	return func(attempt int) time.Duration {
 		d := base

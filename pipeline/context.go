@@ -4,8 +4,8 @@ import "context"
 
 type recordKey struct{}
 
-// recordContext is a handler's context: it carries the record. A batch makes
-// all of its own in one allocation.
+// recordContext is a context that carries a record. Run allocates those of a
+// batch at once.
 type recordContext struct {
 	context.Context
 	record *Record
@@ -18,7 +18,7 @@ func (c *recordContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// WithRecord returns a context that carries r, as Run gives to handlers.
+// WithRecord returns a context that carries r, as Run passes to handlers.
 func WithRecord(ctx context.Context, r Record) context.Context {
 	return &recordContext{ctx, &r}
 }
@@ -37,7 +37,7 @@ func withMessage(ctx context.Context, m *Message) context.Context {
 	return context.WithValue(ctx, messageKey{}, m)
 }
 
-// MessageFrom returns the message whose handling ctx belongs to.
+// MessageFrom returns the message that a Router is handling under ctx.
 func MessageFrom(ctx context.Context) (Message, bool) {
 	if m, ok := ctx.Value(messageKey{}).(*Message); ok {
 		return *m, true

@@ -236,7 +236,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 					if o.Acknowledged() || o.Status == pipeline.Failed {
 						continue
 					}
-					if errors.Is(o.Err, pipeline.ErrBehindFailure) != (o.Status == pipeline.Blocked) {
+					if errors.Is(o.Err, pipeline.ErrBlocked) != (o.Status == pipeline.Blocked) {
 						t.Errorf("record %s, %v: got reason %v", o.Record.ID, o.Status, o.Err)
 					}
 				}

@@ -1,16 +1,20 @@
-// Package pipeline is the small core that every worker of Sluice is built on.
+// Package pipeline handles batches of records for the workers of Sluice.
 //
-// An event source hands over a batch. Each element of it becomes a [Record], a
-// [Handler] sees one record and returns one error, and [Run] alone knows about
-// order, parallelism, the deadline and which records come back:
+// An event source delivers a batch. Each element of it becomes a [Record]. A
+// [Handler] receives one record and returns one error:
 //
 //	nil                   done
-//	an error              deliver it again
-//	Permanent(err)        never again: a dead letter, with its reason
-//	RetryAfter(err, d)    again, but not before d
+//	an error              deliver the record again
+//	Permanent(err)        never again: the record becomes a dead letter
+//	RetryAfter(err, d)    deliver it again, not before d
 //
-// On top of that stand [Message] and [Router] (one message, one job, chosen by
-// its type), the [Table] contract (state with versions), and [Once] (what must
-// not be done twice). The package imports the standard library and nothing
-// else; what speaks to AWS lives in lambdaevent, dynamotable and sqsqueue.
+// [Run] calls the handler for each record of a batch. It alone deals with order,
+// parallelism and the deadline, and reports an [Outcome] for each record.
+//
+// [Router] handles records that are messages: it decodes the [Message] and calls
+// the handler of its type. [Table] is the contract of a table with conditional
+// writes, and [Once] protects a side effect from being repeated.
+//
+// The package imports only the standard library. Packages lambdaevent,
+// dynamotable and sqsqueue connect it to AWS.
 package pipeline

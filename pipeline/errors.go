@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// PermanentError says that delivering the record again cannot help.
+// PermanentError marks a failure that retrying cannot fix.
 type PermanentError struct{ Err error }
 
 func (e *PermanentError) Error() string { return e.Err.Error() }
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// Permanent marks err so that the record is never delivered again: it goes to
-// the dead letters with err as its reason. Permanent(nil) is nil.
+// Permanent marks err so that the record is never delivered again: it becomes a
+// dead letter with err as its reason. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -32,17 +32,18 @@ func IsPermanent(err error) bool {
 	return ok
 }
 
-// RetryAfterError says when to try again.
+// RetryAfterError marks a failure that must not be retried before After.
 type RetryAfterError struct {
 	Err   error
 	After time.Duration
 }
 
-func (e *RetryAfterError) Error() string { return fmt.Sprintf("%v (again after %v)", e.Err, e.After) }
+func (e *RetryAfterError) Error() string { return fmt.Sprintf("%v (retry after %v)", e.Err, e.After) }
 func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// RetryAfter marks err so that its record comes back, but not before d. Queues
-// keep to it; elsewhere it is a plain failure. RetryAfter(nil, d) is nil.
+// RetryAfter marks err so that the record is delivered again, but not before d.
+// Sources that cannot delay a record treat it as a plain failure.
+// RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -58,19 +59,19 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Unwrap returns the panic's value if it is an error.
+// Unwrap returns the value of the panic if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// ErrLost is the failure of a record whose handler did not come back in time,
-// or ended its goroutine. Its late result is dropped.
-var ErrLost = errors.New("the handler did not come back before the deadline")
+// ErrLost is the failure of a record whose handler did not return before the
+// deadline, or ended its goroutine. Its later result is dropped.
+var ErrLost = errors.New("the handler did not return before the deadline")
 
-// ErrNotStarted is the reason of a record that there was no time for.
-var ErrNotStarted = errors.New("not started")
+// ErrNotStarted is the reason of a record for which no time was left.
+var ErrNotStarted = errors.New("not started: no time left")
 
-// ErrBehindFailure is the reason of a record that was not started because one
-// failed that it must not overtake.
-var ErrBehindFailure = errors.New("not started: a record before it failed")
+// ErrBlocked is the reason of a record that was not started because an earlier
+// record, which it must not overtake, failed.
+var ErrBlocked = errors.New("blocked: an earlier record failed")

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// DynamoDB's limits, which every backend of Table keeps.
+// The limits of DynamoDB, which every Table has.
 const (
 	MaxItemBytes = 400 << 10
 	MaxPKBytes   = 2048
@@ -20,7 +20,7 @@ const (
 	maxNameBytes = 65535
 )
 
-// Names of the attributes that a table keeps for itself beside an item's data.
+// Names of the table's own attributes, which no item's data may have.
 const (
 	AttrPK      = "PK"
 	AttrSK      = "SK"
@@ -28,11 +28,11 @@ const (
 	AttrExpires = "expires"
 )
 
-// versionBytes is the room kept for the attributes of a table's own: their
-// names, a version token and an expiry.
+// versionBytes is the size counted for the table's own attributes: their names, a
+// version token and an expiry.
 const versionBytes = len(AttrPK+AttrSK+AttrVersion+AttrExpires) + 32 + 8
 
-// CheckKey returns a *ItemError if k breaks a limit.
+// CheckKey returns an *ItemError if k exceeds a limit.
 func CheckKey(k Key) error {
 	for _, p := range []struct {
 		field, value string
@@ -50,9 +50,9 @@ func CheckKey(k Key) error {
 	return nil
 }
 
-// CheckItem returns a *ItemError if it breaks a limit: its key's length, its
-// data's form, names of 1 to 65,535 bytes at every level, 32 levels of nesting,
-// 38 digits a number, 400 KB by DynamoDB's way of counting.
+// CheckItem returns an *ItemError if it exceeds a limit: the length of the key,
+// data that is a JSON object, names of 1 to 65,535 bytes at every level, 32
+// levels of nesting, 38 digits in a number, and 400 KB as DynamoDB counts them.
 func CheckItem(it Item) error {
 	if err := CheckKey(it.Key); err != nil {
 		return err
@@ -72,10 +72,10 @@ func CheckItem(it Item) error {
 	return nil
 }
 
-// itemChecker walks the tokens of an item's data and adds up DynamoDB's sizes:
-// names and strings by their UTF-8 bytes, numbers by their digits to base 100
-// and one, negative ones by another, lists and maps by 3 bytes and one for each
-// element.
+// itemChecker reads the tokens of an item's data and adds up their sizes in
+// DynamoDB: UTF-8 bytes for names and strings, one byte for each two digits of a
+// number plus one, plus another if it is negative, and 3 bytes for a list or map
+// plus one for each element.
 type itemChecker struct {
 	key   Key
 	dec   *json.Decoder
@@ -110,7 +110,7 @@ func (c *itemChecker) object() (int, error) {
 		case seen[c.field]:
 			return 0, c.errorf("appears twice")
 		case c.field == AttrPK || c.field == AttrSK || c.field == AttrVersion || c.field == AttrExpires:
-			return 0, c.errorf("is an attribute of the table's own")
+			return 0, c.errorf("is reserved for the table")
 		}
 		if err := c.name(c.field); err != nil {
 			return 0, err
@@ -183,7 +183,7 @@ func (c *itemChecker) value(depth int) (int, error) {
 	}
 }
 
-// number holds DynamoDB's range: 38 significant digits, 1E-130 to 9.99E+125.
+// number checks DynamoDB's range: 38 significant digits, 1E-130 to 9.99E+125.
 func (c *itemChecker) number(n json.Number) (int, error) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(n.String()), "e")
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
@@ -207,9 +207,9 @@ func (c *itemChecker) number(n json.Number) (int, error) {
 	return numberBytes(int(e.Int64()), len(significant), strings.HasPrefix(mantissa, "-")), nil
 }
 
-// numberBytes is the size of a number whose n significant digits begin at 10^e.
-// DynamoDB keeps two to a byte, paired from the decimal point, so 12 takes one
-// and 1.2 takes two.
+// numberBytes returns the size of a number whose n significant digits begin at
+// 10^e. DynamoDB stores two digits in a byte, paired from the decimal point, so
+// 12 takes one byte and 1.2 takes two.
 func numberBytes(e, n int, negative bool) int {
 	first, last := e>>1, (e-n+1)>>1 // halves, rounded down
 	size := first - last + 1 + 1

@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestCheckKey(t *testing.T) {
+func TestCheckKeyLimits(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		key   Key
-		field string // of the refusal; "" is accepted
+		field string // of the *ItemError; "" means valid
 	}{
 		{"short", Key{"p", "s"}, ""},
 		{"at both limits", Key{strings.Repeat("p", 2048), strings.Repeat("s", 1024)}, ""},
@@ -28,13 +28,13 @@ func TestCheckKey(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			wantRefusal(t, CheckKey(tt.key), tt.key, tt.field)
-			wantRefusal(t, CheckItem(Item{Key: tt.key, Data: []byte(`{}`)}), tt.key, tt.field)
+			wantItemError(t, CheckKey(tt.key), tt.key, tt.field)
+			wantItemError(t, CheckItem(Item{Key: tt.key, Data: []byte(`{}`)}), tt.key, tt.field)
 		})
 	}
 }
 
-func TestCheckItemData(t *testing.T) {
+func TestCheckItemLimitsTheData(t *testing.T) {
 	t.Parallel()
 	const digits38 = "12345678901234567890123456789012345678"
 	deep := func(levels int) string {
@@ -43,13 +43,13 @@ func TestCheckItemData(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		data  string
-		field string // of the refusal; "" is accepted
+		field string // of the *ItemError; "" means valid
 	}{
 		{"empty object", `{}`, ""},
 		{"every kind", `{"s":"","n":0,"t":true,"f":false,"0":null,"l":[],"m":{}}`, ""},
 		{"spaces around", " \n{ \"a\" : 1 }\t", ""},
-		{"own names below the top", `{"m":{"PK":1,"version":2},"l":[{"expires":3}]}`, ""},
-		{"own names in other case", `{"pk":1,"Version":2}`, ""},
+		{"reserved names below the top level", `{"m":{"PK":1,"version":2},"l":[{"expires":3}]}`, ""},
+		{"reserved names in other case", `{"pk":1,"Version":2}`, ""},
 
 		{"nothing", ``, "Data"},
 		{"null", `null`, "Data"},
@@ -62,28 +62,28 @@ func TestCheckItemData(t *testing.T) {
 		{"comma at the end", `{"a":1,}`, "a"},
 		{"name without quotes", `{a:1}`, "Data"},
 		{"two objects", `{}{}`, "Data"},
-		{"bracket too many", `{}}`, "Data"},
+		{"extra bracket", `{}}`, "Data"},
 		{"name twice", `{"a":1,"b":2,"a":3}`, "a"},
-		{"name twice, spelled otherwise", `{"a":1,"\u0061":3}`, "a"},
+		{"name twice, escaped", `{"a":1,"\u0061":3}`, "a"},
 		{"empty name", `{"":1}`, "Data"},
 		{"empty name below the top", `{"a":[{"b":{"":1}}]}`, "a"},
 		{"long name", `{"` + strings.Repeat("n", 65535) + `":1}`, ""},
 		{"long name below the top", `{"m":{"` + strings.Repeat("n", 65536) + `":1}}`, "m"},
 		{"string not UTF-8", "{\"a\":\"\xff\"}", "Data"},
-		{"own PK", `{"PK":"x"}`, "PK"},
-		{"own SK", `{"a":1,"SK":"x"}`, "SK"},
-		{"own version", `{"version":null}`, "version"},
-		{"own expires", `{"expires":1}`, "expires"},
-		{"own name, spelled otherwise", `{"\u0050K":1}`, "PK"},
+		{"reserved PK", `{"PK":"x"}`, "PK"},
+		{"reserved SK", `{"a":1,"SK":"x"}`, "SK"},
+		{"reserved version", `{"version":null}`, "version"},
+		{"reserved expires", `{"expires":1}`, "expires"},
+		{"reserved name, escaped", `{"\u0050K":1}`, "PK"},
 
 		{"32 levels", deep(32), ""},
 		{"33 levels", deep(33), "deep"},
-		{"a bomb of levels", deep(100_000), "deep"},
+		{"100,000 levels", deep(100_000), "deep"},
 
 		{"38 digits", `{"n":` + digits38 + `}`, ""},
-		{"38 digits and zeros", `{"n":000` + `}`, "n"}, // no JSON
-		{"38 digits with zeros behind", `{"n":` + digits38 + `0000}`, ""},
-		{"38 digits with zeros in front", `{"n":0.000` + digits38 + `}`, ""},
+		{"leading zeros", `{"n":000` + `}`, "n"}, // invalid JSON
+		{"38 digits and trailing zeros", `{"n":` + digits38 + `0000}`, ""},
+		{"38 digits after leading zeros", `{"n":0.000` + digits38 + `}`, ""},
 		{"38 digits negative", `{"n":-` + digits38 + `e-38}`, ""},
 		{"39 digits", `{"n":` + digits38 + `9}`, "n"},
 		{"39 digits with a point", `{"n":1.` + digits38 + `}`, "n"},
@@ -105,18 +105,17 @@ func TestCheckItemData(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			it := Item{Key: Key{"p", "s"}, Data: []byte(tt.data)}
-			wantRefusal(t, CheckItem(it), it.Key, tt.field)
+			wantItemError(t, CheckItem(it), it.Key, tt.field)
 		})
 	}
 }
 
-// TestCheckItemSize pins the way of counting, by the room that is left for one
-// string beside an attribute.
-func TestCheckItemSize(t *testing.T) {
+// The size of a value is measured by the longest string that fits in the item
+// with it.
+func TestCheckItemCountsAsDynamoDB(t *testing.T) {
 	t.Parallel()
 	key := Key{"p", "s"}
-	// What an item has beside its data: the key, and the names and values of the
-	// table's own attributes.
+	// The size of the key and of the table's own attributes.
 	const own = 1 + 1 + versionBytes
 	for _, tt := range []struct {
 		name  string
@@ -137,10 +136,10 @@ func TestCheckItemSize(t *testing.T) {
 		{"38 digits, shifted", `1234567890123456789012345678901234567.8`, 21},
 		{"three digits", `123`, 3},
 		{"zeros do not count", `100`, 2},
-		{"but they shift", `120`, 3},
+		{"zeros that shift the pairs", `120`, 3},
 		{"a fraction", `1.5`, 3},
 		{"a fraction below one", `0.5`, 2},
-		{"another", `0.05`, 2},
+		{"a smaller fraction", `0.05`, 2},
 		{"negative", `-1`, 3},
 		{"negative, four digits", `-1234`, 4},
 		{"with an exponent", `1e50`, 2},
@@ -158,41 +157,41 @@ func TestCheckItemSize(t *testing.T) {
 				field string
 			}{{room, ""}, {room + 1, "Data"}} {
 				data := `{"v":` + tt.value + `,"fill":"` + strings.Repeat("x", fill.bytes) + `"}`
-				wantRefusal(t, CheckItem(Item{Key: key, Data: []byte(data)}), key, fill.field)
+				wantItemError(t, CheckItem(Item{Key: key, Data: []byte(data)}), key, fill.field)
 			}
 		})
 	}
 }
 
-func TestCheckItemCountsItsKey(t *testing.T) {
+func TestCheckItemCountsTheKey(t *testing.T) {
 	t.Parallel()
 	data := []byte(`{"fill":"` + strings.Repeat("x", MaxItemBytes-versionBytes-len("fill")-1024-2) + `"}`)
 	short := Key{"p", strings.Repeat("s", 1024)}
 	long := Key{"pp", strings.Repeat("s", 1024)}
-	wantRefusal(t, CheckItem(Item{Key: short, Data: data}), short, "")
+	wantItemError(t, CheckItem(Item{Key: short, Data: data}), short, "")
 	if err := CheckItem(Item{Key: Key{"ppp", short.SK}, Data: data}); err == nil {
-		t.Error("an item that its key makes too large was accepted")
+		t.Error("got no error for an item that exceeds the limit with its key")
 	}
-	wantRefusal(t, CheckItem(Item{Key: long, Data: data}), long, "")
+	wantItemError(t, CheckItem(Item{Key: long, Data: data}), long, "")
 }
 
-// wantRefusal expects an *ItemError for key and field, or no error where field is "".
-func wantRefusal(t *testing.T, err error, key Key, field string) {
+// wantItemError expects an *ItemError for key and field, or no error if field is "".
+func wantItemError(t *testing.T, err error, key Key, field string) {
 	t.Helper()
 	if field == "" {
 		if err != nil {
-			t.Errorf("got the error %.200v, want none", err)
+			t.Errorf("got error %.200v, want none", err)
 		}
 		return
 	}
-	refusal, ok := errors.AsType[*ItemError](err)
+	itemErr, ok := errors.AsType[*ItemError](err)
 	if !ok {
-		t.Fatalf("got the error %.200v, want an *ItemError", err)
+		t.Fatalf("got error %.200v, want an *ItemError", err)
 	}
-	if refusal.Key != key || refusal.Field != field {
-		t.Errorf("got the field %q of %.80q, want %q of %.80q", refusal.Field, refusal.Key, field, key)
+	if itemErr.Key != key || itemErr.Field != field {
+		t.Errorf("got field %q of %.80q, want %q of %.80q", itemErr.Field, itemErr.Key, field, key)
 	}
-	if strings.TrimSpace(refusal.Reason) == "" {
-		t.Error("the refusal has no reason")
+	if strings.TrimSpace(itemErr.Reason) == "" {
+		t.Error("the error has no reason")
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// LogHandler wraps h so that lines written with a handler's context carry the
-// record's id, source and attempt. They stand at the top level also where the
-// logger has open groups; so does what h itself adds, because h never sees an
-// open group.
+// LogHandler wraps h so that a line logged with a handler's context has the
+// record's id, source and attempt. They are at the top level even if the logger
+// has open groups. So are the attributes that h itself adds, because h never
+// sees an open group.
 func LogHandler(h slog.Handler) slog.Handler { return &logHandler{base: h} }
 
 type logHandler struct {

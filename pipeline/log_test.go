@@ -11,7 +11,7 @@ import (
 	"sluice/pipeline"
 )
 
-func TestLogHandlerKeepsSlogsRules(t *testing.T) {
+func TestLogHandlerPassesSlogtest(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -32,8 +32,8 @@ func TestLogHandlerKeepsSlogsRules(t *testing.T) {
 	}
 }
 
-// inRecord hands every line to a handler with a record's context. The record has
-// no source: slogtest knows that name as the code's place.
+// inRecord handles every line with a record's context. The record has no source,
+// because slogtest uses that key for the position in the code.
 type inRecord struct{ slog.Handler }
 
 func (h inRecord) Handle(ctx context.Context, r slog.Record) error {
@@ -61,7 +61,7 @@ func line(t *testing.T, buf *bytes.Buffer) map[string]any {
 	return m
 }
 
-func TestLogHandlerTopLevel(t *testing.T) {
+func TestLogHandlerAddsRecordAtTheTopLevel(t *testing.T) {
 	t.Parallel()
 	var buf bytes.Buffer
 	log := slog.New(pipeline.LogHandler(stamping{slog.NewJSONHandler(&buf, nil)})).With("worker", "w")
@@ -76,11 +76,11 @@ func TestLogHandlerTopLevel(t *testing.T) {
 	g, _ := m["g"].(map[string]any)
 	h, _ := g["h"].(map[string]any)
 	if g["a"] != 1.0 || h["b"] != 2.0 || len(g) != 2 || len(h) != 1 {
-		t.Errorf("groups: got %s, want g.a and g.h.b and nothing else in them", &buf)
+		t.Errorf("groups: got %s, want only g.a and g.h.b", &buf)
 	}
 }
 
-func TestRunLogLines(t *testing.T) {
+func TestRunLogsFailedRecordsAndTheBatch(t *testing.T) {
 	t.Parallel()
 	var buf bytes.Buffer
 	log := slog.New(pipeline.LogHandler(slog.NewJSONHandler(&buf, nil)))
@@ -92,9 +92,9 @@ func TestRunLogLines(t *testing.T) {
 	}
 	failed, batch := line(t, bytes.NewBuffer(lines[0])), line(t, bytes.NewBuffer(lines[1]))
 	if failed["id"] != "1" || failed["error"] != "again" || failed["attempt"] != 1.0 {
-		t.Errorf("failed record: got %s", lines[0])
+		t.Errorf("failed record: got %s, want its id, error and attempt", lines[0])
 	}
 	if batch["records"] != 3.0 || batch["done"] != 2.0 || batch["failed"] != 1.0 || batch["not_started"] != 0.0 || batch["blocked"] != 0.0 || batch["ms"] == nil {
-		t.Errorf("batch: got %s", lines[1])
+		t.Errorf("batch: got %s, want the counts and ms", lines[1])
 	}
 }

@@ -13,42 +13,41 @@ import (
 	"time"
 )
 
-// MaxHops is how many messages may follow from one another. Lambda's own
-// detection of recursion does not see DynamoDB, so messages count.
+// MaxHops limits how many messages may cause one another. Messages count their
+// hops because Lambda's recursive loop detection does not see DynamoDB.
 const MaxHops = 16
 
-// A Message asks for one job, or tells one fact. On the wire it is a CloudEvent
-// in structured JSON; [DecodeMessage] takes the short form
+// A Message requests one job or reports one fact. It is encoded as a CloudEvent
+// in structured JSON; [DecodeMessage] accepts the short form
 // {"type": ..., "data": ...} as well.
 //
-// Whoever sends a message should give it an id. Without one it is known by its
-// record's Cause, and SQS gives what it moves back from a dead-letter queue
-// another message id, and another time.
+// A sender should set an id. A message without one is identified by its record's
+// Cause, which changes when SQS moves the message back from a dead-letter queue.
 type Message struct {
-	// ID names the message: who sees it twice does its job once. Derived from a
-	// cause it is the same however often the cause comes. "" only in the short
+	// ID identifies the message, so that a repeated one is handled once. An id
+	// derived from a cause is the same each time. It is "" only in the short
 	// form.
 	ID string
-	// Type chooses the job.
+	// Type selects the job.
 	Type string
-	// Source says who sent it, as a URI reference; "" is written as "sluice".
+	// Source identifies the sender, as a URI reference. "" is encoded as "sluice".
 	Source string
-	// Subject is what the message is about; may be empty.
+	// Subject is the object that the message is about, or "".
 	Subject string
-	// Time is when it happened; zero is left out.
+	// Time is the time of the fact. Zero is omitted.
 	Time time.Time
-	// Data is JSON; may be empty.
+	// Data is JSON, or empty.
 	Data json.RawMessage
-	// TraceParent is the W3C trace context that travels along; may be empty.
+	// TraceParent is the W3C trace context, or "".
 	TraceParent string
-	// Hops counts the messages this one followed from.
+	// Hops counts the messages that led to this one.
 	Hops int
 }
 
-// NewMessage makes a message of a type about data, marshalled as JSON. With a
-// cause its id is derived from type and cause, so the same cause makes the same
-// id; without one it is random. If ctx belongs to the handling of a message, or
-// of a record with a traceparent, then trace and hop count travel along.
+// NewMessage returns a message of the given type, with data marshalled as JSON.
+// Its id is derived from type and cause, so the same cause has the same id; if
+// cause is "", the id is random. If ctx carries a message, or a record with a
+// traceparent, the new message continues its trace and hop count.
 func NewMessage(ctx context.Context, typ, cause string, data any) (Message, error) {
 	b, err := json.Marshal(data)
 	if err != nil {
@@ -66,8 +65,8 @@ func NewMessage(ctx context.Context, typ, cause string, data any) (Message, erro
 	return m, nil
 }
 
-// DeriveID returns 32 hex digits that depend on all of parts and on nothing
-// else.
+// DeriveID returns 32 hex digits that depend only on parts. Different parts have
+// different ids.
 func DeriveID(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -77,8 +76,8 @@ func DeriveID(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// cloudEvent is a message on the wire: the attributes of CloudEvents 1.0, and
-// the extensions traceparent and hops.
+// cloudEvent is the encoded form of a message: the attributes of CloudEvents 1.0
+// and the extensions traceparent and hops.
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion,omitempty"`
 	ID              string          `json:"id,omitempty"`
@@ -93,14 +92,13 @@ type cloudEvent struct {
 	DataBase64      []byte          `json:"data_base64,omitempty"`
 }
 
-// MarshalJSON writes m as a CloudEvent. A message without id or type is an
-// error.
+// MarshalJSON encodes m as a CloudEvent. A message must have an id and a type.
 func (m Message) MarshalJSON() ([]byte, error) {
 	switch {
 	case m.ID == "":
-		return nil, errors.New("message without id")
+		return nil, errors.New("message: id is missing")
 	case m.Type == "":
-		return nil, fmt.Errorf("message %q without type", m.ID)
+		return nil, fmt.Errorf("message %q: type is missing", m.ID)
 	}
 	e := cloudEvent{
 		SpecVersion: "1.0", ID: m.ID, Source: m.Source, Type: m.Type, Subject: m.Subject,
@@ -118,9 +116,9 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// DecodeMessage reads a message: a CloudEvent in structured JSON, or the short
-// form, which has a type, may have an id and data, and no specversion. Its error is
-// a *BodyError and means that no retry can help.
+// DecodeMessage decodes a message: a CloudEvent in structured JSON, or the short
+// form, which has a type, may have an id and data, and has no specversion. Its
+// error is a *BodyError, which retrying cannot fix.
 func DecodeMessage(body []byte) (Message, error) {
 	var e cloudEvent
 	if err := DecodeJSON(body, &e); err != nil {
@@ -129,7 +127,7 @@ func DecodeMessage(body []byte) (Message, error) {
 	field := func(name, problem string) error { return &BodyError{Field: name, Err: errors.New(problem)} }
 	switch {
 	case e.SpecVersion != "" && !strings.HasPrefix(e.SpecVersion, "1."):
-		return Message{}, field("specversion", fmt.Sprintf("is %q, 1.0 is known", e.SpecVersion))
+		return Message{}, field("specversion", fmt.Sprintf("got %q, want 1.0", e.SpecVersion))
 	case e.SpecVersion != "" && e.ID == "":
 		return Message{}, field("id", "is missing")
 	case e.SpecVersion != "" && e.Source == "":
@@ -137,9 +135,9 @@ func DecodeMessage(body []byte) (Message, error) {
 	case e.Type == "":
 		return Message{}, field("type", "is missing")
 	case e.Hops < 0:
-		return Message{}, field("hops", "is negative")
+		return Message{}, field("hops", fmt.Sprintf("got %d, want at least 0", e.Hops))
 	case len(e.Data) > 0 && len(e.DataBase64) > 0:
-		return Message{}, field("data_base64", "stands beside data")
+		return Message{}, field("data_base64", "is not allowed together with data")
 	}
 	m := Message{
 		ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject,
@@ -150,7 +148,7 @@ func DecodeMessage(body []byte) (Message, error) {
 	}
 	if len(e.DataBase64) > 0 {
 		if !json.Valid(e.DataBase64) {
-			return Message{}, field("data_base64", "holds no JSON")
+			return Message{}, field("data_base64", "is not base64 of JSON")
 		}
 		m.Data = e.DataBase64
 	}

@@ -15,7 +15,7 @@ func TestDecodeMessage(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
 		want       pipeline.Message
-		err        string // part of the error; "" wants none
+		err        string // part of the error; "" means none
 	}{
 		{
 			name: "cloud event",
@@ -25,17 +25,17 @@ func TestDecodeMessage(t *testing.T) {
 		{name: "cloud event with data_base64", body: `{"specversion":"1.0","id":"i","source":"/s","type":"t","data_base64":"eyJhIjoxfQ=="}`, want: pipeline.Message{ID: "i", Type: "t", Source: "/s", Data: []byte(`{"a":1}`)}},
 		{name: "short form", body: `{"type":"t","data":[1]}`, want: pipeline.Message{Type: "t", Data: []byte(`[1]`)}},
 		{name: "short form without data", body: `{"type":"t"}`, want: pipeline.Message{Type: "t"}},
-		{name: "empty", body: " ", err: "it is empty"},
-		{name: "null", body: "null", err: "it is null"},
-		{name: "not JSON", body: `{"type":`, err: "at byte 8: not JSON"},
-		{name: "type of another type", body: `{"type":5}`, err: `field "type" at byte 9: a JSON number where a string is wanted`},
-		{name: "no type", body: `{"data":{}}`, err: `field "type" at byte 0: is missing`},
+		{name: "empty", body: " ", err: "body: got nothing, want JSON"},
+		{name: "null", body: "null", err: "body: got null, want a JSON value"},
+		{name: "invalid JSON", body: `{"type":`, err: "at byte 8: invalid JSON"},
+		{name: "type is not a string", body: `{"type":5}`, err: `field "type" at byte 9: got a JSON number, want a string`},
+		{name: "no type", body: `{"data":{}}`, err: `field "type": is missing`},
 		{name: "cloud event without id", body: `{"specversion":"1.0","source":"/s","type":"t"}`, err: `field "id"`},
 		{name: "cloud event without source", body: `{"specversion":"1.0","id":"i","type":"t"}`, err: `field "source"`},
-		{name: "another version", body: `{"specversion":"2.0","id":"i","source":"/s","type":"t"}`, err: `"2.0", 1.0 is known`},
+		{name: "unknown version", body: `{"specversion":"2.0","id":"i","source":"/s","type":"t"}`, err: `got "2.0", want 1.0`},
 		{name: "negative hops", body: `{"type":"t","hops":-1}`, err: `field "hops"`},
-		{name: "two sorts of data", body: `{"type":"t","data":{},"data_base64":"e30="}`, err: `field "data_base64"`},
-		{name: "data_base64 without JSON", body: `{"type":"t","data_base64":"aGk="}`, err: `holds no JSON`},
+		{name: "data and data_base64", body: `{"type":"t","data":{},"data_base64":"e30="}`, err: `field "data_base64"`},
+		{name: "data_base64 without JSON", body: `{"type":"t","data_base64":"aGk="}`, err: `is not base64 of JSON`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,7 +49,7 @@ func TestDecodeMessage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, w := asJSON(t, got.Data), asJSON(t, tt.want.Data)
+			g, w := string(got.Data), string(tt.want.Data)
 			got.Data, tt.want.Data = nil, nil
 			if !equalMessages(got, tt.want) || g != w {
 				t.Errorf("got %+v data %s, want %+v data %s", got, g, tt.want, w)
@@ -61,11 +61,6 @@ func TestDecodeMessage(t *testing.T) {
 func equalMessages(a, b pipeline.Message) bool {
 	return a.ID == b.ID && a.Type == b.Type && a.Source == b.Source && a.Subject == b.Subject &&
 		a.Time.Equal(b.Time) && a.TraceParent == b.TraceParent && a.Hops == b.Hops
-}
-
-func asJSON(t *testing.T, raw json.RawMessage) string {
-	t.Helper()
-	return string(raw)
 }
 
 func TestMessageRoundTrip(t *testing.T) {
@@ -86,13 +81,13 @@ func TestMessageRoundTrip(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for name, m := range map[string]pipeline.Message{"id": {Type: "t"}, "type": {ID: "i"}} {
-		if _, err := json.Marshal(m); err == nil || !strings.Contains(err.Error(), "without "+name) {
-			t.Errorf("message without %s: got error %v", name, err)
+		if _, err := json.Marshal(m); err == nil || !strings.Contains(err.Error(), name+" is missing") {
+			t.Errorf("message without %s: got error %v, want one that names it", name, err)
 		}
 	}
 }
 
-func TestNewMessageIDs(t *testing.T) {
+func TestNewMessageIDDependsOnTypeAndCause(t *testing.T) {
 	t.Parallel()
 	id := func(typ, cause string) string {
 		m, err := pipeline.NewMessage(t.Context(), typ, cause, nil)
@@ -103,22 +98,22 @@ func TestNewMessageIDs(t *testing.T) {
 	}
 	first, again := id("t", "c"), id("t", "c")
 	if first != again {
-		t.Errorf("the same cause makes two ids: %s and %s", first, again)
+		t.Errorf("same cause: got ids %s and %s, want equal ones", first, again)
 	}
 	if first == id("t", "d") || first == id("u", "c") {
-		t.Error("another cause, or another type, makes the same id")
+		t.Error("another cause or type: got the same id")
 	}
 	if one, other := id("t", ""), id("t", ""); one == other {
-		t.Errorf("no cause makes the same id twice: %s", one)
+		t.Errorf("no cause: got id %s twice, want different ones", one)
 	}
 	if pipeline.DeriveID("a", "bc") == pipeline.DeriveID("ab", "c") {
-		t.Error("DeriveID does not tell its parts apart")
+		t.Error("DeriveID: got the same id for (a, bc) and (ab, c)")
 	}
 }
 
-func TestNewMessageData(t *testing.T) {
+func TestNewMessageRejectsDataWithoutJSON(t *testing.T) {
 	t.Parallel()
 	if _, err := pipeline.NewMessage(t.Context(), "t", "c", make(chan int)); err == nil || !strings.Contains(err.Error(), `"t"`) {
-		t.Errorf("data that is no JSON: got error %v, want one that names the message", err)
+		t.Errorf("data without a JSON form: got error %v, want one that names the message", err)
 	}
 }

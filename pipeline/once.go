@@ -9,52 +9,53 @@ import (
 	"time"
 )
 
-// Once keeps what must not be done twice, such as a send, from being done
-// twice: by a claim in a table, whose version is the fencing token. Only its
-// owner can complete or release a claim.
+// Once protects a side effect, such as a send, from being repeated. It stores a
+// claim in a table. The version of the claim is the fencing token: only its
+// owner can complete or release it.
 //
-// Between the effect and the completed claim stands no transaction. An owner
-// that dies there leaves the claim to time out, and the effect is then repeated:
-// so what is done under Once should carry an id that the other side can know.
+// There is no transaction over the effect and the completed claim. If the owner
+// dies between them, the claim expires and the effect is repeated. The effect
+// should therefore carry an id that the receiver can recognize.
 //
-// A state change needs no Once: it carries its cause in its own conditional
-// write. Safe for concurrent use.
+// A state change does not need Once, because it stores its cause in its own
+// conditional write. A Once is safe for concurrent use.
 type Once struct {
-	// Table holds the claims. It should not be one with a change stream.
+	// Table holds the claims. It should have no change stream.
 	Table Table
-	// Remember is how long a completed claim stands. Zero is 24 hours.
+	// Remember is how long a completed claim is kept. Zero is 24 hours.
 	Remember time.Duration
-	// InProgress is how long an owner that says nothing keeps its claim. Zero is
-	// the time left until the context's deadline, or 5 minutes without one.
-	// What must never run again after a timeout takes a very long one.
+	// InProgress is how long a claim in progress is valid. Zero is the time left
+	// until the context's deadline, or 5 minutes without a deadline. An effect
+	// that must never run again after a timeout needs a very long one.
 	InProgress time.Duration
-	// ProcessID names the one process that uses the table, anew at each start. Where
-	// it is set, a claim in progress under another name is a dead process's and is
-	// taken over at once. "": claims are respected until they run out.
+	// ProcessID identifies the only process that uses the table, and is new at
+	// each start. If it is set, a claim in progress under another process id
+	// belongs to a dead process and is taken over at once. If it is "", claims
+	// are respected until they expire.
 	ProcessID string
-	// Now is the clock. Nil is time.Now.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// InProgressError says that another owner is at it.
+// InProgressError reports that another owner has claimed the key.
 type InProgressError struct {
 	Key   string
-	Until time.Time // when its claim ends if it says nothing
+	Until time.Time // when the claim expires
 }
 
 func (e *InProgressError) Error() string {
-	return fmt.Sprintf("%q is in progress elsewhere until %s", e.Key, e.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%q is in progress by another owner until %s", e.Key, e.Until.UTC().Format(time.RFC3339))
 }
 
-// ClaimLostError says that the work was done, but its claim had run out and
-// passed to another owner, who does it as well.
+// ClaimLostError reports that the claim expired and passed to another owner
+// before the work was done, so the work is done twice.
 type ClaimLostError struct{ Key string }
 
 func (e *ClaimLostError) Error() string {
-	return fmt.Sprintf("%q took longer than its claim, which passed on", e.Key)
+	return fmt.Sprintf("%q took longer than its claim, which another owner has now", e.Key)
 }
 
-// claim is the data of a claim's item.
+// claim is the data of an item.
 type claim struct {
 	Status string          `json:"status"`
 	Until  int64           `json:"until"` // Unix milliseconds
@@ -67,24 +68,24 @@ const (
 	claimCompleted  = "completed"
 )
 
-// Do calls fn unless key was completed before, and returns what fn, then or
-// now, returned: JSON, or nil. An error or a panic of fn releases the claim, so
-// that the next delivery tries again.
+// Do calls fn unless key was completed before, and returns the result of fn, of
+// this call or of the earlier one: JSON, or nil. An error or a panic of fn
+// releases the claim, so that the next delivery tries again.
 //
-// Errors: what fn returned; a *InProgressError, wrapped as RetryAfter, if
-// another owner is at it; a *ClaimLostError; what the table met. An empty key is
-// an error.
+// The error is that of fn, an *InProgressError wrapped by RetryAfter if another
+// owner has claimed the key, a *ClaimLostError, or an error of the table. The
+// key must not be empty.
 func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) (json.RawMessage, error)) (json.RawMessage, error) {
 	if key == "" {
-		return nil, Permanent(errors.New("once: empty key"))
+		return nil, Permanent(errors.New("once: key is empty"))
 	}
 	mine, before, err := o.claim(ctx, key, o.now())
 	if err != nil || before != nil {
 		return before.result(), err
 	}
-	settled := false
+	finished := false
 	defer func() {
-		if !settled { // fn failed or panicked
+		if !finished { // fn failed or panicked
 			o.release(ctx, mine)
 		}
 	}()
@@ -92,7 +93,7 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 	if err != nil {
 		return nil, err
 	}
-	settled = true
+	finished = true
 	end := o.now().Add(cmp.Or(o.Remember, 24*time.Hour))
 	done, err := claimItem(key, claim{Status: claimCompleted, Until: end.UnixMilli(), Result: result})
 	if err != nil {
@@ -108,7 +109,7 @@ func (o *Once) Do(ctx context.Context, key string, fn func(ctx context.Context) 
 	return result, nil
 }
 
-// Done reports whether key was completed and is still remembered.
+// Done reports whether key was completed and its claim is still kept.
 func (o *Once) Done(ctx context.Context, key string) (bool, error) {
 	it, err := o.Table.Get(ctx, claimKey(key))
 	if errors.Is(err, ErrNotFound) {
@@ -131,7 +132,7 @@ func (o *Once) now() time.Time {
 	return time.Now()
 }
 
-// claim takes the claim on key. before is not nil if it was completed already.
+// claim claims key. It returns the completed claim instead if there is one.
 func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item, before *claim, err error) {
 	until := now.Add(5 * time.Minute)
 	if o.InProgress > 0 {
@@ -160,8 +161,8 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 			return Item{}, nil, RetryAfter(&InProgressError{key, end}, end.Sub(now))
 		}
 	}
-	// What stands there has run out, or is a dead process's: take it over, unless
-	// another does.
+	// The current claim has expired or belongs to a dead process. Another owner
+	// may take it over first.
 	mine, err = o.Table.Put(ctx, want, AtVersion(conflict.Current.Version))
 	if _, ok := errors.AsType[*ConflictError](err); ok {
 		return Item{}, nil, RetryAfter(&InProgressError{key, until}, time.Second)
@@ -169,13 +170,13 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 	return mine, nil, err
 }
 
-// release gives a claim back, if it is still ours. If it cannot, the claim runs
-// out by itself.
+// release deletes a claim that is still this owner's. If the delete fails, the
+// claim expires.
 func (o *Once) release(ctx context.Context, mine Item) {
 	_ = o.Table.Delete(context.WithoutCancel(ctx), mine.Key, AtVersion(mine.Version))
 }
 
-// result is nil-safe: a claim that was not completed has none.
+// result returns the result of a completed claim, or nil if c is nil.
 func (c *claim) result() json.RawMessage {
 	if c == nil {
 		return nil
@@ -183,7 +184,7 @@ func (c *claim) result() json.RawMessage {
 	return c.Result
 }
 
-// claimKey is the key itself where it fits, else its digest.
+// claimKey returns the item key for key, or for its digest if key is too long.
 func claimKey(key string) Key {
 	pk := "once#" + key
 	if len(pk) > MaxPKBytes {
@@ -197,7 +198,7 @@ func claimItem(key string, c claim) (Item, error) {
 	if err != nil {
 		return Item{}, fmt.Errorf("claim on %q: %w", key, err)
 	}
-	// The item outlives the claim by an hour, so that the table's own clean-up
-	// never takes one that still holds.
+	// The item expires an hour after the claim, so that the table never removes a
+	// valid claim.
 	return Item{Key: claimKey(key), Expires: time.UnixMilli(c.Until).Add(time.Hour), Data: data}, nil
 }

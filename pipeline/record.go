@@ -5,33 +5,34 @@ import (
 	"time"
 )
 
-// A Record is one element of a batch: a queue's message, a stream's change, a
-// bucket's notice.
+// A Record is one element of a batch: a message of a queue, a change of a
+// stream, an S3 event.
 type Record struct {
-	// ID is what the answer to the source names: a message id, a sequence number.
+	// ID identifies the record in the response to the source: a message id, a
+	// sequence number.
 	ID string
-	// Cause stays the same over redelivery, redrive and retry, so it is the
-	// idempotency key: a message's own id, an eventID, bucket/key/version.
+	// Cause is the idempotency key. It stays the same over redelivery, redrive
+	// and retry: a message's own id, an event id, bucket/key/version.
 	Cause string
-	// Source is the ARN, or the address, of where the record came from.
+	// Source is the ARN, or the address, of the record's source.
 	Source string
-	// Group names records that keep their order among each other. "" has none.
+	// Group names the records whose order is kept. "" means no group.
 	Group string
-	// Attempt is 1 at the first delivery, and 0 where the source does not say.
+	// Attempt counts deliveries, from 1. It is 0 if the source does not count.
 	Attempt int
-	// At is the time when the source took the record in; zero if it does not say.
+	// At is the time at which the source received the record, or zero.
 	At time.Time
-	// Attrs are the source's attributes, the trace header among them.
+	// Attrs are the source's attributes, including the trace header.
 	Attrs map[string]string
-	// Body is the payload: envelopes removed, still encoded.
+	// Body is the payload, without the source's envelope and still encoded.
 	Body []byte
-	// Err tells why the source's form of this record could not be read. Run
-	// fails such a record as Permanent, without calling the handler.
+	// Err is not nil if the source's form of the record could not be decoded.
+	// Run fails such a record as Permanent, without calling the handler.
 	Err error
 }
 
-// A Handler does the work for one record. It must be safe for concurrent use.
-// What its error means for the record is told in the package comment.
+// A Handler handles one record. The package documentation lists what its error
+// means for the record. A Handler must be safe for concurrent use.
 type Handler func(ctx context.Context, r Record) error
 
 // A Middleware wraps a handler.

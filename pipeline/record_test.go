@@ -8,7 +8,7 @@ import (
 	"sluice/pipeline"
 )
 
-func TestChain(t *testing.T) {
+func TestChainRunsTheFirstMiddlewareOutermost(t *testing.T) {
 	t.Parallel()
 	var j journal
 	note := func(name string) pipeline.Middleware {
@@ -28,10 +28,10 @@ func TestChain(t *testing.T) {
 	}
 }
 
-func TestRecordInContext(t *testing.T) {
+func TestRunPassesTheRecordInTheContext(t *testing.T) {
 	t.Parallel()
 	if _, ok := pipeline.RecordFrom(t.Context()); ok {
-		t.Error("a bare context carries a record")
+		t.Error("a context without a record: RecordFrom returned one")
 	}
 	var inner pipeline.Record
 	pipeline.Run(t.Context(), batchOf(""), func(ctx context.Context, _ pipeline.Record) error {
@@ -41,11 +41,11 @@ func TestRecordInContext(t *testing.T) {
 		return nil
 	}, pipeline.Options{})
 	if inner.ID != "0" {
-		t.Errorf("record in a handler's context: got %+v", inner)
+		t.Errorf("record in a handler's context: got %+v, want record 0", inner)
 	}
 }
 
-func TestBackoff(t *testing.T) {
+func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	b := pipeline.Backoff(time.Second, time.Minute)
 	for _, tt := range []struct {

@@ -8,34 +8,35 @@ import (
 	"strings"
 )
 
-// A Router has one handler for each type of message. A handler sees the record
-// with the message's data as Body and the message's id as Cause, and finds the
-// message itself by MessageFrom.
+// A Router maps each message type to its handler. The handler receives the record
+// with the message's data as Body and the message's id as Cause. MessageFrom
+// returns the message itself.
 type Router map[string]Handler
 
-// UnknownTypeError says that no job has the message's type.
+// UnknownTypeError reports a message type without a handler.
 type UnknownTypeError struct {
 	Type  string
 	Known []string // sorted
 }
 
 func (e *UnknownTypeError) Error() string {
-	return fmt.Sprintf("unknown message type %q, known are: %s", e.Type, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("unknown message type %q, want one of: %s", e.Type, strings.Join(e.Known, ", "))
 }
 
-// HopLimitError says that a message followed from too many others.
+// HopLimitError reports a message that follows from more than MaxHops others.
 type HopLimitError struct {
 	Type string
 	Hops int
 }
 
 func (e *HopLimitError) Error() string {
-	return fmt.Sprintf("message %q made %d hops, the limit is %d: it goes in a circle", e.Type, e.Hops, MaxHops)
+	return fmt.Sprintf("message %q: got %d hops, want at most %d: messages cause each other in a loop", e.Type, e.Hops, MaxHops)
 }
 
-// Handle reads the record's body as a message and calls the handler of its
-// type. A body that is no message, an unknown type and a message with too many
-// hops are Permanent. A message without an id takes the record's Cause.
+// Handle is a Handler. It decodes the record's body as a message and calls the
+// handler of its type. A body that is not a message, an unknown type and too
+// many hops are Permanent errors. A message without an id gets the record's
+// Cause.
 func (rt Router) Handle(ctx context.Context, r Record) error {
 	m, err := DecodeMessage(r.Body)
 	if err != nil {

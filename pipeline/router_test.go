@@ -11,7 +11,7 @@ import (
 	"sluice/pipeline"
 )
 
-func TestRouter(t *testing.T) {
+func TestRouterPassesDataAndID(t *testing.T) {
 	t.Parallel()
 	var got pipeline.Record
 	var message pipeline.Message
@@ -25,10 +25,10 @@ func TestRouter(t *testing.T) {
 	}
 	r := pipeline.Record{ID: "sqs", Cause: "cause", Body: []byte(`{"type":"b","data":{"n":1}}`), Attrs: map[string]string{"traceparent": "tp"}}
 	if err := rt.Handle(t.Context(), r); !errors.Is(err, errAgain) || pipeline.IsPermanent(err) {
-		t.Errorf("error: got %v, want the handler's own", err)
+		t.Errorf("error: got %v, want that of the handler", err)
 	}
 	if string(got.Body) != `{"n":1}` || got.ID != "sqs" || got.Cause != "cause" {
-		t.Errorf("handler saw %+v, want the message's data as body and the record's cause, for the message has no id", got)
+		t.Errorf("handler received %+v, want the message's data as body and, without a message id, the record's cause", got)
 	}
 	if message.ID != "cause" || message.TraceParent != "tp" {
 		t.Errorf("message: got %+v, want the record's cause as id and its traceparent", message)
@@ -41,7 +41,7 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-func TestRouterRefusals(t *testing.T) {
+func TestRouterRejectsUnknownTypesAndBodies(t *testing.T) {
 	t.Parallel()
 	rt := pipeline.Router{"b": nil, "a": nil}
 	unknown := rt.Handle(t.Context(), pipeline.Record{Body: []byte(`{"type":"x"}`)})
@@ -51,13 +51,13 @@ func TestRouterRefusals(t *testing.T) {
 	}
 	broken := rt.Handle(t.Context(), pipeline.Record{Body: []byte(`{`)})
 	if _, ok := errors.AsType[*pipeline.BodyError](broken); !ok || !pipeline.IsPermanent(broken) {
-		t.Errorf("no message: got %v, want a permanent *BodyError", broken)
+		t.Errorf("not a message: got %v, want a permanent *BodyError", broken)
 	}
 }
 
-func TestHopsEndACircle(t *testing.T) {
+func TestRouterEndsLoopsAtTheHopLimit(t *testing.T) {
 	t.Parallel()
-	// Each message makes the next one.
+	// Each message causes the next one.
 	next := []byte(`{"id":"0","type":"t","traceparent":"tp"}`)
 	hops := 0
 	rt := pipeline.Router{"t": func(ctx context.Context, _ pipeline.Record) error {

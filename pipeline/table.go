@@ -9,43 +9,42 @@ import (
 	"time"
 )
 
-// Table is the contract of a table with versions: four operations, which bbolt
-// and DynamoDB keep alike. Package tabletest holds a case for every sentence
-// here. All methods are safe for concurrent use. None keeps a reference to what
-// it was given, or to what it returned.
+// Table is the contract of a table with versioned items. DynamoDB and the local
+// stack implement it. Package tabletest has a case for each sentence here. All
+// methods are safe for concurrent use, and keep no reference to their arguments
+// or results.
 //
 // Reads see every write that was acknowledged before they began. Operations on
-// one item are linearizable; there is no transaction over two.
+// one item are linearizable. There are no transactions over two items.
 //
-// Errors are ErrNotFound, a *ConflictError, a *ItemError, or whatever the
-// backend met on its way (retry those). All methods refuse a key that breaks a
-// limit by a *ItemError, Query a pk and skPrefix that no key could have. A
-// method whose context is done before it begins changes nothing and returns the
-// context's error.
+// Errors are ErrNotFound, a *ConflictError, an *ItemError, or an error of the
+// backend, which can be retried. A key that exceeds a limit is an *ItemError; so
+// is a pk or skPrefix of Query that no key could have. A method whose context is
+// done before it begins changes nothing and returns the context's error.
 type Table interface {
-	// Get returns the item under k, or ErrNotFound. An item past its Expires
-	// may still be returned for a while: ask Item.Expired.
+	// Get returns the item under k, or ErrNotFound. An item past its Expires may
+	// still be returned for a while; Item.Expired reports that.
 	Get(ctx context.Context, k Key) (Item, error)
 
 	// Put stores it, replacing the whole item under it.Key, if c holds, and
 	// returns it as stored, with a newly minted Version. it.Version is ignored.
-	// If c does not hold, the error is a *ConflictError with the current item,
-	// and nothing has changed.
+	// If c does not hold, it changes nothing and the error is a *ConflictError
+	// with the current item.
 	Put(ctx context.Context, it Item, c Condition) (Item, error)
 
 	// Delete removes the item under k if c holds, else the error is a
-	// *ConflictError as for Put. Removing what is not there under Always is no
+	// *ConflictError as for Put. Removing a missing item under Always is not an
 	// error.
 	Delete(ctx context.Context, k Key, c Condition) error
 
 	// Query yields the items with partition key pk whose sort key begins with
-	// skPrefix ("" is all), in the byte order of their sort keys. It stops
-	// after the first error. Items written while it runs may or may not be seen.
+	// skPrefix ("" means all), in the byte order of their sort keys. It stops
+	// after the first error. It may or may not yield items written while it runs.
 	Query(ctx context.Context, pk, skPrefix string) iter.Seq2[Item, error]
 }
 
-// A Key names an item. DynamoDB's limits hold on every backend: PK has 1 to
-// 2,048 bytes, SK 1 to 1,024, both valid UTF-8.
+// A Key identifies an item. Every backend has DynamoDB's limits: PK has 1 to
+// 2,048 bytes, SK 1 to 1,024, and both are valid UTF-8.
 type Key struct{ PK, SK string }
 
 func (k Key) String() string { return k.PK + "/" + k.SK }
@@ -53,20 +52,20 @@ func (k Key) String() string { return k.PK + "/" + k.SK }
 // An Item is one record of a table.
 type Item struct {
 	Key Key
-	// Version is an opaque token, minted at each write and never repeated for a
-	// key, not even after a delete. So an owner who lost an item can neither
-	// overwrite nor remove what its successor wrote.
+	// Version is an opaque token, new at each write and never reused for a key,
+	// not even after a delete. It is a fencing token: a former owner of the item
+	// can neither overwrite nor remove its successor's.
 	Version string
-	// Expires is when the item may be removed as by a service, to the second: a
-	// fraction is cut off. Zero is never.
+	// Expires is the time from which the table may remove the item by itself, in
+	// whole seconds: a fraction is cut off. Zero means never.
 	Expires time.Time
-	// Data is a JSON object: the item's attributes. It must not hold the
-	// attributes that the table keeps for itself (PK, SK, version, expires) at
-	// its top level. Numbers keep DynamoDB's 38 digits.
+	// Data is a JSON object, the item's attributes. Its top level must not have
+	// the table's own attributes: PK, SK, version and expires. Numbers keep up to
+	// 38 digits, as in DynamoDB.
 	Data json.RawMessage
 }
 
-// Expired reports whether the item has an expiry and it is not after now.
+// Expired reports whether the item has an expiry that is not after now.
 func (it Item) Expired(now time.Time) bool {
 	return !it.Expires.IsZero() && !it.Expires.After(now)
 }
@@ -79,7 +78,7 @@ func (it Item) Decode(v any) error {
 	return nil
 }
 
-// A Condition is what must hold for a write to happen.
+// A Condition must hold for a write to take effect.
 type Condition struct {
 	kind    conditionKind
 	version string
@@ -93,18 +92,19 @@ const (
 	atVersion
 )
 
-// Always is the condition that holds. It is the zero value.
+// Always returns the condition that always holds. It is the zero value.
 func Always() Condition { return Condition{} }
 
-// Absent holds if there is no item under the key. An expired item that has not
-// been removed yet is there.
+// Absent returns the condition that holds if there is no item under the key. An
+// expired item counts until it is removed.
 func Absent() Condition { return Condition{kind: absent} }
 
-// AtVersion holds if the current item's version is v. It never holds for "".
+// AtVersion returns the condition that holds if the current item has version v.
+// It never holds if v is "".
 func AtVersion(v string) Condition { return Condition{kind: atVersion, version: v} }
 
-// Holds reports whether c holds for the current item; exists is false where
-// there is none. Backends that decide in their own process use it.
+// Holds reports whether c holds for the current item, or without one if exists
+// is false. Backends that evaluate conditions themselves use it.
 func (c Condition) Holds(current Item, exists bool) bool {
 	switch c.kind {
 	case absent:
@@ -119,7 +119,7 @@ func (c Condition) Holds(current Item, exists bool) bool {
 // Unconditional reports whether c is Always.
 func (c Condition) Unconditional() bool { return c.kind == always }
 
-// Version returns the version that c asks for, and false if c is not AtVersion.
+// Version returns the version of an AtVersion condition, and false for any other.
 func (c Condition) Version() (string, bool) { return c.version, c.kind == atVersion }
 
 func (c Condition) String() string {
@@ -136,23 +136,23 @@ func (c Condition) String() string {
 // ErrNotFound is returned by Get for a key without an item.
 var ErrNotFound = errors.New("item not found")
 
-// ConflictError says that a write's condition did not hold.
+// ConflictError reports that the condition of a write did not hold.
 type ConflictError struct {
 	Key       Key
 	Condition Condition
-	// Current is the item as it stood; Exists is false where there was none.
+	// Current is the item at that time; Exists is false if there was none.
 	Current Item
 	Exists  bool
 }
 
 func (e *ConflictError) Error() string {
 	if !e.Exists {
-		return fmt.Sprintf("conflict on %q: wanted %v, there is no item", e.Key, e.Condition)
+		return fmt.Sprintf("conflict on %q: got no item, want %v", e.Key, e.Condition)
 	}
-	return fmt.Sprintf("conflict on %q: wanted %v, found version %s", e.Key, e.Condition, e.Current.Version)
+	return fmt.Sprintf("conflict on %q: got version %s, want %v", e.Key, e.Current.Version, e.Condition)
 }
 
-// ItemError says what about an item no backend would store. Retrying is no use.
+// ItemError reports an item that no backend stores. Retrying cannot fix it.
 type ItemError struct {
 	Key    Key
 	Field  string // "PK", "SK", "Data" or the attribute's name

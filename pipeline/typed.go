@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Typed makes a Handler of one that takes the record's body as a T, decoded by
-// encoding/json. A body that does not decode is Permanent, and the error says
-// where. If *T has a method Validate() error, its error is Permanent too.
+// Typed returns a Handler that decodes the record's body into a T by
+// encoding/json and calls h with it. A body that does not decode is a Permanent
+// *BodyError. If *T has a method Validate() error, its error is Permanent too.
 func Typed[T any](h func(ctx context.Context, r Record, body T) error) Handler {
 	return func(ctx context.Context, r Record) error {
 		var body T
@@ -29,47 +29,54 @@ func Typed[T any](h func(ctx context.Context, r Record, body T) error) Handler {
 	}
 }
 
-// BodyError says where a JSON body is not what was expected.
+// BodyError reports a JSON body that cannot be decoded.
 type BodyError struct {
-	Field  string // path of the field, dots between; "" where it is unknown
-	Offset int64  // bytes read when it was noticed
+	Field  string // path of the field, separated by dots; "" if unknown
+	Offset int64  // bytes read before the problem; 0 if unknown
 	Err    error
 }
 
 func (e *BodyError) Error() string {
+	var where string
 	if e.Field != "" {
-		return fmt.Sprintf("body: field %q at byte %d: %v", e.Field, e.Offset, e.Err)
+		where = fmt.Sprintf(" field %q", e.Field)
 	}
-	return fmt.Sprintf("body: at byte %d: %v", e.Offset, e.Err)
+	if e.Offset > 0 {
+		where += fmt.Sprintf(" at byte %d", e.Offset)
+	}
+	if where != "" {
+		where += ":"
+	}
+	return fmt.Sprintf("body:%s %v", where, e.Err)
 }
 
 func (e *BodyError) Unwrap() error { return e.Err }
 
-// DecodeJSON unmarshals body into v. Its error is a *BodyError. A body that is
-// empty, or the JSON null, is an error: it would leave v as it was.
+// DecodeJSON unmarshals body into v. Its error is a *BodyError. An empty body and
+// the JSON value null are errors, because they would leave v unchanged.
 func DecodeJSON(body []byte, v any) error {
 	trimmed := bytes.TrimSpace(body)
 	if len(trimmed) == 0 {
-		return &BodyError{Err: errors.New("it is empty")}
+		return &BodyError{Err: errors.New("got nothing, want JSON")}
 	}
 	if string(trimmed) == "null" {
-		return &BodyError{Err: errors.New("it is null")}
+		return &BodyError{Err: errors.New("got null, want a JSON value")}
 	}
 	err := json.Unmarshal(body, v)
 	if err == nil {
 		return nil
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return &BodyError{Offset: e.Offset, Err: fmt.Errorf("not JSON: %w", e)}
+		return &BodyError{Offset: e.Offset, Err: fmt.Errorf("invalid JSON: %w", e)}
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &BodyError{Field: fieldPath(reflect.TypeOf(v), e.Field), Offset: e.Offset, Err: fmt.Errorf("a JSON %s where %s is wanted", e.Value, jsonKind(e.Type))}
+		return &BodyError{Field: fieldPath(reflect.TypeOf(v), e.Field), Offset: e.Offset, Err: fmt.Errorf("got a JSON %s, want %s", e.Value, jsonKind(e.Type))}
 	}
 	return &BodyError{Err: err}
 }
 
-// fieldPath leaves the names of embedded structs out of a path: the JSON does
-// not have them.
+// fieldPath removes the names of embedded structs from a path, because the JSON
+// does not have them.
 func fieldPath(t reflect.Type, path string) string {
 	parts := strings.Split(path, ".")
 	for t.Kind() == reflect.Pointer {
@@ -88,13 +95,13 @@ func fieldPath(t reflect.Type, path string) string {
 	return strings.Join(parts, ".")
 }
 
-// jsonKind is what a Go type is in JSON.
+// jsonKind describes the JSON form of a Go type.
 func jsonKind(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Struct, reflect.Map:
 		return "an object"
 	case reflect.Slice, reflect.Array:
-		return "a list"
+		return "an array"
 	case reflect.String:
 		return "a string"
 	case reflect.Bool:
@@ -102,7 +109,7 @@ func jsonKind(t reflect.Type) string {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return "a whole number"
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "a whole number that is not negative"
+		return "a whole number of at least 0"
 	case reflect.Float32, reflect.Float64:
 		return "a number"
 	}

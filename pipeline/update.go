@@ -7,19 +7,19 @@ import (
 	"fmt"
 )
 
-// updateTries bounds how often Update starts over after a conflict.
+// updateTries is how often Update writes before it reports the conflict.
 const updateTries = 10
 
-// Update changes the item under k by what it is now. change gets the item's
-// data as a T (its zero value where there is no item) and returns a patch: a
-// value that marshals to a JSON object, whose members replace the item's members
-// of the same names; a member that is null removes its name. All else in the
-// item stays, also what T does not know. A nil patch leaves the item as it is.
+// Update changes the item under k depending on its current data. It calls change
+// with the data as a T, or the zero T if there is no item. change returns a
+// patch: a value that marshals to a JSON object, whose members replace the
+// item's members of the same names. A null member removes its name. Other
+// members stay, including those that T does not have. A nil patch writes nothing.
 //
-// The write holds only on the version that was read; after a conflict change is
-// called again, with the item as it stands then. So change must have no effect
-// of its own. After ten conflicts the error is the *ConflictError. An error of
-// change is returned as it is.
+// The write is conditional on the version that was read. After a conflict Update
+// calls change again with the item that is there then, so change must have no
+// side effect. After ten conflicts Update returns the *ConflictError. It returns
+// an error of change unchanged.
 func Update[T any](ctx context.Context, t Table, k Key, change func(current T, exists bool) (patch any, err error)) (Item, error) {
 	it, err := t.Get(ctx, k)
 	exists := err == nil
@@ -58,7 +58,7 @@ func Update[T any](ctx context.Context, t Table, k Key, change func(current T, e
 	return Item{}, conflict
 }
 
-// mergeData lays the members of patch over those of data.
+// mergeData returns data with the members of patch set or removed.
 func mergeData(data json.RawMessage, patch any) (json.RawMessage, error) {
 	raw, err := json.Marshal(patch)
 	if err != nil {
@@ -71,7 +71,7 @@ func mergeData(data json.RawMessage, patch any) (json.RawMessage, error) {
 		}
 	}
 	if err := json.Unmarshal(raw, &changes); err != nil {
-		return nil, fmt.Errorf("patch is no JSON object: %w", err)
+		return nil, fmt.Errorf("patch: got %s, want a JSON object", raw)
 	}
 	for name, v := range changes {
 		if string(v) == "null" {

@@ -27,18 +27,18 @@ func put(t *testing.T, tbl pipeline.Table, data string) {
 	}
 }
 
-func TestUpdate(t *testing.T) {
+func TestUpdateAppliesThePatch(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		before string // "" is no item
+		before string // "" means no item
 		patch  any
 		want   string
 	}{
-		{"makes an item", "", counter{N: 1}, `{"n":1}`},
-		{"replaces members and keeps what it does not know", `{"n":1,"other":[1]}`, counter{N: 2}, `{"n":2,"other":[1]}`},
+		{"creates an item", "", counter{N: 1}, `{"n":1}`},
+		{"replaces members and keeps unknown ones", `{"n":1,"other":[1]}`, counter{N: 2}, `{"n":2,"other":[1]}`},
 		{"null removes a member", `{"n":1,"other":[1]}`, map[string]any{"other": nil}, `{"n":1}`},
-		{"nil leaves the item", `{"n":1}`, nil, `{"n":1}`},
+		{"nil writes nothing", `{"n":1}`, nil, `{"n":1}`},
 		{"keeps the digits of a number", `{"n":1,"big":9007199254740993}`, counter{N: 2}, `{"big":9007199254740993,"n":2}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,14 +67,14 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-func TestUpdateStartsOverAfterAConflict(t *testing.T) {
+func TestUpdateCallsChangeAgainAfterAConflict(t *testing.T) {
 	t.Parallel()
 	tbl := new(tabletest.Memory)
 	put(t, tbl, `{"n":1}`)
 	seen := []int{}
 	_, err := pipeline.Update(t.Context(), tbl, counterKey, func(current counter, _ bool) (any, error) {
 		if len(seen) == 0 {
-			put(t, tbl, `{"n":10}`) // somebody else's
+			put(t, tbl, `{"n":10}`) // another writer
 		}
 		seen = append(seen, current.N)
 		return counter{N: current.N + 1}, nil
@@ -84,11 +84,11 @@ func TestUpdateStartsOverAfterAConflict(t *testing.T) {
 	}
 	got, _ := tbl.Get(t.Context(), counterKey)
 	if string(got.Data) != `{"n":11}` || len(seen) != 2 || seen[1] != 10 {
-		t.Errorf("stored %s after seeing %v, want 11 after 1 and 10: nobody's write is lost", got.Data, seen)
+		t.Errorf("stored %s after %v, want 11 after 1 and 10: no write is lost", got.Data, seen)
 	}
 }
 
-func TestUpdateGivesUp(t *testing.T) {
+func TestUpdateReturnsTheTenthConflict(t *testing.T) {
 	t.Parallel()
 	tbl := new(tabletest.Memory)
 	tries := 0
@@ -102,41 +102,40 @@ func TestUpdateGivesUp(t *testing.T) {
 	}
 }
 
-func TestUpdateErrors(t *testing.T) {
+func TestUpdateReturnsErrors(t *testing.T) {
 	t.Parallel()
 	tbl := new(tabletest.Memory)
 	put(t, tbl, `{"n":"text"}`)
 	nothing := func(counter, bool) (any, error) { return nil, nil }
 	if _, err := pipeline.Update(t.Context(), tbl, counterKey, nothing); err == nil || !strings.Contains(err.Error(), counterKey.String()) {
-		t.Errorf("item of another form: got %v, want an error that names it", err)
+		t.Errorf("item that does not decode: got %v, want an error that names it", err)
 	}
 	put(t, tbl, `{}`)
 	if _, err := pipeline.Update(t.Context(), tbl, counterKey, func(counter, bool) (any, error) { return nil, errAgain }); !errors.Is(err, errAgain) {
-		t.Errorf("error of change: got %v", err)
+		t.Errorf("error of change: got %v, want it unchanged", err)
 	}
-	if _, err := pipeline.Update(t.Context(), tbl, counterKey, func(counter, bool) (any, error) { return 5, nil }); err == nil || !strings.Contains(err.Error(), "no JSON object") {
-		t.Errorf("patch that is no object: got %v", err)
+	if _, err := pipeline.Update(t.Context(), tbl, counterKey, func(counter, bool) (any, error) { return 5, nil }); err == nil || !strings.Contains(err.Error(), "want a JSON object") {
+		t.Errorf("patch that is not an object: got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := pipeline.Update(ctx, tbl, counterKey, nothing); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v", err)
+		t.Errorf("canceled: got %v, want context.Canceled", err)
 	}
 }
 
-// TestUpdateOfWhatComesOrGoesMeanwhile: after a conflict change hears whether
-// there is an item at all.
-func TestUpdateOfWhatComesOrGoesMeanwhile(t *testing.T) {
+// After a conflict, change is told whether there is an item.
+func TestUpdateOfAnItemCreatedOrDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		before string // "" is no item
+		before string // "" means no item
 		now    string
 		saw    []string
 		want   string
 	}{
-		{"it came", "", `{"n":10,"other":1}`, []string{"0 false", "10 true"}, `{"n":11,"other":1}`},
-		{"it went", `{"n":10,"other":1}`, "", []string{"10 true", "0 false"}, `{"n":1}`},
+		{"created", "", `{"n":10,"other":1}`, []string{"0 false", "10 true"}, `{"n":11,"other":1}`},
+		{"deleted", `{"n":10,"other":1}`, "", []string{"10 true", "0 false"}, `{"n":1}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +156,7 @@ func TestUpdateOfWhatComesOrGoesMeanwhile(t *testing.T) {
 			})
 			got, _ := tbl.Get(t.Context(), counterKey)
 			if err != nil || string(got.Data) != tt.want || !slices.Equal(saw, tt.saw) {
-				t.Errorf("stored %s, %v after seeing %q, want %s after %q", got.Data, err, saw, tt.want, tt.saw)
+				t.Errorf("stored %s, %v after %q, want %s after %q", got.Data, err, saw, tt.want, tt.saw)
 			}
 		})
 	}

@@ -124,7 +124,7 @@ func TestCircleThroughTheTableEnds(t *testing.T) {
 		}
 		deliver(queues.messages[n])
 	}
-	if want := `message "notification" made 17 hops, the limit is 16: it goes in a circle`; len(queues.reasons) != 1 || !strings.Contains(queues.reasons[0], want) {
+	if want := `message "notification": got 17 hops, want at most 16: messages cause each other in a loop`; len(queues.reasons) != 1 || !strings.Contains(queues.reasons[0], want) {
 		t.Errorf("letters: got %q, want one with %q", queues.reasons, want)
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 func callCases() []Case {
 	return []Case{
-		{"given-not-kept", "A table keeps no reference to what it was given.", checkGivenNotKept},
-		{"returned-not-shared", "A table keeps no reference to what it returned.", checkReturnedNotShared},
+		{"given-not-kept", "A table keeps no reference to its arguments.", checkGivenNotKept},
+		{"returned-not-shared", "A table keeps no reference to its results.", checkReturnedNotShared},
 		{"cancelled-writes-nothing", "A Put or Delete whose context is done changes nothing and returns the context's error.", checkCancelledWritesNothing},
 		{"cancelled-reads", "A Get or Query whose context is done returns the context's error.", checkCancelledReads},
 	}
@@ -31,7 +31,7 @@ func checkGivenNotKept(t *trial) error {
 		return err
 	}
 	scribble(given)
-	if err := wantData("what put returned, after the caller reused its slice", put.Data, []byte(`{"a":"given"}`)); err != nil {
+	if err := wantData("result of put, after the caller reused its slice", put.Data, []byte(`{"a":"given"}`)); err != nil {
 		return err
 	}
 	got, err := t.get(t.key("a"))
@@ -56,7 +56,7 @@ func checkReturnedNotShared(t *trial) error {
 		return err
 	}
 	var conflict *pipeline.ConflictError
-	if err := t.put(k, `{}`, pipeline.AtVersion(stranger)); !errors.As(err, &conflict) {
+	if err := t.put(k, `{}`, pipeline.AtVersion(unknownVersion)); !errors.As(err, &conflict) {
 		return wantConflict("put at another version", err)
 	}
 	scribble(put.Data)
@@ -69,7 +69,7 @@ func checkReturnedNotShared(t *trial) error {
 	if err != nil {
 		return err
 	}
-	return wantData("get after the caller changed what was returned", got.Data, want)
+	return wantData("get after the caller changed the results", got.Data, want)
 }
 
 func checkCancelledWritesNothing(t *trial) error {
@@ -91,7 +91,7 @@ func checkCancelledWritesNothing(t *trial) error {
 		"delete at version": t.table.Delete(ctx, old.Key, pipeline.AtVersion(old.Version)),
 	} {
 		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("%s: got the error %v, want the context's", doing, err)
+			return fmt.Errorf("%s: got the error %v, want that of the context", doing, err)
 		}
 	}
 	got, err := t.get(old.Key)
@@ -102,7 +102,7 @@ func checkCancelledWritesNothing(t *trial) error {
 		return fmt.Errorf("the item is at version %q, want %q as before", got.Version, old.Version)
 	}
 	if it, err := t.table.Get(t.ctx, t.key("new")); err == nil {
-		return fmt.Errorf("there is a new item: %v", it)
+		return fmt.Errorf("got the new item %v, want none", it)
 	}
 	return nil
 }
@@ -114,13 +114,13 @@ func checkCancelledReads(t *trial) error {
 	ctx, cancel := context.WithCancel(t.ctx)
 	cancel()
 	if _, err := t.table.Get(ctx, t.key("a")); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("get: got the error %v, want the context's", err)
+		return fmt.Errorf("get: got the error %v, want that of the context", err)
 	}
 	for _, err := range t.table.Query(ctx, t.pk, "a") {
 		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("query: got the error %v, want the context's", err)
+			return fmt.Errorf("query: got the error %v, want that of the context", err)
 		}
 		return nil
 	}
-	return errors.New("query ended without the context's error")
+	return errors.New("query: got no error, want that of the context")
 }

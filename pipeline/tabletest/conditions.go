@@ -10,20 +10,20 @@ import (
 
 func conditionCases() []Case {
 	return []Case{
-		{"always", "Always holds, whether there is an item or not, and is the zero value.", checkAlways},
+		{"always", "Always holds with and without an item, and is the zero value.", checkAlways},
 		{"absent-holds", "Absent holds if there is no item under the key.", checkAbsentHolds},
 		{"absent-conflicts", "Absent does not hold if there is an item under the key.", checkAbsentConflicts},
 		{"at-version", "AtVersion(v) holds if the current item's version is v, and for no other version.", checkAtVersion},
-		{"at-version-missing", "AtVersion does not hold where there is no item.", checkAtVersionMissing},
+		{"at-version-missing", "AtVersion does not hold without an item.", checkAtVersionMissing},
 		{"at-version-empty", `AtVersion("") never holds.`, checkAtVersionEmpty},
 		{"conflict-current", "A *ConflictError has the key, the condition and the current item.", checkConflictCurrent},
-		{"conflict-none", "A *ConflictError says where there was no item.", checkConflictNone},
+		{"conflict-none", "A *ConflictError reports that there was no item.", checkConflictNone},
 		{"conflict-changes-nothing", "If the condition does not hold, nothing has changed.", checkConflictChangesNothing},
 	}
 }
 
-// stranger is a version that no table minted.
-const stranger = "a-version-of-nobody"
+// unknownVersion is a version that no table returned.
+const unknownVersion = "unknown-version"
 
 func (t *trial) put(k pipeline.Key, data string, c pipeline.Condition) error {
 	_, err := t.table.Put(t.ctx, pipeline.Item{Key: k, Data: []byte(data)}, c)
@@ -54,7 +54,7 @@ func checkAbsentHolds(t *trial) error {
 	}
 	k := t.key("a")
 	if err := t.put(k, `{"n":1}`, pipeline.Absent()); err != nil {
-		return fmt.Errorf("put if absent where nothing was: %w", err)
+		return fmt.Errorf("put if absent without an item: %w", err)
 	}
 	it, err := t.get(k)
 	if err != nil {
@@ -101,24 +101,24 @@ func checkAtVersion(t *trial) error {
 		wantConflict("put at the first version of three", put(first.Version)),
 		wantConflict("put at the second version of three", put(second.Version)),
 		wantConflict("put at another item's version", put(other.Version)),
-		wantConflict("put at a version that never was", put(stranger)),
+		wantConflict("put at an unknown version", put(unknownVersion)),
 	)
 }
 
 func checkAtVersionMissing(t *trial) error {
 	k := t.key("a")
-	if err := wantConflict("put", t.put(k, `{}`, pipeline.AtVersion(stranger))); err != nil {
+	if err := wantConflict("put", t.put(k, `{}`, pipeline.AtVersion(unknownVersion))); err != nil {
 		return err
 	}
 	if it, err := t.table.Get(t.ctx, k); err == nil {
-		return fmt.Errorf("there is an item now: %v", it)
+		return fmt.Errorf("got the item %v, want none", it)
 	}
 	return nil
 }
 
 func checkAtVersionEmpty(t *trial) error {
 	k := t.key("a")
-	if err := wantConflict("put where there is no item", t.put(k, `{}`, pipeline.AtVersion(""))); err != nil {
+	if err := wantConflict("put without an item", t.put(k, `{}`, pipeline.AtVersion(""))); err != nil {
 		return err
 	}
 	if _, err := t.create(k, `{"n":1}`); err != nil {
@@ -145,16 +145,16 @@ func checkConflictCurrent(t *trial) error {
 		case !ok:
 			return wantConflict(doing, err)
 		case conflict.Key != k || conflict.Condition != c:
-			return fmt.Errorf("%s: the conflict names %q and %v, want %q and %v", doing, conflict.Key, conflict.Condition, k, c)
+			return fmt.Errorf("%s: got a conflict on %q at %v, want %q at %v", doing, conflict.Key, conflict.Condition, k, c)
 		case !conflict.Exists:
-			return fmt.Errorf("%s: the conflict says that there is no item", doing)
+			return fmt.Errorf("%s: got a conflict without an item, want one with it", doing)
 		}
 		return errors.Join(
 			wantKey(doing+", the conflict's current item", conflict.Current, k),
 			wantSame(doing+", the conflict's current item", conflict.Current, current),
 		)
 	}
-	absent, other := pipeline.Absent(), pipeline.AtVersion(stranger)
+	absent, other := pipeline.Absent(), pipeline.AtVersion(unknownVersion)
 	return errors.Join(
 		check("put if absent", absent, t.put(k, `{"n":2}`, absent)),
 		check("put at another version", other, t.put(k, `{"n":2}`, other)),
@@ -163,13 +163,13 @@ func checkConflictCurrent(t *trial) error {
 }
 
 func checkConflictNone(t *trial) error {
-	err := t.put(t.key("a"), `{}`, pipeline.AtVersion(stranger))
+	err := t.put(t.key("a"), `{}`, pipeline.AtVersion(unknownVersion))
 	conflict, ok := errors.AsType[*pipeline.ConflictError](err)
 	switch {
 	case !ok:
 		return wantConflict("put", err)
 	case conflict.Exists || conflict.Current.Version != "" || conflict.Current.Data != nil:
-		return fmt.Errorf("the conflict says exists %t, current %v, want false and a zero item", conflict.Exists, conflict.Current)
+		return fmt.Errorf("got a conflict with exists %t and current %v, want false and a zero item", conflict.Exists, conflict.Current)
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func checkConflictChangesNothing(t *trial) error {
 		return err
 	}
 	put := func(c pipeline.Condition) {
-		// The error is the business of other cases.
+		// Other cases check the error.
 		_, _ = t.table.Put(t.ctx, pipeline.Item{Key: k, Expires: time.Now().Add(time.Hour), Data: []byte(`{"n":2}`)}, c)
 	}
 	for _, step := range []struct {
@@ -189,8 +189,8 @@ func checkConflictChangesNothing(t *trial) error {
 		do    func()
 	}{
 		{"a failed put if absent", func() { put(pipeline.Absent()) }},
-		{"a failed put at another version", func() { put(pipeline.AtVersion(stranger)) }},
-		{"a failed delete at another version", func() { _ = t.table.Delete(t.ctx, k, pipeline.AtVersion(stranger)) }},
+		{"a failed put at another version", func() { put(pipeline.AtVersion(unknownVersion)) }},
+		{"a failed delete at another version", func() { _ = t.table.Delete(t.ctx, k, pipeline.AtVersion(unknownVersion)) }},
 	} {
 		step.do()
 		after, err := t.get(k)

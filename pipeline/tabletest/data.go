@@ -10,12 +10,12 @@ import (
 
 func dataCases() []Case {
 	return []Case{
-		{"data-forms", "Data comes back as an equal JSON value, whatever it is made of.", checkDataForms},
+		{"data-forms", "Data is stored as an equal JSON value.", checkDataForms},
 		{"data-numbers", "Numbers keep 38 digits, from 1e-130 to 9.99e+125.", checkDataNumbers},
-		{"data-names", "An attribute may have any name but the table's own.", checkDataNames},
-		{"data-own-names", "Data must not hold the attributes that the table keeps for itself at its top level.", checkDataOwnNames},
+		{"data-names", "An attribute may have any name except the reserved ones.", checkDataNames},
+		{"data-reserved-names", "The top level of data must not have the table's own attributes.", checkDataReservedNames},
 		{"data-object", "Data is a JSON object.", checkDataObject},
-		{"data-names-once", "Data names each attribute once, by a name that is not empty.", checkDataNamesOnce},
+		{"data-names-once", "Attribute names are unique and not empty.", checkDataNamesOnce},
 	}
 }
 
@@ -37,7 +37,7 @@ func (t *trial) wantKept(datas ...string) error {
 	return nil
 }
 
-// wantRefused expects a *ItemError for each data, and no item.
+// wantRefused expects an *ItemError for each data, and no item.
 func (t *trial) wantRefused(datas ...string) error {
 	for i, data := range datas {
 		k := t.key(fmt.Sprintf("refused%d", i))
@@ -45,7 +45,7 @@ func (t *trial) wantRefused(datas ...string) error {
 			return err
 		}
 		if it, err := t.table.Get(t.ctx, k); err == nil {
-			return fmt.Errorf("put %.300q was refused and stored %v", data, it)
+			return fmt.Errorf("put %.300q: got an *ItemError, but the item %v is stored", data, it)
 		}
 	}
 	return nil
@@ -87,10 +87,10 @@ func checkDataNames(t *trial) error {
 	)
 }
 
-func checkDataOwnNames(t *trial) error {
+func checkDataReservedNames(t *trial) error {
 	return t.wantRefused(
 		`{"PK":"x"}`, `{"SK":"x"}`, `{"version":"x"}`, `{"expires":1}`, `{"a":1,"version":null}`,
-		`{"\u0050K":"x"}`, // PK, spelled otherwise
+		`{"\u0050K":"x"}`, // PK, escaped
 	)
 }
 

@@ -9,12 +9,12 @@ import (
 
 func deleteCases() []Case {
 	return []Case{
-		{"delete", "Delete removes the item under k, and no other.", checkDelete},
-		{"delete-always", "Delete under Always removes the item at whatever version it has.", checkDeleteAlways},
-		{"delete-missing", "Removing what is not there under Always is no error.", checkDeleteMissing},
-		{"delete-at-version", "Delete under AtVersion removes only the version that it names.", checkDeleteAtVersion},
-		{"delete-missing-at-version", "Removing what is not there under AtVersion is a conflict without an item.", checkDeleteMissingAtVersion},
-		{"delete-absent", "Delete under Absent is a conflict where there is an item, and nothing where there is none.", checkDeleteAbsent},
+		{"delete", "Delete removes only the item under k.", checkDelete},
+		{"delete-always", "Delete under Always removes the item at any version.", checkDeleteAlways},
+		{"delete-missing", "Removing a missing item under Always is not an error.", checkDeleteMissing},
+		{"delete-at-version", "Delete under AtVersion removes the item only at that version.", checkDeleteAtVersion},
+		{"delete-missing-at-version", "Removing a missing item under AtVersion is a conflict without an item.", checkDeleteMissingAtVersion},
+		{"delete-absent", "Delete under Absent is a conflict with an item, and does nothing without one.", checkDeleteAbsent},
 	}
 }
 
@@ -54,14 +54,14 @@ func checkDeleteAlways(t *trial) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	if it, err := t.table.Get(t.ctx, first.Key); err == nil {
-		return fmt.Errorf("the item is still there: %v", it)
+		return fmt.Errorf("got the item %v after delete, want none", it)
 	}
 	return nil
 }
 
 func checkDeleteMissing(t *trial) error {
 	if err := t.table.Delete(t.ctx, t.key("never"), pipeline.Always()); err != nil {
-		return fmt.Errorf("delete what never was: %w", err)
+		return fmt.Errorf("delete a missing item: %w", err)
 	}
 	it, err := t.create(t.key("a"), `{}`)
 	if err != nil {
@@ -71,7 +71,7 @@ func checkDeleteMissing(t *trial) error {
 		return err
 	}
 	if err := t.table.Delete(t.ctx, it.Key, pipeline.Always()); err != nil {
-		return fmt.Errorf("delete what was deleted: %w", err)
+		return fmt.Errorf("delete a deleted item: %w", err)
 	}
 	return nil
 }
@@ -103,16 +103,16 @@ func checkDeleteAtVersion(t *trial) error {
 }
 
 func checkDeleteMissingAtVersion(t *trial) error {
-	err := t.table.Delete(t.ctx, t.key("a"), pipeline.AtVersion(stranger))
+	err := t.table.Delete(t.ctx, t.key("a"), pipeline.AtVersion(unknownVersion))
 	if conflict, ok := errors.AsType[*pipeline.ConflictError](err); ok && conflict.Exists {
-		return fmt.Errorf("the conflict says that there is an item: %v", conflict.Current)
+		return fmt.Errorf("got a conflict with the item %v, want one without", conflict.Current)
 	}
 	return wantConflict("delete", err)
 }
 
 func checkDeleteAbsent(t *trial) error {
 	if err := t.table.Delete(t.ctx, t.key("a"), pipeline.Absent()); err != nil {
-		return fmt.Errorf("delete where there is no item: %w", err)
+		return fmt.Errorf("delete without an item: %w", err)
 	}
 	if _, err := t.create(t.key("a"), `{}`); err != nil {
 		return err

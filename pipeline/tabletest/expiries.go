@@ -10,7 +10,7 @@ import (
 
 func expiryCases() []Case {
 	return []Case{
-		{"expires-seconds", "Expires is kept to the second, a fraction is cut off, and zero is never.", checkExpiresSeconds},
+		{"expires-seconds", "Expires has whole seconds: a fraction is cut off. Zero means never.", checkExpiresSeconds},
 		{
 			"expired-consistent",
 			"An item past its Expires may still be returned, or be gone; as long as it is there, Absent does not hold.",
@@ -40,12 +40,12 @@ func checkExpiresSeconds(t *trial) error {
 		}
 		if expires.IsZero() {
 			if !got.Expires.IsZero() {
-				return fmt.Errorf("no expiry came back as %v", got.Expires)
+				return fmt.Errorf("got expiry %v, want none", got.Expires)
 			}
 			continue
 		}
 		if want := time.Unix(expires.Unix(), 0); !got.Expires.Equal(want) {
-			return fmt.Errorf("the expiry %v came back as %v, want %v", expires, got.Expires, want)
+			return fmt.Errorf("expiry %v: got %v, want %v", expires, got.Expires, want)
 		}
 	}
 	return nil
@@ -63,9 +63,9 @@ func checkExpiredConsistent(t *trial) error {
 			return fmt.Errorf("get the expired item: %w", err)
 		}
 		if err == nil && !seen.Expired(time.Now()) {
-			return fmt.Errorf("the item expired an hour ago came back with the expiry %v", seen.Expires)
+			return fmt.Errorf("got expiry %v of an item that expired an hour ago", seen.Expires)
 		}
-		// Between get and put the item may be removed, but it does not come back.
+		// The item may be removed between get and put, but not restored.
 		gone := err != nil
 		put, err := t.table.Put(t.ctx, pipeline.Item{Key: k, Data: []byte(`{"n":2}`)}, pipeline.Absent())
 		conflict, ok := errors.AsType[*pipeline.ConflictError](err)
@@ -73,9 +73,9 @@ func checkExpiredConsistent(t *trial) error {
 		case err != nil && !ok:
 			return fmt.Errorf("put if absent over the expired item: %w", err)
 		case ok && gone:
-			return errors.New("get found no item, then put if absent found one")
+			return errors.New("get: got no item, but put if absent conflicts with one")
 		case ok && (!conflict.Exists || conflict.Current.Version != expired.Version):
-			return fmt.Errorf("the conflict is over %v, want the expired item", conflict.Current)
+			return fmt.Errorf("got a conflict with %v, want the expired item", conflict.Current)
 		case ok:
 			continue
 		}
@@ -84,7 +84,7 @@ func checkExpiredConsistent(t *trial) error {
 			return err
 		}
 		if got.Version != put.Version || !got.Expires.IsZero() {
-			return fmt.Errorf("put if absent succeeded, and get returned %v", got)
+			return fmt.Errorf("got %v after put if absent, want the new item", got)
 		}
 	}
 	return nil

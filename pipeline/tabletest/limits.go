@@ -13,18 +13,18 @@ import (
 func limitCases() []Case {
 	return []Case{
 		{"key-at-limit", "PK has up to 2,048 bytes, SK up to 1,024.", checkKeyAtLimit},
-		{"key-over-limit", "All methods refuse a PK over 2,048 bytes and an SK over 1,024 by a *ItemError.", checkKeyOverLimit},
-		{"key-empty", "All methods refuse an empty PK or SK by a *ItemError.", checkKeyEmpty},
-		{"key-utf8", "All methods refuse a PK or SK that is not valid UTF-8 by a *ItemError.", checkKeyUTF8},
-		{"item-at-limit", "An item may have 400 KB by DynamoDB's way of counting.", checkItemAtLimit},
-		{"item-over-limit", "An item over 400 KB is refused by a *ItemError.", checkItemOverLimit},
+		{"key-over-limit", "All methods reject a PK over 2,048 bytes and an SK over 1,024 with an *ItemError.", checkKeyOverLimit},
+		{"key-empty", "All methods reject an empty PK or SK with an *ItemError.", checkKeyEmpty},
+		{"key-utf8", "All methods reject a PK or SK that is not valid UTF-8 with an *ItemError.", checkKeyUTF8},
+		{"item-at-limit", "An item may have 400 KB, as DynamoDB counts them.", checkItemAtLimit},
+		{"item-over-limit", "An item over 400 KB is an *ItemError.", checkItemOverLimit},
 		{"depth-at-limit", "Data may be nested 32 levels deep.", checkDepthAtLimit},
-		{"depth-over-limit", "Data nested deeper than 32 levels is refused by a *ItemError.", checkDepthOverLimit},
-		{"number-over-limit", "A number of more than 38 digits, or outside 1e-130 to 9.99e+125, is refused by a *ItemError.", checkNumberOverLimit},
+		{"depth-over-limit", "Data nested deeper than 32 levels is an *ItemError.", checkDepthOverLimit},
+		{"number-over-limit", "A number of more than 38 digits, or outside 1e-130 to 9.99e+125, is an *ItemError.", checkNumberOverLimit},
 	}
 }
 
-// padded returns s filled up to n bytes.
+// padded returns s padded to n bytes.
 func padded(s string, n int) string { return s + strings.Repeat("p", n-len(s)) }
 
 func checkKeyAtLimit(t *trial) error {
@@ -54,7 +54,7 @@ func checkKeyAtLimit(t *trial) error {
 	return nil
 }
 
-// wantKeyRefused expects a *ItemError of every method.
+// wantKeyRefused expects an *ItemError from every method.
 func (t *trial) wantKeyRefused(k pipeline.Key) error {
 	_, get := t.table.Get(t.ctx, k)
 	err := errors.Join(
@@ -63,7 +63,7 @@ func (t *trial) wantKeyRefused(k pipeline.Key) error {
 		wantItemError("put if absent", t.put(k, `{}`, pipeline.Absent())),
 		wantItemError("delete", t.table.Delete(t.ctx, k, pipeline.Always())),
 	)
-	if k.SK != "" { // as a prefix, "" is all
+	if k.SK != "" { // as a prefix, "" means all
 		_, query := t.query(k.PK, k.SK)
 		err = errors.Join(err, wantItemError("query", query))
 	}
@@ -91,13 +91,13 @@ func checkKeyEmpty(t *trial) error {
 func checkKeyUTF8(t *trial) error {
 	return errors.Join(
 		t.wantKeyRefused(pipeline.Key{PK: t.pk + "\xff", SK: "a"}),
-		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: "\xc3"}),         // é, cut off
+		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: "\xc3"}),         // a truncated é
 		t.wantKeyRefused(pipeline.Key{PK: t.pk, SK: "\xed\xa0\x80"}), // a surrogate
 	)
 }
 
-// room is how many bytes one attribute's value under k may have, by the way of
-// counting that pipeline.CheckItem documents.
+// room returns the size that one attribute's value under k may have, as
+// pipeline.CheckItem counts it.
 func room(k pipeline.Key) int { return roomBesideKey() - len(k.PK) - len(k.SK) }
 
 var roomBesideKey = sync.OnceValue(func() int {
@@ -110,14 +110,14 @@ var roomBesideKey = sync.OnceValue(func() int {
 
 func fillString(n int) string { return `{"fill":"` + strings.Repeat("x", n) + `"}` }
 
-// group is a run of list elements of every kind, and groupBytes what they count.
+// group is list elements of every kind, and groupBytes their size.
 var group = `"` + strings.Repeat("x", 199) + `",` + `"` + strings.Repeat("é", 100) + `",` +
 	"12345678901234567890123456789012345678," + `{"true":true,"a long name":null}`
 
 const groupBytes = (199 + 1) + (2*100 + 1) + (38/2 + 1 + 1) + (3 + (4 + 1 + 1) + (11 + 1 + 1) + 1)
 
-// fillGroups makes data whose one attribute has at most n bytes, and is over them
-// with one group more.
+// fillGroups returns data whose attribute has at most n bytes, and exceeds them
+// with one more group.
 func fillGroups(n, extra int) string {
 	return `{"fill":[` + strings.Repeat(group+",", (n-3)/groupBytes+extra-1) + group + `]}`
 }
@@ -148,7 +148,7 @@ func checkItemOverLimit(t *trial) error {
 	return wantItemError("put an item that only its long key makes too large", t.put(long, fillString(size), pipeline.Always()))
 }
 
-// nested returns an attribute whose innermost value is at the given level.
+// nested returns data whose innermost value is at the given level.
 func nested(open, end string, level int) string {
 	return `{"deep":` + strings.Repeat(open, level-1) + "1" + strings.Repeat(end, level-1) + `}`
 }

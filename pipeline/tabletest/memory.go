@@ -13,9 +13,9 @@ import (
 	"sluice/pipeline"
 )
 
-// Memory is a [pipeline.Table] in memory, for tests: small, honest, and held to
-// the contract by the same suite as the others. It removes no expired item. The
-// zero value is an empty table. Safe for concurrent use.
+// Memory is a [pipeline.Table] in memory, for tests. It passes the suite and does
+// not remove expired items. The zero value is an empty table. It is safe for
+// concurrent use.
 type Memory struct {
 	mu    sync.Mutex
 	items map[pipeline.Key]pipeline.Item
@@ -32,7 +32,7 @@ func (m *Memory) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error)
 	if !ok {
 		return pipeline.Item{}, pipeline.ErrNotFound
 	}
-	return own(it), nil
+	return clone(it), nil
 }
 
 // Put implements [pipeline.Table].
@@ -45,7 +45,7 @@ func (m *Memory) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition
 	if err := m.conflict(it.Key, c); err != nil {
 		return pipeline.Item{}, err
 	}
-	it = own(it)
+	it = clone(it)
 	it.Version = rand.Text()
 	if !it.Expires.IsZero() {
 		it.Expires = time.Unix(it.Expires.Unix(), 0).UTC()
@@ -54,7 +54,7 @@ func (m *Memory) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition
 		m.items = make(map[pipeline.Key]pipeline.Item)
 	}
 	m.items[it.Key] = it
-	return own(it), nil
+	return clone(it), nil
 }
 
 // Delete implements [pipeline.Table].
@@ -71,7 +71,7 @@ func (m *Memory) Delete(ctx context.Context, k pipeline.Key, c pipeline.Conditio
 	return nil
 }
 
-// Query implements [pipeline.Table]. It yields the items as they stood when the
+// Query implements [pipeline.Table]. It yields the items of the time at which the
 // iteration began.
 func (m *Memory) Query(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 	return func(yield func(pipeline.Item, error) bool) {
@@ -84,7 +84,7 @@ func (m *Memory) Query(ctx context.Context, pk, skPrefix string) iter.Seq2[pipel
 				yield(pipeline.Item{}, err)
 				return
 			}
-			if !yield(own(it), nil) {
+			if !yield(clone(it), nil) {
 				return
 			}
 		}
@@ -105,17 +105,17 @@ func (m *Memory) snapshot(pk, skPrefix string) []pipeline.Item {
 	return found
 }
 
-// conflict is nil if c holds for what is under k. The caller holds the lock.
+// conflict returns nil if c holds for the item under k. The caller holds the lock.
 func (m *Memory) conflict(k pipeline.Key, c pipeline.Condition) error {
 	current, exists := m.items[k]
 	if c.Holds(current, exists) {
 		return nil
 	}
-	return &pipeline.ConflictError{Key: k, Condition: c, Current: own(current), Exists: exists}
+	return &pipeline.ConflictError{Key: k, Condition: c, Current: clone(current), Exists: exists}
 }
 
-// own returns it with data that nobody else can change.
-func own(it pipeline.Item) pipeline.Item {
+// clone returns a copy of it that shares no data.
+func clone(it pipeline.Item) pipeline.Item {
 	it.Data = slices.Clone(it.Data)
 	return it
 }

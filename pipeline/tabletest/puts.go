@@ -47,7 +47,7 @@ func checkPutReplacesWhole(t *trial) error {
 		return err
 	}
 	if !got.Expires.IsZero() {
-		return fmt.Errorf("the old expiry %v is still there", got.Expires)
+		return fmt.Errorf("got the old expiry %v, want none", got.Expires)
 	}
 	return wantData("get", got.Data, []byte(`{"m":{"n":1}}`))
 }

@@ -15,15 +15,15 @@ func queryCases() []Case {
 	return []Case{
 		{"query-order", "Query yields items in the byte order of their sort keys.", checkQueryOrder},
 		{"query-prefix", "Query yields the items whose sort key begins with skPrefix, byte for byte: no character is special.", checkQueryPrefix},
-		{"query-prefix-whole", "A sort key begins with itself, and not with what is longer.", checkQueryPrefixWhole},
+		{"query-prefix-whole", "A sort key begins with itself, but not with a longer prefix.", checkQueryPrefixWhole},
 		{"query-all", `Query with the prefix "" yields all items of the partition.`, checkQueryAll},
-		{"query-partition", "Query yields the items with partition key pk, and of no other.", checkQueryPartition},
-		{"query-nothing", "Query yields nothing, and no error, where there is nothing.", checkQueryNothing},
+		{"query-partition", "Query yields only items with partition key pk.", checkQueryPartition},
+		{"query-nothing", "Query of an empty partition yields nothing and no error.", checkQueryNothing},
 		{"query-whole-items", "Query yields items as Get returns them.", checkQueryWholeItems},
-		{"query-pages", "Query yields all items, also when they are more than a backend reads at once (1 MB).", checkQueryPages},
-		{"query-break", "Query ends when its caller breaks off.", checkQueryBreak},
+		{"query-pages", "Query yields all items, even if they exceed what a backend reads at once (1 MB).", checkQueryPages},
+		{"query-break", "Query ends when its caller stops the iteration.", checkQueryBreak},
 		{"query-error", "Query stops after the first error.", checkQueryError},
-		{"query-during-writes", "Items written while Query runs may or may not be seen; all others are, once each.", checkQueryDuringWrites},
+		{"query-during-writes", "Query may or may not yield items written while it runs; it yields all others once each.", checkQueryDuringWrites},
 	}
 }
 
@@ -37,7 +37,7 @@ func (t *trial) fill(pk string, sks ...string) error {
 	return nil
 }
 
-// wantSorted is nil if the items have exactly these sort keys, in any order.
+// wantSorted returns nil if the items have exactly these sort keys, in any order.
 func wantSorted(doing string, items []pipeline.Item, want ...string) error {
 	got, want := slices.Sorted(slices.Values(sortKeys(items))), slices.Sorted(slices.Values(want))
 	if !slices.Equal(got, want) {
@@ -188,7 +188,7 @@ func checkQueryWholeItems(t *trial) error {
 		if err != nil {
 			return err
 		}
-		if err := wantSame("what query yielded, against get", it, got); err != nil {
+		if err := wantSame("query, compared with get", it, got); err != nil {
 			return err
 		}
 	}
@@ -223,9 +223,9 @@ func checkQueryBreak(t *trial) error {
 		return calls < 2
 	})
 	if calls != 2 {
-		return fmt.Errorf("the caller broke off at the second item and was given %d", calls)
+		return fmt.Errorf("got %d items after the caller stopped at the second", calls)
 	}
-	// What a query holds, a lock for one, must be free again.
+	// The query has released its locks.
 	return t.fill(t.pk, "after")
 }
 
@@ -243,13 +243,13 @@ func checkQueryError(t *trial) error {
 	for it, err := range t.table.Query(ctx, t.pk, "e") {
 		switch {
 		case failed != nil:
-			return fmt.Errorf("after the error %v it went on with %v and the error %v", failed, it, err)
+			return fmt.Errorf("after the error %v: got %v and the error %v, want the end", failed, it, err)
 		case err != nil && !errors.Is(err, context.Canceled):
-			return fmt.Errorf("got the error %v, want the context's", err)
+			return fmt.Errorf("got the error %v, want that of the context", err)
 		case err != nil:
 			failed = err
 		default:
-			cancel() // a backend may have read more already, and yield it
+			cancel() // a backend may still yield items that it has read
 		}
 	}
 	return nil
@@ -271,7 +271,7 @@ func checkQueryDuringWrites(t *trial) error {
 		if len(seen) > count {
 			continue
 		}
-		// Remove what was seen; put another far ahead and, now and then, one behind.
+		// Remove the item; put another far ahead and, at times, one behind.
 		if err := t.remove(it); err != nil {
 			return err
 		}
@@ -286,7 +286,7 @@ func checkQueryDuringWrites(t *trial) error {
 	}
 	for i := range count {
 		if sk := fmt.Sprintf("d%02d", 2*i); seen[sk] != 1 {
-			return fmt.Errorf("the item %q, there before the query and until it was yielded, was yielded %d times", sk, seen[sk])
+			return fmt.Errorf("got item %q %d times, want once: it existed before the query and until then", sk, seen[sk])
 		}
 	}
 	return nil

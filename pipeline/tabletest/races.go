@@ -23,8 +23,8 @@ const (
 	racers     = 8
 )
 
-// race calls run from goroutines of their own, all let go at once, and returns
-// nil if exactly one of them succeeded and all others met a conflict.
+// race calls run from n goroutines, which start together, and returns nil if
+// exactly one call succeeded and all others returned a conflict.
 func race(n int, run func(i int) error) error {
 	errs := make([]error, n)
 	start := make(chan struct{})
@@ -44,12 +44,12 @@ func race(n int, run func(i int) error) error {
 			won++
 			continue
 		}
-		if err := wantConflict("a loser", err); err != nil {
+		if err := wantConflict("a call that lost", err); err != nil {
 			return err
 		}
 	}
 	if won != 1 {
-		return fmt.Errorf("%d of %d succeeded, want exactly 1", won, n)
+		return fmt.Errorf("%d of %d calls succeeded, want exactly 1", won, n)
 	}
 	return nil
 }
@@ -129,12 +129,12 @@ func checkConcurrentUse(t *trial) error {
 		return err
 	}
 	if want := racers * raceRounds; len(items) != want {
-		return fmt.Errorf("query yielded %d items after all, want %d", len(items), want)
+		return fmt.Errorf("query yielded %d items at the end, want %d", len(items), want)
 	}
 	return nil
 }
 
-// useAlone works on keys that nobody else does, while others do the same.
+// useAlone works on keys that no other goroutine uses.
 func (t *trial) useAlone(user int) error {
 	for round := range raceRounds {
 		data := fmt.Sprintf(`{"user":%d,"round":%d}`, user, round)

@@ -10,8 +10,8 @@ import (
 func readCases() []Case {
 	return []Case{
 		{"get", "Get returns the item under k.", checkGet},
-		{"get-missing", "Get returns ErrNotFound where there is no item.", checkGetMissing},
-		{"keys-apart", "PK and SK together name an item, byte for byte.", checkKeysApart},
+		{"get-missing", "Get returns ErrNotFound without an item.", checkGetMissing},
+		{"keys-apart", "PK and SK together identify an item, byte for byte.", checkKeysApart},
 		{"get-sees-writes", "Get sees every write that was acknowledged before it began.", checkGetSeesWrites},
 		{"query-sees-writes", "Query sees every write that was acknowledged before it began.", checkQuerySeesWrites},
 	}

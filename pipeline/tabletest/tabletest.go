@@ -1,12 +1,11 @@
-// Package tabletest holds the contract of [pipeline.Table] as a suite: a case
-// for every sentence of its documentation. Every backend runs it.
+// Package tabletest is the conformance suite of [pipeline.Table]. It has a case
+// for every sentence of the contract. Every backend runs it.
 //
 //	func TestContract(t *testing.T) {
 //		tabletest.Run(t, func(t *testing.T) pipeline.Table { return open(t) })
 //	}
 //
-// The package also has [Memory], a small honest backend for the tests of what
-// stands on a table.
+// The package also provides [Memory], a table for tests.
 package tabletest
 
 import (
@@ -20,20 +19,20 @@ import (
 	"sluice/pipeline"
 )
 
-// caseTimeout ends a case whose backend hangs.
+// caseTimeout ends a case whose backend does not return.
 const caseTimeout = time.Minute
 
 // A Case is one sentence of the contract and the check of it.
 type Case struct {
-	// Name is short and made for a test's name: lower case, hyphens.
+	// Name is the name of the subtest: lower case, with hyphens.
 	Name string
-	// Rule is the sentence that a backend breaks when Check fails.
+	// Rule is the sentence of the contract that Check checks.
 	Rule string
 
 	check func(*trial) error
 }
 
-// Cases returns all cases, in the order in which the contract states them.
+// Cases returns all cases, in the order of the contract.
 func Cases() []Case {
 	return slices.Concat(
 		readCases(), versionCases(), putCases(), conditionCases(), deleteCases(), raceCases(),
@@ -41,9 +40,9 @@ func Cases() []Case {
 	)
 }
 
-// Check runs the case on table and returns what it found wrong, or nil. It uses
-// partition keys of its own, so that any number of checks may share a table, one
-// after the other or at the same time.
+// Check runs the case on table and returns an error that describes the violation,
+// or nil. It uses new partition keys, so any number of checks may share a table,
+// one after the other or concurrently.
 func (c Case) Check(ctx context.Context, table pipeline.Table) error {
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
@@ -53,8 +52,8 @@ func (c Case) Check(ctx context.Context, table pipeline.Table) error {
 	return nil
 }
 
-// Run runs each case as a parallel subtest on the table that open returns for
-// it. open may return the same table every time. A failure prints the rule.
+// Run runs each case as a parallel subtest on the table that open returns for it.
+// open may return the same table each time. A failure prints the rule.
 func Run(t *testing.T, open func(*testing.T) pipeline.Table) {
 	t.Helper()
 	for _, c := range Cases() {

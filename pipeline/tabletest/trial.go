@@ -14,11 +14,11 @@ import (
 )
 
 // A trial is one run of one case: the table under test and a partition key that
-// nobody else uses.
+// no other run uses.
 //
-// The cases lean on few abilities, so that a backend that breaks one rule fails
-// one case: they create under Always, replace and delete at the version that
-// they hold, and look at nothing but what their rule is about.
+// A backend that breaks one rule fails one case, because cases depend on little:
+// they create under Always, replace and delete at the version that they hold,
+// and check only what their rule says.
 type trial struct {
 	ctx   context.Context
 	table pipeline.Table
@@ -27,7 +27,7 @@ type trial struct {
 
 func (t *trial) key(sk string) pipeline.Key { return pipeline.Key{PK: t.pk, SK: sk} }
 
-// create stores data under a key that has no item.
+// create stores data under a key without an item.
 func (t *trial) create(k pipeline.Key, data string) (pipeline.Item, error) {
 	return t.createItem(pipeline.Item{Key: k, Data: json.RawMessage(data)})
 }
@@ -40,7 +40,7 @@ func (t *trial) createItem(it pipeline.Item) (pipeline.Item, error) {
 	return stored, nil
 }
 
-// replace stores data in the place of old.
+// replace stores data in place of old.
 func (t *trial) replace(old pipeline.Item, data string) (pipeline.Item, error) {
 	it := pipeline.Item{Key: old.Key, Data: json.RawMessage(data)}
 	stored, err := t.table.Put(t.ctx, it, pipeline.AtVersion(old.Version))
@@ -58,7 +58,7 @@ func (t *trial) remove(it pipeline.Item) error {
 	return nil
 }
 
-// get reads an item that is there.
+// get reads an existing item.
 func (t *trial) get(k pipeline.Key) (pipeline.Item, error) {
 	it, err := t.table.Get(t.ctx, k)
 	if err != nil {
@@ -67,7 +67,7 @@ func (t *trial) get(k pipeline.Key) (pipeline.Item, error) {
 	return it, nil
 }
 
-// query collects what Query yields.
+// query returns the items that Query yields.
 func (t *trial) query(pk, skPrefix string) ([]pipeline.Item, error) {
 	var items []pipeline.Item
 	for it, err := range t.table.Query(t.ctx, pk, skPrefix) {
@@ -79,7 +79,7 @@ func (t *trial) query(pk, skPrefix string) ([]pipeline.Item, error) {
 	return items, nil
 }
 
-// sortKeys are the sort keys of items, in their order.
+// sortKeys returns the sort keys of items, in their order.
 func sortKeys(items []pipeline.Item) []string {
 	sks := make([]string, 0, len(items))
 	for _, it := range items {
@@ -88,7 +88,7 @@ func sortKeys(items []pipeline.Item) []string {
 	return sks
 }
 
-// wantConflict is nil if err is a *ConflictError.
+// wantConflict returns nil if err is a *ConflictError.
 func wantConflict(doing string, err error) error {
 	if _, ok := errors.AsType[*pipeline.ConflictError](err); ok {
 		return nil
@@ -96,15 +96,15 @@ func wantConflict(doing string, err error) error {
 	return fmt.Errorf("%s: got the error %v, want a *ConflictError", doing, err)
 }
 
-// wantItemError is nil if err is a *ItemError.
+// wantItemError returns nil if err is an *ItemError.
 func wantItemError(doing string, err error) error {
 	if _, ok := errors.AsType[*pipeline.ItemError](err); ok {
 		return nil
 	}
-	return fmt.Errorf("%s: got the error %v, want a *ItemError", doing, err)
+	return fmt.Errorf("%s: got the error %v, want an *ItemError", doing, err)
 }
 
-// wantKey is nil if it is the item under k.
+// wantKey returns nil if it is the item under k.
 func wantKey(doing string, it pipeline.Item, k pipeline.Key) error {
 	if it.Key == k {
 		return nil
@@ -112,7 +112,7 @@ func wantKey(doing string, it pipeline.Item, k pipeline.Key) error {
 	return fmt.Errorf("%s: got the key %.80q, want %.80q", doing, it.Key, k)
 }
 
-// wantData is nil if both are equal JSON values.
+// wantData returns nil if both are equal JSON values.
 func wantData(doing string, got, want []byte) error {
 	if equalJSON(got, want) {
 		return nil
@@ -120,7 +120,7 @@ func wantData(doing string, got, want []byte) error {
 	return fmt.Errorf("%s: got the data %.300s, want %.300s", doing, got, want)
 }
 
-// wantSame is nil if both items are the same in every field but the key.
+// wantSame returns nil if the items are equal in every field except the key.
 func wantSame(doing string, got, want pipeline.Item) error {
 	switch {
 	case got.Version != want.Version:
@@ -131,14 +131,14 @@ func wantSame(doing string, got, want pipeline.Item) error {
 	return wantData(doing, got.Data, want.Data)
 }
 
-// equalJSON compares values: members in any order, numbers exactly.
+// equalJSON compares JSON values: members in any order, numbers exactly.
 func equalJSON(a, b []byte) bool {
 	va, errA := decodeJSON(a)
 	vb, errB := decodeJSON(b)
 	return errA == nil && errB == nil && reflect.DeepEqual(va, vb)
 }
 
-// decodeJSON decodes one value, each number as the exact rational in lowest
+// decodeJSON decodes one value, with each number as an exact rational in lowest
 // terms.
 func decodeJSON(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -148,12 +148,12 @@ func decodeJSON(data []byte) (any, error) {
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("bytes after the value")
+		return nil, errors.New("got bytes after the value")
 	}
 	return exactNumbers(v)
 }
 
-// exact is a number in the one form that equal numbers share.
+// exact is the canonical form of a number.
 type exact string
 
 func exactNumbers(v any) (any, error) {
@@ -162,7 +162,7 @@ func exactNumbers(v any) (any, error) {
 	case json.Number:
 		r, ok := new(big.Rat).SetString(v.String())
 		if !ok {
-			return nil, fmt.Errorf("number %q", v)
+			return nil, fmt.Errorf("got number %q, want a decimal", v)
 		}
 		return exact(r.RatString()), nil
 	case []any:

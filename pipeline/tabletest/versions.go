@@ -9,11 +9,11 @@ import (
 
 func versionCases() []Case {
 	return []Case{
-		{"version-fresh", "Put mints a new version at each write, also when it writes the same data again.", checkVersionFresh},
-		{"version-input", "Put ignores the version of the item it is given.", checkVersionInput},
+		{"version-fresh", "Put returns a new version at each write, even of the same data.", checkVersionFresh},
+		{"version-input", "Put ignores the version of its argument.", checkVersionInput},
 		{
 			"version-after-delete",
-			"A version is never repeated for a key, not even after a delete: an owner who lost an item can neither overwrite nor remove what its successor wrote.",
+			"A version is never reused for a key, not even after a delete: a former owner can neither overwrite nor remove its successor's item.",
 			checkVersionAfterDelete,
 		},
 	}
@@ -27,7 +27,7 @@ func checkVersionFresh(t *trial) error {
 	seen := map[string]bool{"": true}
 	for n := range 20 {
 		if seen[it.Version] {
-			return fmt.Errorf("write %d got the version %q, which is empty or was there before", n+1, it.Version)
+			return fmt.Errorf("write %d: got version %q, want a new one", n+1, it.Version)
 		}
 		seen[it.Version] = true
 		if it, err = t.replace(it, `{"n":1}`); err != nil {
@@ -38,8 +38,8 @@ func checkVersionFresh(t *trial) error {
 }
 
 func checkVersionInput(t *trial) error {
-	const mine = "a-version-of-my-own"
-	it, err := t.createItem(pipeline.Item{Key: t.key("a"), Version: mine, Data: []byte(`{"n":1}`)})
+	const given = "version-of-the-caller"
+	it, err := t.createItem(pipeline.Item{Key: t.key("a"), Version: given, Data: []byte(`{"n":1}`)})
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func checkVersionInput(t *trial) error {
 	if err != nil {
 		return err
 	}
-	if it.Version == mine || got.Version == mine {
-		return fmt.Errorf("put returned version %q and get %q, want one that the table minted", it.Version, got.Version)
+	if it.Version == given || got.Version == given {
+		return fmt.Errorf("put returned version %q and get %q, want a new one", it.Version, got.Version)
 	}
 	return nil
 }
@@ -69,15 +69,15 @@ func checkVersionAfterDelete(t *trial) error {
 			return err
 		}
 		if lost.Version == successor.Version || seen[lost.Version] || seen[successor.Version] {
-			return fmt.Errorf("version %q or %q came back after a delete", lost.Version, successor.Version)
+			return fmt.Errorf("got version %q or %q again after a delete", lost.Version, successor.Version)
 		}
 		seen[lost.Version], seen[successor.Version] = true, true
 
 		_, put := t.table.Put(t.ctx, pipeline.Item{Key: k, Data: []byte(`{"owner":"first"}`)}, pipeline.AtVersion(lost.Version))
 		del := t.table.Delete(t.ctx, k, pipeline.AtVersion(lost.Version))
 		if err := errors.Join(
-			wantConflict("the lost owner puts", put),
-			wantConflict("the lost owner deletes", del),
+			wantConflict("put by the former owner", put),
+			wantConflict("delete by the former owner", del),
 		); err != nil {
 			return err
 		}

@@ -70,9 +70,9 @@ func TestInboxRefused(t *testing.T) {
 	rows := []struct{ name, file, text, want string }{
 		{"another kind of file", "a.txt", report, "is .json or .ndjson"},
 		{"no suffix", "json", report, "is .json or .ndjson"},
-		{"empty", "a.json", "", "message 1: body: at byte 0: it is empty"},
+		{"empty", "a.json", "", "message 1: body: got nothing, want JSON"},
 		{"no JSON", "a.json", "{", "message 1: body"},
-		{"null", "a.json", "null", "message 1: body: at byte 0: it is null"},
+		{"null", "a.json", "null", "message 1: body: got null, want a JSON value"},
 		{"a list that ends early", "a.json", "[" + report, "unexpected EOF"},
 		{"a list with a gap", "a.json", "[" + report + ",,]", "not JSON"},
 		{"a list and more", "a.json", "[" + report + "] x", "something follows the list"},
@@ -84,7 +84,7 @@ func TestInboxRefused(t *testing.T) {
 		{"8 MiB and a byte", "a.ndjson", strings.Repeat("\n", maxInboxBytes+1), "over 8388608 bytes"},
 		{"many lines", "a.ndjson", many + report, "more than 10000 messages"},
 		{"a long list", "a.json", "[" + strings.Repeat("0,", 4<<20-10) + "0]", "more than 10000 messages"},
-		{"many bad lines", "a.ndjson", strings.Repeat("x\n", 25), "line 20: body: at byte 1: not JSON: invalid character 'x' looking for beginning of value; and 5 more"},
+		{"many bad lines", "a.ndjson", strings.Repeat("x\n", 25), "line 20: body: at byte 1: invalid JSON: invalid character 'x' looking for beginning of value; and 5 more"},
 		{"one over 1 MiB", "a.ndjson", strings.Repeat(report+"\n", 20) + `{"id":"big","type":"report-ready","data":"` + strings.Repeat("x", 1<<20) + `"}`, `"big" of type "report-ready"`},
 	}
 	for _, r := range rows {

@@ -89,7 +89,7 @@ func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
 		for cause, want := range map[string]admin.DeadLetter{
 			"m-explodes":  {Attempts: strconv.Itoa(maxAttempts), Reason: "panic: boom"},
 			"m-unknown":   {Attempts: "1", Reason: `unknown message type "make-coffee"`},
-			"m-malformed": {Attempts: "1", Reason: "a JSON string where an object is wanted"},
+			"m-malformed": {Attempts: "1", Reason: "got a JSON string, want an object"},
 		} {
 			l := got[cause]
 			if l.Worker != "messages" || l.Queue != "jobs-dead" || l.Attempts != want.Attempts || !strings.Contains(l.Reason, want.Reason) || l.Time == "" {

@@ -19,21 +19,21 @@ import (
 	"sluice/pipeline"
 )
 
-// lies are backends that break one rule each: the case that must fail, what the
-// backend does wrong, and the backend.
-var lies = []struct {
+// faults are backends that each break one rule: the case that must fail, the fault
+// of the backend, and the backend.
+var faults = []struct {
 	breaks string
 	does   string
 	table  func() pipeline.Table
 }{
-	{"get", "returns items without their key", lieInGet(func(m *Memory) getFunc {
+	{"get", "returns items without their key", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			it, err := m.Get(ctx, k)
 			it.Key = pipeline.Key{}
 			return it, err
 		}
 	})},
-	{"get-missing", "returns the next item where there is none", lieInGet(func(m *Memory) getFunc {
+	{"get-missing", "returns the next item instead of a missing one", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			it, err := m.Get(ctx, k)
 			if errors.Is(err, pipeline.ErrNotFound) && k.SK == "a" {
@@ -46,7 +46,7 @@ var lies = []struct {
 	})},
 	{"keys-apart", "folds case", foldKeys(strings.ToLower)},
 	{"keys-apart", "trims spaces", foldKeys(strings.TrimSpace)},
-	{"keys-apart", "joins PK and SK with a slash", lieInGet(func(m *Memory) getFunc {
+	{"keys-apart", "joins PK and SK with a slash", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			if cut := strings.LastIndex(k.PK, "/"); cut > 0 {
 				if it, err := m.Get(ctx, pipeline.Key{PK: k.PK[:cut], SK: k.PK[cut+1:] + "/" + k.SK}); err == nil {
@@ -56,57 +56,57 @@ var lies = []struct {
 			return m.Get(ctx, k)
 		}
 	})},
-	{"get-sees-writes", "now and then reads a replica that is behind", func() pipeline.Table {
+	{"get-sees-writes", "sometimes reads a replica that lags", func() pipeline.Table {
 		m := new(Memory)
 		var mu sync.Mutex
-		writes, behind := map[pipeline.Key]int{}, map[pipeline.Key]pipeline.Item{}
-		return &liar{
-			honest: m,
+		writes, lagging := map[pipeline.Key]int{}, map[pipeline.Key]pipeline.Item{}
+		return &faultyTable{
+			table: m,
 			put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				old, _ := m.Get(ctx, it.Key)
 				stored, err := m.Put(ctx, it, c)
 				if writes[it.Key]++; err == nil && writes[it.Key]%10 == 0 {
-					behind[it.Key] = old
+					lagging[it.Key] = old
 				}
 				return stored, err
 			},
 			get: func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 				mu.Lock()
 				defer mu.Unlock()
-				if old, ok := behind[k]; ok {
-					delete(behind, k)
+				if old, ok := lagging[k]; ok {
+					delete(lagging, k)
 					return old, nil
 				}
 				return m.Get(ctx, k)
 			},
 		}
 	}},
-	{"query-sees-writes", "queries an index that is built at creation", func() pipeline.Table {
+	{"query-sees-writes", "queries an index that only creation updates", func() pipeline.Table {
 		m := new(Memory)
 		var mu sync.Mutex
 		index := map[pipeline.Key]pipeline.Item{}
-		return &liar{
-			honest: m,
+		return &faultyTable{
+			table: m,
 			put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 				stored, err := m.Put(ctx, it, c)
 				mu.Lock()
 				defer mu.Unlock()
 				if _, ok := index[it.Key]; !ok && err == nil {
-					index[it.Key] = own(stored)
+					index[it.Key] = clone(stored)
 				}
 				return stored, err
 			},
-			query: lieInYield(m, func(it pipeline.Item) pipeline.Item {
+			query: faultInYield(m, func(it pipeline.Item) pipeline.Item {
 				mu.Lock()
 				defer mu.Unlock()
-				return own(index[it.Key])
+				return clone(index[it.Key])
 			}),
 		}
 	}},
 
-	{"version-fresh", "makes no write of the same data", lieInPut(func(m *Memory) putFunc {
+	{"version-fresh", "skips a write of the same data", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if current, err := m.Get(ctx, it.Key); err == nil && !c.Unconditional() && c.Holds(current, true) && bytes.Equal(current.Data, it.Data) {
 				return current, nil
@@ -114,20 +114,20 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"version-input", "takes the version from the caller", lieInPut(func(m *Memory) putFunc {
+	{"version-input", "takes the version from the caller", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if err == nil {
 				stored.Version = cmp.Or(it.Version, stored.Version)
-				m.set(own(stored))
+				m.set(clone(stored))
 			}
 			return stored, err
 		}
 	})},
 	{"version-after-delete", "counts versions from 1 for each new item", func() pipeline.Table {
 		m := new(Memory)
-		var mu sync.Mutex // over Put, so that the counting is no race
-		return &liar{honest: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+		var mu sync.Mutex // covers Put, so that counting does not race
+		return &faultyTable{table: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			old, err := m.Get(ctx, it.Key)
@@ -138,13 +138,13 @@ var lies = []struct {
 			stored, err := m.Put(ctx, it, c)
 			if err == nil {
 				stored.Version = fmt.Sprintf("%s#%d", it.Key, n+1)
-				m.set(own(stored))
+				m.set(clone(stored))
 			}
 			return stored, err
 		}}
 	}},
 
-	{"put-returns-stored", "returns the item as given", lieInPut(func(m *Memory) putFunc {
+	{"put-returns-stored", "returns the item as given", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			it.Version = stored.Version
@@ -152,7 +152,7 @@ var lies = []struct {
 			return it, err
 		}
 	})},
-	{"put-replaces-whole", "merges attributes into what was there", lieInPut(func(m *Memory) putFunc {
+	{"put-replaces-whole", "merges attributes into the old item", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			old, err := m.Get(ctx, it.Key)
 			var was, is map[string]json.RawMessage
@@ -163,7 +163,7 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"put-replaces-whole", "keeps the expiry of what was there", lieInPut(func(m *Memory) putFunc {
+	{"put-replaces-whole", "keeps the expiry of the old item", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			old, err := m.Get(ctx, it.Key)
 			if err == nil && it.Expires.IsZero() && !old.Expired(time.Now()) {
@@ -173,7 +173,7 @@ var lies = []struct {
 		}
 	})},
 
-	{"always", "never overwrites", lieInPut(func(m *Memory) putFunc {
+	{"always", "never overwrites", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if old, err := m.Get(ctx, it.Key); err == nil && c.Unconditional() && pipeline.CheckItem(it) == nil {
 				return old, nil
@@ -181,7 +181,7 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"absent-holds", "looks for any item of the partition", lieInPut(func(m *Memory) putFunc {
+	{"absent-holds", "checks for any item of the partition", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if other, err := m.Get(ctx, pipeline.Key{PK: it.Key.PK, SK: "neighbour"}); err == nil && c == pipeline.Absent() {
 				return pipeline.Item{}, &pipeline.ConflictError{Key: it.Key, Condition: c, Current: other, Exists: true}
@@ -189,7 +189,7 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"absent-conflicts", "lets the same data be put twice", lieInPut(func(m *Memory) putFunc {
+	{"absent-conflicts", "accepts the same data twice", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if old, err := m.Get(ctx, it.Key); err == nil && c == pipeline.Absent() && bytes.Equal(old.Data, it.Data) {
 				return old, nil
@@ -197,9 +197,9 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"at-version", "knows which versions are current, but not whose", func() pipeline.Table {
+	{"at-version", "accepts the current version of another item", func() pipeline.Table {
 		m := new(Memory)
-		return &liar{honest: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+		return &faultyTable{table: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if v, ok := c.Version(); ok && m.hasVersion(v) {
 				if old, err := m.Get(ctx, it.Key); err == nil && old.Version != v {
 					return m.Put(ctx, it, pipeline.Always())
@@ -208,11 +208,11 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}}
 	}},
-	{"at-version", "lets an owner through who is two writes behind", func() pipeline.Table {
+	{"at-version", "accepts a version that is two writes old", func() pipeline.Table {
 		m := new(Memory)
 		var mu sync.Mutex
 		last, before := map[pipeline.Key]string{}, map[pipeline.Key]string{}
-		return &liar{honest: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+		return &faultyTable{table: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			old, _ := m.Get(ctx, it.Key)
@@ -226,16 +226,16 @@ var lies = []struct {
 			return stored, err
 		}}
 	}},
-	{"at-version-missing", "creates what is not there", lieInPut(func(m *Memory) putFunc {
+	{"at-version-missing", "creates a missing item", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
-			if conflict, ok := err.(*pipeline.ConflictError); ok && !conflict.Exists && c == pipeline.AtVersion(stranger) {
+			if conflict, ok := err.(*pipeline.ConflictError); ok && !conflict.Exists && c == pipeline.AtVersion(unknownVersion) {
 				_, _ = m.Put(ctx, it, pipeline.Always())
 			}
 			return stored, err
 		}
 	})},
-	{"at-version-empty", "takes the empty version for no condition", lieInPut(func(m *Memory) putFunc {
+	{"at-version-empty", "treats the empty version as no condition", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if c == pipeline.AtVersion("") {
 				c = pipeline.Always()
@@ -243,7 +243,7 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"at-version-empty", "takes the empty version for absent", lieInPut(func(m *Memory) putFunc {
+	{"at-version-empty", "treats the empty version as absent", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if c == pipeline.AtVersion("") {
 				c = pipeline.Absent()
@@ -251,18 +251,18 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"conflict-current", "returns conflicts with nothing but the version", lieInConflict(func(e *pipeline.ConflictError) {
+	{"conflict-current", "returns conflicts with only the version", faultInConflict(func(e *pipeline.ConflictError) {
 		e.Current = pipeline.Item{Key: e.Current.Key, Version: e.Current.Version}
 	})},
-	{"conflict-current", "returns conflicts that name no condition", lieInConflict(func(e *pipeline.ConflictError) {
+	{"conflict-current", "returns conflicts without the condition", faultInConflict(func(e *pipeline.ConflictError) {
 		e.Condition = pipeline.Condition{}
 	})},
-	{"conflict-none", "returns conflicts with an item that is not there", lieInConflict(func(e *pipeline.ConflictError) {
+	{"conflict-none", "returns conflicts with a missing item", faultInConflict(func(e *pipeline.ConflictError) {
 		if !e.Exists {
 			e.Exists = true
 		}
 	})},
-	{"conflict-changes-nothing", "takes the expiry of a write that it refuses", lieInPut(func(m *Memory) putFunc {
+	{"conflict-changes-nothing", "stores the expiry of a rejected write", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if conflict, ok := err.(*pipeline.ConflictError); ok && conflict.Exists && !it.Expires.IsZero() {
@@ -273,32 +273,32 @@ var lies = []struct {
 			return stored, err
 		}
 	})},
-	{"conflict-changes-nothing", "removes an item and reports a conflict", lieInDelete(func(m *Memory) delFunc {
+	{"conflict-changes-nothing", "removes an item and reports a conflict", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			err := m.Delete(ctx, k, c)
-			if conflict, ok := err.(*pipeline.ConflictError); ok && conflict.Exists && c == pipeline.AtVersion(stranger) {
+			if conflict, ok := err.(*pipeline.ConflictError); ok && conflict.Exists && c == pipeline.AtVersion(unknownVersion) {
 				_ = m.Delete(ctx, k, pipeline.Always())
 			}
 			return err
 		}
 	})},
 
-	{"delete", "leaves what it deletes in queries", func() pipeline.Table {
+	{"delete", "yields deleted items in queries", func() pipeline.Table {
 		m := new(Memory)
-		ghosts := new(Memory)
-		return &liar{
-			honest: m,
+		deleted := new(Memory)
+		return &faultyTable{
+			table: m,
 			del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 				it, _ := m.Get(ctx, k)
 				err := m.Delete(ctx, k, c)
 				if err == nil && k.SK == "a" && it.Version != "" {
-					ghosts.set(it)
+					deleted.set(it)
 				}
 				return err
 			},
 			query: func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 				return func(yield func(pipeline.Item, error) bool) {
-					for _, t := range []*Memory{ghosts, m} {
+					for _, t := range []*Memory{deleted, m} {
 						for it, err := range t.Query(ctx, pk, skPrefix) {
 							if !yield(it, err) {
 								return
@@ -309,7 +309,7 @@ var lies = []struct {
 			},
 		}
 	}},
-	{"delete", "removes all that begins with the key", lieInDelete(func(m *Memory) delFunc {
+	{"delete", "removes every key with the prefix", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			err := m.Delete(ctx, k, c)
 			if err == nil && k.SK == "a" && !c.Unconditional() {
@@ -318,7 +318,7 @@ var lies = []struct {
 			return err
 		}
 	})},
-	{"delete-always", "removes nothing without a version", lieInDelete(func(m *Memory) delFunc {
+	{"delete-always", "removes nothing under Always", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			if c.Unconditional() && pipeline.CheckKey(k) == nil && ctx.Err() == nil {
 				return nil
@@ -326,7 +326,7 @@ var lies = []struct {
 			return m.Delete(ctx, k, c)
 		}
 	})},
-	{"delete-missing", "does not find what is to be removed", lieInDelete(func(m *Memory) delFunc {
+	{"delete-missing", "returns ErrNotFound for a missing item", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			if _, err := m.Get(ctx, k); errors.Is(err, pipeline.ErrNotFound) && c.Unconditional() {
 				return err
@@ -334,25 +334,25 @@ var lies = []struct {
 			return m.Delete(ctx, k, c)
 		}
 	})},
-	{"delete-at-version", "knows which versions are current, but not whose", func() pipeline.Table {
+	{"delete-at-version", "accepts the current version of another item", func() pipeline.Table {
 		m := new(Memory)
-		return &liar{honest: m, del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
+		return &faultyTable{table: m, del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			if v, ok := c.Version(); ok && m.hasVersion(v) {
 				c = pipeline.Always()
 			}
 			return m.Delete(ctx, k, c)
 		}}
 	}},
-	{"delete-missing-at-version", "finds it in order that what is to be removed is gone", lieInDelete(func(m *Memory) delFunc {
+	{"delete-missing-at-version", "accepts a missing item under AtVersion", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			err := m.Delete(ctx, k, c)
-			if conflict, ok := err.(*pipeline.ConflictError); ok && !conflict.Exists && c == pipeline.AtVersion(stranger) {
+			if conflict, ok := err.(*pipeline.ConflictError); ok && !conflict.Exists && c == pipeline.AtVersion(unknownVersion) {
 				return nil
 			}
 			return err
 		}
 	})},
-	{"delete-absent", "does nothing under Absent", lieInDelete(func(m *Memory) delFunc {
+	{"delete-absent", "does nothing under Absent", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			if c == pipeline.Absent() {
 				return nil
@@ -361,7 +361,7 @@ var lies = []struct {
 		}
 	})},
 
-	{"one-absent-winner", "looks, then writes", lieInPut(func(m *Memory) putFunc {
+	{"one-absent-winner", "checks, then writes", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if _, err := m.Get(ctx, it.Key); errors.Is(err, pipeline.ErrNotFound) && c == pipeline.Absent() {
 				pause()
@@ -370,15 +370,15 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"one-at-version-winner", "looks, then writes", func() pipeline.Table {
+	{"one-at-version-winner", "checks, then writes", func() pipeline.Table {
 		m := new(Memory)
-		var deletes sync.RWMutex // puts meet puts, and nothing else
-		return &liar{
-			honest: m,
+		var deletes sync.RWMutex // puts run concurrently with puts only
+		return &faultyTable{
+			table: m,
 			put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 				deletes.RLock()
 				defer deletes.RUnlock()
-				return m.lookThenPut(ctx, it, c)
+				return m.checkThenPut(ctx, it, c)
 			},
 			del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 				deletes.Lock()
@@ -387,11 +387,11 @@ var lies = []struct {
 			},
 		}
 	}},
-	{"one-delete-winner", "looks, then removes", func() pipeline.Table {
+	{"one-delete-winner", "checks, then removes", func() pipeline.Table {
 		m := new(Memory)
-		var puts sync.RWMutex // deletes meet deletes, and nothing else
-		return &liar{
-			honest: m,
+		var puts sync.RWMutex // deletes run concurrently with deletes only
+		return &faultyTable{
+			table: m,
 			put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 				puts.Lock()
 				defer puts.Unlock()
@@ -400,28 +400,28 @@ var lies = []struct {
 			del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 				puts.RLock()
 				defer puts.RUnlock()
-				return m.lookThenDelete(ctx, k, c)
+				return m.checkThenDelete(ctx, k, c)
 			},
 		}
 	}},
 	{"put-or-delete-wins", "has one lock for puts and one for deletes", func() pipeline.Table {
 		m := new(Memory)
 		var puts, deletes sync.Mutex
-		return &liar{
-			honest: m,
+		return &faultyTable{
+			table: m,
 			put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 				puts.Lock()
 				defer puts.Unlock()
-				return m.lookThenPut(ctx, it, c)
+				return m.checkThenPut(ctx, it, c)
 			},
 			del: func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 				deletes.Lock()
 				defer deletes.Unlock()
-				return m.lookThenDelete(ctx, k, c)
+				return m.checkThenDelete(ctx, k, c)
 			},
 		}
 	}},
-	{"concurrent-use", "loses a write that meets a write of another item", func() pipeline.Table {
+	{"concurrent-use", "loses a write that is concurrent with another item's", func() pipeline.Table {
 		m := new(Memory)
 		var mu sync.Mutex
 		writing := map[pipeline.Key]int{}
@@ -433,7 +433,7 @@ var lies = []struct {
 			}
 			return len(writing) > 1
 		}
-		return &liar{honest: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+		return &faultyTable{table: m, put: func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			count(it.Key, 1)
 			pause()
 			stored, err := m.Put(ctx, it, c)
@@ -448,11 +448,11 @@ var lies = []struct {
 	{"query-order", "sorts by UTF-16 units", sortedQuery(func(a, b string) int {
 		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 	})},
-	{"query-order", "sorts without case", sortedQuery(func(a, b string) int {
+	{"query-order", "sorts case-insensitively", sortedQuery(func(a, b string) int {
 		return cmp.Compare(strings.ToLower(a), strings.ToLower(b))
 	})},
 	{"query-order", "sorts backwards", sortedQuery(func(a, b string) int { return cmp.Compare(b, a) })},
-	{"query-prefix", "takes _ and % for wildcards", matchingQuery(func(sk, prefix string) bool {
+	{"query-prefix", "treats _ and % as wildcards", matchingQuery(func(sk, prefix string) bool {
 		if !strings.ContainsAny(prefix, "_%") {
 			return strings.HasPrefix(sk, prefix)
 		}
@@ -462,15 +462,15 @@ var lies = []struct {
 	{"query-prefix", "ends the range at U+FFFF", matchingQuery(func(sk, prefix string) bool {
 		return sk >= prefix && (sk <= prefix+"\uffff" || len(prefix) < 2)
 	})},
-	{"query-prefix-whole", "leaves out the sort key that is the prefix", func() pipeline.Table {
+	{"query-prefix-whole", "omits the sort key that equals the prefix", func() pipeline.Table {
 		return matchingQuery(func(sk, prefix string) bool {
 			return strings.HasPrefix(sk, prefix) && (sk != prefix || sk[0] != 'k')
 		})()
 	}},
-	{"query-all", "finds nothing by the empty prefix", matchingQuery(func(sk, prefix string) bool {
+	{"query-all", "yields nothing for the empty prefix", matchingQuery(func(sk, prefix string) bool {
 		return strings.HasPrefix(sk, prefix) && prefix != ""
 	})},
-	{"query-partition", "takes pk for a prefix as well", lieInQuery(func(m *Memory) queryFunc {
+	{"query-partition", "treats pk as a prefix", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				for i, pk := range []string{pk, pk + "s"} {
@@ -486,7 +486,7 @@ var lies = []struct {
 			}
 		}
 	})},
-	{"query-nothing", "takes an empty partition for an error", lieInQuery(func(m *Memory) queryFunc {
+	{"query-nothing", "returns an error for an empty partition", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				if len(m.snapshot(pk, "")) == 0 && pipeline.CheckKey(pipeline.Key{PK: pk, SK: cmp.Or(skPrefix, "-")}) == nil {
@@ -497,18 +497,18 @@ var lies = []struct {
 			}
 		}
 	})},
-	{"query-whole-items", "leaves out the expiry", lieInQuery(func(m *Memory) queryFunc {
-		return lieInYield(m, func(it pipeline.Item) pipeline.Item { it.Expires = time.Time{}; return it })
+	{"query-whole-items", "omits the expiry", faultInQuery(func(m *Memory) queryFunc {
+		return faultInYield(m, func(it pipeline.Item) pipeline.Item { it.Expires = time.Time{}; return it })
 	})},
-	{"query-whole-items", "leaves out the data of lists", lieInQuery(func(m *Memory) queryFunc {
-		return lieInYield(m, func(it pipeline.Item) pipeline.Item {
+	{"query-whole-items", "omits the data of lists", faultInQuery(func(m *Memory) queryFunc {
+		return faultInYield(m, func(it pipeline.Item) pipeline.Item {
 			if bytes.Contains(it.Data, []byte(`[1,"x"]`)) {
 				it.Data = []byte(`{}`)
 			}
 			return it
 		})
 	})},
-	{"query-pages", "reads one page", lieInQuery(func(m *Memory) queryFunc {
+	{"query-pages", "reads one page", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				size := 0
@@ -520,7 +520,7 @@ var lies = []struct {
 			}
 		}
 	})},
-	{"query-break", "goes on after its caller broke off", lieInQuery(func(m *Memory) queryFunc {
+	{"query-break", "continues after its caller stopped", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				for it, err := range m.Query(ctx, pk, skPrefix) {
@@ -534,7 +534,7 @@ var lies = []struct {
 			}
 		}
 	})},
-	{"query-error", "goes on after an error", lieInQuery(func(m *Memory) queryFunc {
+	{"query-error", "continues after an error", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				for it, err := range m.Query(ctx, pk, skPrefix) {
@@ -548,7 +548,7 @@ var lies = []struct {
 			}
 		}
 	})},
-	{"query-during-writes", "counts where it stands, while items go and come", lieInQuery(func(m *Memory) queryFunc {
+	{"query-during-writes", "keeps its position by count during writes", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				const page = 5
@@ -563,7 +563,7 @@ var lies = []struct {
 							yield(pipeline.Item{}, err)
 							return
 						}
-						if !yield(own(it), nil) {
+						if !yield(clone(it), nil) {
 							return
 						}
 					}
@@ -575,32 +575,32 @@ var lies = []struct {
 		}
 	})},
 
-	{"data-forms", "leaves out what is null", lieInItems(changeData(func(v any) any {
+	{"data-forms", "omits null", faultInItems(changeData(func(v any) any {
 		if attrs, ok := v.(map[string]any); ok {
 			maps.DeleteFunc(attrs, func(name string, v any) bool { return v == nil && name == "null" })
 		}
 		return v
 	}))},
-	{"data-forms", "has no empty strings", lieInItems(changeData(func(v any) any {
+	{"data-forms", "turns empty strings into null", faultInItems(changeData(func(v any) any {
 		if v == "" {
 			return nil
 		}
 		return v
 	}))},
-	{"data-forms", "makes empty lists null", lieInItems(changeData(func(v any) any {
+	{"data-forms", "turns empty lists into null", faultInItems(changeData(func(v any) any {
 		if list, ok := v.([]any); ok && len(list) == 0 {
 			return nil
 		}
 		return v
 	}))},
-	{"data-numbers", "keeps numbers as float64", lieInItems(func(it pipeline.Item) pipeline.Item {
+	{"data-numbers", "stores numbers as float64", faultInItems(func(it pipeline.Item) pipeline.Item {
 		var v any
 		if it.Data != nil && json.Unmarshal(it.Data, &v) == nil {
 			it.Data, _ = json.Marshal(v)
 		}
 		return it
 	})},
-	{"data-names", "takes a dot in a name for a path", lieInItems(changeData(func(v any) any {
+	{"data-names", "treats a dot in a name as a path", faultInItems(changeData(func(v any) any {
 		if attrs, ok := v.(map[string]any); ok {
 			if inner, ok := attrs["a.b"]; ok {
 				delete(attrs, "a.b")
@@ -609,29 +609,29 @@ var lies = []struct {
 		}
 		return v
 	}))},
-	{"data-names", "refuses its own names at every level", lieRefuse(func(it pipeline.Item) bool {
+	{"data-names", "rejects reserved names at every level", faultyRefuse(func(it pipeline.Item) bool {
 		return bytes.Contains(it.Data, []byte(`"PK"`))
 	})},
-	{"data-own-names", "lets its own attributes be overwritten", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
-		return strings.Contains(refusal.Reason, "own")
+	{"data-reserved-names", "accepts reserved names", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+		return strings.Contains(refusal.Reason, "reserved")
 	})},
-	{"data-object", "takes any JSON", lieAccept(func(it pipeline.Item, _ *pipeline.ItemError) bool {
+	{"data-object", "accepts any JSON", faultyAccept(func(it pipeline.Item, _ *pipeline.ItemError) bool {
 		return json.Valid(it.Data) && it.Data[0] == '['
 	})},
-	{"data-object", "takes no data for an empty object", lieAccept(func(it pipeline.Item, _ *pipeline.ItemError) bool {
+	{"data-object", "treats no data as an empty object", faultyAccept(func(it pipeline.Item, _ *pipeline.ItemError) bool {
 		return it.Data == nil && pipeline.CheckKey(it.Key) == nil
 	})},
-	{"data-names-once", "lets the last of equal names win", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"data-names-once", "accepts equal names", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
 		return strings.Contains(refusal.Reason, "twice")
 	})},
 
-	{"key-at-limit", "has room for sort keys of 1,000 bytes", lieRefuse(func(it pipeline.Item) bool {
+	{"key-at-limit", "limits sort keys to 1,000 bytes", faultyRefuse(func(it pipeline.Item) bool {
 		return len(it.Key.SK) > 1000
 	})},
-	{"key-over-limit", "cuts long keys off", lieAccept(func(it pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"key-over-limit", "truncates long keys", faultyAccept(func(it pipeline.Item, refusal *pipeline.ItemError) bool {
 		return len(it.Key.SK) > pipeline.MaxSKBytes
 	})},
-	{"key-over-limit", "counts characters", lieInGet(func(m *Memory) getFunc {
+	{"key-over-limit", "counts characters", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			if len(k.SK) > pipeline.MaxSKBytes && len([]rune(k.SK)) <= pipeline.MaxSKBytes {
 				return pipeline.Item{}, pipeline.ErrNotFound
@@ -639,7 +639,7 @@ var lies = []struct {
 			return m.Get(ctx, k)
 		}
 	})},
-	{"key-empty", "finds nothing under an empty key", lieInGet(func(m *Memory) getFunc {
+	{"key-empty", "finds nothing under an empty key", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			if k.PK == "" || k.SK == "" {
 				return pipeline.Item{}, pipeline.ErrNotFound
@@ -647,31 +647,31 @@ var lies = []struct {
 			return m.Get(ctx, k)
 		}
 	})},
-	{"key-utf8", "mends keys that are not UTF-8", lieInDelete(func(m *Memory) delFunc {
+	{"key-utf8", "repairs keys that are not UTF-8", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			return m.Delete(ctx, pipeline.Key{PK: strings.ToValidUTF8(k.PK, "\ufffd"), SK: strings.ToValidUTF8(k.SK, "\ufffd")}, c)
 		}
 	})},
-	{"item-at-limit", "has room for 390 KB", lieRefuse(func(it pipeline.Item) bool {
+	{"item-at-limit", "limits items to 390 KB", faultyRefuse(func(it pipeline.Item) bool {
 		return bytes.HasPrefix(it.Data, []byte(`{"fill":"xxx`)) && len(it.Data) > 390<<10
 	})},
-	{"item-over-limit", "has room for more than 400 KB", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"item-over-limit", "accepts more than 400 KB", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
 		return strings.Contains(refusal.Reason, "makes an item of")
 	})},
-	{"depth-at-limit", "nests 31 levels", lieRefuse(func(it pipeline.Item) bool {
+	{"depth-at-limit", "limits nesting to 31 levels", faultyRefuse(func(it pipeline.Item) bool {
 		return bytes.Contains(it.Data, []byte(strings.Repeat("[", 31)))
 	})},
-	{"depth-over-limit", "nests any number of levels", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"depth-over-limit", "accepts any nesting", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
 		return strings.Contains(refusal.Reason, "nested")
 	})},
-	{"number-over-limit", "rounds numbers", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"number-over-limit", "rounds numbers", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
 		return strings.Contains(refusal.Reason, "digits")
 	})},
-	{"number-over-limit", "takes numbers of any size", lieAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
+	{"number-over-limit", "accepts numbers of any size", faultyAccept(func(_ pipeline.Item, refusal *pipeline.ItemError) bool {
 		return strings.Contains(refusal.Reason, "outside")
 	})},
 
-	{"expires-seconds", "rounds up", lieInPut(func(m *Memory) putFunc {
+	{"expires-seconds", "rounds up", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if !it.Expires.IsZero() {
 				it.Expires = it.Expires.Add(time.Second - 1)
@@ -679,15 +679,15 @@ var lies = []struct {
 			return m.Put(ctx, it, c)
 		}
 	})},
-	{"expires-seconds", "takes zero for 1970", func() pipeline.Table {
-		return lieInItems(func(it pipeline.Item) pipeline.Item {
+	{"expires-seconds", "treats zero as 1970", func() pipeline.Table {
+		return faultInItems(func(it pipeline.Item) pipeline.Item {
 			if it.Expires.IsZero() && it.Key.SK == "x0" && string(it.Data) == `{}` {
 				it.Expires = time.Unix(0, 0)
 			}
 			return it
 		})()
 	}},
-	{"expired-consistent", "hides expired items from reads, but not from conditions", lieInGet(func(m *Memory) getFunc {
+	{"expired-consistent", "hides expired items from reads, but not from conditions", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			it, err := m.Get(ctx, k)
 			if err == nil && it.Expired(time.Now()) {
@@ -696,7 +696,7 @@ var lies = []struct {
 			return it, err
 		}
 	})},
-	{"expired-consistent", "reports an expired item replaced and keeps it", lieInPut(func(m *Memory) putFunc {
+	{"expired-consistent", "reports success for an expired item and keeps it", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			if old, err := m.Get(ctx, it.Key); err == nil && old.Expired(time.Now()) && c == pipeline.Absent() {
 				return it, nil
@@ -705,7 +705,7 @@ var lies = []struct {
 		}
 	})},
 
-	{"given-not-kept", "keeps the caller's slice", lieInPut(func(m *Memory) putFunc {
+	{"given-not-kept", "keeps the caller's slice", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if err == nil {
@@ -716,7 +716,7 @@ var lies = []struct {
 			return stored, err
 		}
 	})},
-	{"given-not-kept", "returns the caller's slice", lieInPut(func(m *Memory) putFunc {
+	{"given-not-kept", "returns the caller's slice", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if err == nil {
@@ -725,7 +725,7 @@ var lies = []struct {
 			return stored, err
 		}
 	})},
-	{"returned-not-shared", "hands out its own slice", lieInPut(func(m *Memory) putFunc {
+	{"returned-not-shared", "returns its own slice", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if err == nil {
@@ -734,37 +734,37 @@ var lies = []struct {
 			return stored, err
 		}
 	})},
-	{"cancelled-writes-nothing", "writes, then looks at the context", lieInPut(func(m *Memory) putFunc {
+	{"cancelled-writes-nothing", "writes, then checks the context", faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(context.WithoutCancel(ctx), it, c)
 			return stored, cmp.Or(ctx.Err(), err)
 		}
 	})},
-	{"cancelled-writes-nothing", "does not look at the context of a delete", lieInDelete(func(m *Memory) delFunc {
+	{"cancelled-writes-nothing", "ignores the context of a delete", faultInDelete(func(m *Memory) delFunc {
 		return func(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 			return m.Delete(context.WithoutCancel(ctx), k, c)
 		}
 	})},
-	{"cancelled-reads", "does not look at the context of a get", lieInGet(func(m *Memory) getFunc {
+	{"cancelled-reads", "ignores the context of a get", faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			return m.Get(context.WithoutCancel(ctx), k)
 		}
 	})},
-	{"cancelled-reads", "does not look at the context of a query", lieInQuery(func(m *Memory) queryFunc {
+	{"cancelled-reads", "ignores the context of a query", faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return m.Query(context.WithoutCancel(ctx), pk, skPrefix)
 		}
 	})},
 }
 
-// pause lets others run, so that what is not atomic is seen to be so.
+// pause lets other goroutines run between two steps that are not atomic.
 func pause() {
 	for range 50 {
 		runtime.Gosched()
 	}
 }
 
-// set stores it as it is.
+// set stores it unchanged.
 func (m *Memory) set(it pipeline.Item) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -786,8 +786,8 @@ func (m *Memory) hasVersion(v string) bool {
 	return false
 }
 
-// lookThenPut is Put, with a gap after a version was found to be current.
-func (m *Memory) lookThenPut(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+// checkThenPut is Put with a gap between the check of the version and the write.
+func (m *Memory) checkThenPut(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 	if old, err := m.Get(ctx, it.Key); err == nil && !c.Unconditional() && c.Holds(old, true) && pipeline.CheckItem(it) == nil {
 		pause()
 		c = pipeline.Always()
@@ -795,8 +795,8 @@ func (m *Memory) lookThenPut(ctx context.Context, it pipeline.Item, c pipeline.C
 	return m.Put(ctx, it, c)
 }
 
-// lookThenDelete is Delete, with a gap after a version was found to be current.
-func (m *Memory) lookThenDelete(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
+// checkThenDelete is Delete with a gap between the check and the removal.
+func (m *Memory) checkThenDelete(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 	if old, err := m.Get(ctx, k); err == nil && !c.Unconditional() && c.Holds(old, true) {
 		pause()
 		c = pipeline.Always()
@@ -804,9 +804,9 @@ func (m *Memory) lookThenDelete(ctx context.Context, k pipeline.Key, c pipeline.
 	return m.Delete(ctx, k, c)
 }
 
-// foldKeys reads by a key that was folded, where an item stands under that.
+// foldKeys reads the item under the folded key if there is one.
 func foldKeys(fold func(string) string) func() pipeline.Table {
-	return lieInGet(func(m *Memory) getFunc {
+	return faultInGet(func(m *Memory) getFunc {
 		return func(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 			if it, err := m.Get(ctx, pipeline.Key{PK: k.PK, SK: fold(k.SK)}); err == nil {
 				return it, nil
@@ -816,22 +816,22 @@ func foldKeys(fold func(string) string) func() pipeline.Table {
 	})
 }
 
-// lieInConflict changes the conflicts of Put.
-func lieInConflict(lie func(e *pipeline.ConflictError)) func() pipeline.Table {
-	return lieInPut(func(m *Memory) putFunc {
+// faultInConflict changes the conflicts of Put.
+func faultInConflict(fault func(e *pipeline.ConflictError)) func() pipeline.Table {
+	return faultInPut(func(m *Memory) putFunc {
 		return func(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 			stored, err := m.Put(ctx, it, c)
 			if conflict, ok := err.(*pipeline.ConflictError); ok {
-				lie(conflict)
+				fault(conflict)
 			}
 			return stored, err
 		}
 	})
 }
 
-// sortedQuery yields in another order.
+// sortedQuery yields items in another order.
 func sortedQuery(compare func(a, b string) int) func() pipeline.Table {
-	return lieInQuery(func(m *Memory) queryFunc {
+	return faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				if skPrefix != "q" {
@@ -841,7 +841,7 @@ func sortedQuery(compare func(a, b string) int) func() pipeline.Table {
 				found := m.snapshot(pk, skPrefix)
 				slices.SortStableFunc(found, func(a, b pipeline.Item) int { return compare(a.Key.SK, b.Key.SK) })
 				for _, it := range found {
-					if !yield(own(it), nil) {
+					if !yield(clone(it), nil) {
 						return
 					}
 				}
@@ -850,9 +850,9 @@ func sortedQuery(compare func(a, b string) int) func() pipeline.Table {
 	})
 }
 
-// matchingQuery yields by another notion of a prefix.
+// matchingQuery matches prefixes by another rule.
 func matchingQuery(match func(sk, prefix string) bool) func() pipeline.Table {
-	return lieInQuery(func(m *Memory) queryFunc {
+	return faultInQuery(func(m *Memory) queryFunc {
 		return func(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 			return func(yield func(pipeline.Item, error) bool) {
 				if ctx.Err() != nil || pipeline.CheckKey(pipeline.Key{PK: pk, SK: cmp.Or(skPrefix, "-")}) != nil {
@@ -872,7 +872,7 @@ func matchingQuery(match func(sk, prefix string) bool) func() pipeline.Table {
 	})
 }
 
-// changeData applies change to the value and to all that is in it.
+// changeData applies change to a value and to every value within.
 func changeData(change func(v any) any) func(it pipeline.Item) pipeline.Item {
 	var walk func(v any) any
 	walk = func(v any) any {
