@@ -8,7 +8,7 @@ import (
 	"sluice/deploy/internal/broadcast"
 )
 
-// Backoff says how long to wait after n failures in a row; n starts at 1.
+// Backoff returns how long to wait after n failures in a row; n starts at 1.
 type Backoff func(n int) time.Duration
 
 const (
@@ -16,7 +16,7 @@ const (
 	lastBackoff  = 30 * time.Second
 )
 
-// defaultBackoff doubles from 200 ms up to 30 s.
+// defaultBackoff doubles from 200 ms to 30 s.
 func defaultBackoff(n int) time.Duration {
 	if n > 8 {
 		return lastBackoff
@@ -24,7 +24,7 @@ func defaultBackoff(n int) time.Duration {
 	return min(firstBackoff<<max(n-1, 0), lastBackoff)
 }
 
-// sleep waits d. It returns false when ctx ends first.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -39,18 +39,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// slowdown holds polling back after function errors: each error that comes when polling goes on again doubles the pause,
-// the first good invocation ends it. Errors of invocations that already ran during a pause do not lengthen it.
+// slowdown pauses polling after function errors. An error after a pause doubles
+// the next pause, and a successful invocation ends it. Errors during a pause, of
+// invocations that were already running, do not extend it.
 type slowdown struct {
 	backoff Backoff
 
 	mu        sync.Mutex
 	failures  int
 	notBefore time.Time
-	ended     broadcast.Signal // a good invocation ended the pause
+	ended     broadcast.Signal // a successful invocation ended the pause
 }
-
-func newSlowdown(b Backoff) *slowdown { return &slowdown{backoff: b} }
 
 func (s *slowdown) failed() {
 	s.mu.Lock()
@@ -70,7 +69,7 @@ func (s *slowdown) worked() {
 	}
 }
 
-// wait returns when polling may go on, or false when ctx ends first.
+// wait waits until polling may continue. It returns false if ctx ends first.
 func (s *slowdown) wait(ctx context.Context) bool {
 	for {
 		s.mu.Lock()

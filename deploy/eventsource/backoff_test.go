@@ -25,15 +25,15 @@ func TestSlowdown(t *testing.T) {
 	pause := func(t *testing.T, s *slowdown) time.Duration {
 		began := time.Now()
 		if !s.wait(t.Context()) {
-			t.Error("wait was cut short")
+			t.Error("wait: got false, want true")
 		}
 		return time.Since(began)
 	}
 	const ms = time.Millisecond
-	t.Run("doubles with each error after a pause, not within one", func(t *testing.T) {
+	t.Run("doubles with each error after a pause but not during one", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			s := newSlowdown(defaultBackoff)
+			s := &slowdown{backoff: defaultBackoff}
 			got := []time.Duration{pause(t, s)}
 			for range 3 {
 				s.failed()
@@ -41,14 +41,14 @@ func TestSlowdown(t *testing.T) {
 				got = append(got, pause(t, s))
 			}
 			if want := []time.Duration{0, 200 * ms, 400 * ms, 800 * ms}; !slices.Equal(got, want) {
-				t.Errorf("paused %v, want %v", got, want)
+				t.Errorf("pauses: got %v, want %v", got, want)
 			}
 		})
 	})
-	t.Run("a success ends a pause and the count", func(t *testing.T) {
+	t.Run("a success ends the pause and resets the count", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			s := newSlowdown(defaultBackoff)
+			s := &slowdown{backoff: defaultBackoff}
 			s.failed()
 			pause(t, s)
 			s.failed()
@@ -56,19 +56,19 @@ func TestSlowdown(t *testing.T) {
 			ended := pause(t, s)
 			s.failed()
 			if again := pause(t, s); ended != 50*ms || again != 200*ms {
-				t.Errorf("paused %v and then %v, want 50ms and then 200ms", ended, again)
+				t.Errorf("pauses: got %v and %v, want 50ms and 200ms", ended, again)
 			}
 		})
 	})
-	t.Run("ends with its context", func(t *testing.T) {
+	t.Run("returns false when its context ends", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			s := newSlowdown(defaultBackoff)
+			s := &slowdown{backoff: defaultBackoff}
 			s.failed()
 			ctx, cancel := context.WithTimeout(t.Context(), 50*ms)
 			defer cancel()
 			if s.wait(ctx) {
-				t.Error("wait returned true")
+				t.Error("wait: got true, want false")
 			}
 		})
 	})

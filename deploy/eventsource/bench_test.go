@@ -12,10 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// endlessSQS is a queue that always has ten messages and never a worry, so that what is measured is the mapping.
+// endlessSQS is a queue that always has ten messages and never fails, so that the
+// benchmark measures the mapping.
 type endlessSQS struct {
 	batch *sqs.ReceiveMessageOutput
-	left  atomic.Int64 // messages to give
+	left  atomic.Int64 // messages to deliver
 }
 
 func (q *endlessSQS) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
@@ -38,7 +39,7 @@ func (q *endlessSQS) GetQueueAttributes(context.Context, *sqs.GetQueueAttributes
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"VisibilityTimeout": "360"}}, nil
 }
 
-// benchMessage is a message of 200 bytes with the attributes that SQS gives.
+// benchMessage is a message of 200 bytes with the attributes that SQS adds.
 func benchMessage() types.Message {
 	return types.Message{
 		MessageId: aws.String("059f36b4-87a3-44ab-83d2-661975830a7d"), ReceiptHandle: aws.String(strings.Repeat("h", 100)),
@@ -50,7 +51,8 @@ func benchMessage() types.Message {
 	}
 }
 
-// BenchmarkQueueMapping is what a mapping costs a message, in batches of ten: receive, event, invocation, answer, delete.
+// BenchmarkQueueMapping measures a mapping per message, in batches of ten:
+// receive, event, invocation, response, delete.
 func BenchmarkQueueMapping(b *testing.B) {
 	b.ReportAllocs()
 	q := &endlessSQS{batch: &sqs.ReceiveMessageOutput{}}
@@ -60,18 +62,18 @@ func BenchmarkQueueMapping(b *testing.B) {
 	q.left.Store(int64(b.N))
 	ctx, stop := context.WithCancel(b.Context())
 	var seen atomic.Int64
-	answer := []byte(`{"batchItemFailures":[]}`)
+	response := []byte(`{"batchItemFailures":[]}`)
 	m := &QueueMapping{
 		Client: q, QueueURL: "http://localhost/jobs", QueueARN: standardARN, FunctionName: "jobs",
 		ReportBatchItemFailures: true, CancelPolls: true, Timeout: time.Minute,
 		Function: func(_ context.Context, payload []byte) ([]byte, error) {
 			if len(payload) < 2000 {
-				b.Error("short event")
+				b.Errorf("event: got %d bytes, want at least 2000", len(payload))
 			}
 			if seen.Add(10) > int64(b.N)-10 {
 				stop()
 			}
-			return answer, nil
+			return response, nil
 		},
 	}
 	if b.N < 10 {

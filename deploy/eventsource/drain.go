@@ -2,25 +2,44 @@ package eventsource
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
-// settleBound is how long after the drain limit a mapping may go on to tell its source what became of records: all of its
-// calls together.
+// LeftError reports the records that a mapping left at its drain limit. They are
+// not lost: the messages of a queue are received again when their visibility
+// timeout ends, and the records of a feed are read again from its checkpoint.
+type LeftError struct {
+	Source string        // ARN
+	After  time.Duration // the drain limit
+	// IDs are the message ids or sequence numbers of the records in invocations
+	// that were running, and of the messages that could not be settled.
+	IDs []string
+}
+
+func (e *LeftError) Error() string {
+	shown := e.IDs[:min(len(e.IDs), 10)]
+	return fmt.Sprintf("drain %q: %d records not settled after %v will be delivered again: %q", e.Source, len(e.IDs), e.After, shown)
+}
+
+// settleBound is how long after the drain limit a mapping may continue to settle
+// messages and save checkpoints, in total.
 const settleBound = 2 * time.Second
 
-// drain is the end of a run, which has three steps. The run's context ends: nothing new starts, what is in hand goes on. At
-// the drain limit the work's context ends: invocations are cut, and what was not told to the source yet is tried once more.
-// settleBound later the last calls end too, and Run returns.
+// drain is the end of a run, in three steps. When the run's context ends, nothing
+// new starts and running work continues. At the drain limit the work's context
+// ends: invocations are canceled, and what is not settled is tried once more.
+// settleBound later the last calls are canceled and Run returns.
 type drain struct {
 	begun    <-chan struct{}
-	settling context.Context // for the last calls: it travels in the run's contexts and nowhere else
+	settling context.Context // for the last calls; only the contexts of the run hold it
 }
 
 type drainKey struct{}
 
-// drainable returns the contexts of a run that ends with ctx: ctx itself, and the work's, which outlives it by limit.
-// stop ends both; it is called when the run is over.
+// drainable returns the contexts of a run that ends with ctx: the run's own, and
+// the work's, which ends limit later. stop cancels both; it must be called when
+// the run is over.
 func drainable(ctx context.Context, limit time.Duration) (run, work context.Context, stop func()) {
 	settling, end := context.WithCancel(context.WithoutCancel(ctx))
 	run = context.WithValue(ctx, drainKey{}, &drain{begun: ctx.Done(), settling: settling})
@@ -38,10 +57,10 @@ func drainable(ctx context.Context, limit time.Duration) (run, work context.Cont
 	}
 }
 
-// settling returns the context of calls that tell the source what became of records.
+// settling returns the context of calls that settle messages or save checkpoints.
 func settling(ctx context.Context) context.Context { return ctx.Value(drainKey{}).(*drain).settling }
 
-// draining says whether the run's context has ended.
+// draining reports whether the run's context has ended.
 func draining(ctx context.Context) bool {
 	select {
 	case <-ctx.Value(drainKey{}).(*drain).begun:

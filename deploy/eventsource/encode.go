@@ -11,9 +11,10 @@ import (
 	"sluice/deploy/internal/jsonappend"
 )
 
-// appendRecord appends an element of Records in Lambda's SQS event, as encoding/json would write it; the tests compare the two.
-// Written by hand it took a mapping's share of a message from 20 allocations to 3, and from 7.0 to 3.2 µs of CPU time
-// together with the shortcut of the usual answer (BenchmarkQueueMapping).
+// appendRecord appends an element of Records in Lambda's SQS event, as
+// encoding/json would write it; a test compares the two. Together with isSuccess
+// it reduced the cost of a message in a mapping from 20 allocations to 3, and
+// from 7.0 to 3.2 µs of CPU time (BenchmarkQueueMapping).
 func appendRecord(b []byte, m *types.Message, queueARN, region string) []byte {
 	b = appendField(b, `{"messageId":`, aws.ToString(m.MessageId))
 	b = appendField(b, `,"receiptHandle":`, aws.ToString(m.ReceiptHandle))
@@ -50,7 +51,8 @@ func appendName(b []byte, i int, name string) []byte {
 	return append(jsonappend.String(b, name, jsonappend.KeepHTML), ':')
 }
 
-// appendAttribute writes the lists empty, as Lambda does: SQS has none yet.
+// appendAttribute appends a message attribute. Its lists are empty, as Lambda
+// writes them: SQS does not support list values yet.
 func appendAttribute(b []byte, a types.MessageAttributeValue) []byte {
 	b = append(b, '{')
 	if a.StringValue != nil {

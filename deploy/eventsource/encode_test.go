@@ -9,13 +9,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// slowRecord is a record as encoding/json writes it.
-type slowRecord struct {
+// jsonRecord is a record for encoding/json.
+type jsonRecord struct {
 	MessageID              string                   `json:"messageId"`
 	ReceiptHandle          string                   `json:"receiptHandle"`
 	Body                   string                   `json:"body"`
 	Attributes             map[string]string        `json:"attributes"`
-	MessageAttributes      map[string]slowAttribute `json:"messageAttributes"`
+	MessageAttributes      map[string]jsonAttribute `json:"messageAttributes"`
 	MD5OfMessageAttributes string                   `json:"md5OfMessageAttributes,omitempty"`
 	MD5OfBody              string                   `json:"md5OfBody"`
 	EventSource            string                   `json:"eventSource"`
@@ -23,16 +23,16 @@ type slowRecord struct {
 	AWSRegion              string                   `json:"awsRegion"`
 }
 
-type slowAttribute struct {
+type jsonAttribute struct {
 	StringValue      *string  `json:"stringValue,omitempty"`
-	BinaryValue      []byte   `json:"binaryValue,omitempty"` // base64 in JSON, as in Lambda's
+	BinaryValue      []byte   `json:"binaryValue,omitempty"` // base64 in JSON, as in Lambda's event
 	StringListValues []string `json:"stringListValues"`
 	BinaryListValues [][]byte `json:"binaryListValues"`
 	DataType         string   `json:"dataType"`
 }
 
-// slowJSON is encoding/json without its escaping of HTML.
-func slowJSON(t testing.TB, v any) string {
+// marshal returns the JSON of v without HTML escaping.
+func marshal(t testing.TB, v any) string {
 	t.Helper()
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -43,10 +43,10 @@ func slowJSON(t testing.TB, v any) string {
 	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 
-func slow(t testing.TB, m types.Message) string {
-	r := slowRecord{
+func encode(t testing.TB, m types.Message) string {
+	r := jsonRecord{
 		MessageID: aws.ToString(m.MessageId), ReceiptHandle: aws.ToString(m.ReceiptHandle), Body: aws.ToString(m.Body),
-		Attributes: map[string]string{}, MessageAttributes: map[string]slowAttribute{},
+		Attributes: map[string]string{}, MessageAttributes: map[string]jsonAttribute{},
 		MD5OfMessageAttributes: aws.ToString(m.MD5OfMessageAttributes), MD5OfBody: aws.ToString(m.MD5OfBody),
 		EventSource: "aws:sqs", EventSourceARN: standardARN, AWSRegion: "eu-west-1",
 	}
@@ -54,15 +54,15 @@ func slow(t testing.TB, m types.Message) string {
 		r.Attributes[name] = v
 	}
 	for name, a := range m.MessageAttributes {
-		r.MessageAttributes[name] = slowAttribute{
+		r.MessageAttributes[name] = jsonAttribute{
 			StringValue: a.StringValue, BinaryValue: a.BinaryValue,
 			StringListValues: []string{}, BinaryListValues: [][]byte{}, DataType: aws.ToString(a.DataType),
 		}
 	}
-	return slowJSON(t, r)
+	return marshal(t, r)
 }
 
-func TestAppendRecordWritesWhatEncodingJSONDoes(t *testing.T) {
+func TestAppendRecordEqualsEncodingJSON(t *testing.T) {
 	t.Parallel()
 	full := benchMessage()
 	full.MD5OfMessageAttributes = aws.String("0123456789abcdef0123456789abcdef")
@@ -75,20 +75,21 @@ func TestAppendRecordWritesWhatEncodingJSONDoes(t *testing.T) {
 		"né\"":        {},
 	}
 	for name, m := range map[string]types.Message{"nothing": {}, "usual": benchMessage(), "full": full} {
-		if got, want := string(appendRecord(nil, &m, standardARN, "eu-west-1")), slow(t, m); got != want {
+		if got, want := string(appendRecord(nil, &m, standardARN, "eu-west-1")), encode(t, m); got != want {
 			t.Errorf("%s: got %s\nwant %s", name, got, want)
 		}
 	}
 }
 
-// TestEventAllocations is not parallel: allocations are counted for the whole process.
+// TestEventAllocations is not parallel because AllocsPerRun counts the allocations
+// of the whole process.
 func TestEventAllocations(t *testing.T) {
 	received := make([]types.Message, 10)
 	for i := range received {
 		received[i] = benchMessage()
 	}
-	// Of each message its names in order, and of all together the messages, their JSON and the event.
+	// The sorted names of each message; the messages, their JSON and the event.
 	if n := testing.AllocsPerRun(100, func() { event(newMessages(received, standardARN, "eu-west-1"), message.json) }); n > 13 {
-		t.Errorf("%v allocations for ten messages, want at most 13", n)
+		t.Errorf("allocations for ten messages: got %v, want at most 13", n)
 	}
 }

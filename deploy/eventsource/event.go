@@ -26,8 +26,9 @@ func event[T any](records []T, encoded func(T) []byte) []byte {
 	return append(b, eventTail...)
 }
 
-// fitting returns how many of the first records make one event within MaxPayloadBytes, at least one: a record that is larger
-// is an event by itself. size counts a record's bytes and its comma.
+// fitting returns how many of the first records fit into one event of
+// MaxPayloadBytes. It is at least one: a larger record is an event by itself.
+// size returns the bytes of a record and its comma.
 func fitting[T any](records []T, size func(T) int) int {
 	total := len(eventHead) + len(eventTail)
 	for i, r := range records {
@@ -38,7 +39,7 @@ func fitting[T any](records []T, size func(T) int) int {
 	return len(records)
 }
 
-// message is one SQS message with its record in Lambda's JSON.
+// message is an SQS message and its record in Lambda's JSON.
 type message struct {
 	types.Message
 	encoded []byte
@@ -49,12 +50,12 @@ func (m message) group() string { return m.Attributes["MessageGroupId"] }
 func (m message) json() []byte  { return m.encoded }
 func (m message) size() int     { return len(m.encoded) + 1 }
 
-// newMessages encodes what one receive brought.
+// newMessages encodes received messages, all into one buffer.
 func newMessages(received []types.Message, queueARN, region string) []message {
 	if len(received) == 0 {
 		return nil
 	}
-	const fixed = 768 // of a record, about, handle and attributes included
+	const fixed = 768 // estimate for all of a record but its body
 	size := 0
 	for i := range received {
 		size += len(aws.ToString(received[i].Body))*9/8 + fixed

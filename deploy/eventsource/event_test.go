@@ -17,11 +17,11 @@ func TestFitting(t *testing.T) {
 		sizes []int
 		want  []int // records in each part
 	}{
-		{"nothing", nil, nil},
-		{"exactly the limit", []int{MaxPayloadBytes - envelope - 5, 5}, []int{2}},
-		{"a byte over", []int{MaxPayloadBytes - envelope - 5, 6}, []int{1, 1}},
-		{"one too large by itself", []int{1, MaxPayloadBytes, 1}, []int{1, 1, 1}},
-		{"order", []int{4 << 20, 1 << 20, 4 << 20, 1, 1}, []int{2, 3}},
+		{"no records", nil, nil},
+		{"at the limit", []int{MaxPayloadBytes - envelope - 5, 5}, []int{2}},
+		{"a byte over the limit", []int{MaxPayloadBytes - envelope - 5, 6}, []int{1, 1}},
+		{"a record over the limit", []int{1, MaxPayloadBytes, 1}, []int{1, 1, 1}},
+		{"order is kept", []int{4 << 20, 1 << 20, 4 << 20, 1, 1}, []int{2, 3}},
 	}
 	for _, tt := range tests {
 		var got, joined []int
@@ -32,12 +32,12 @@ func TestFitting(t *testing.T) {
 			rest = rest[n:]
 		}
 		if !slices.Equal(got, tt.want) || !slices.Equal(joined, tt.sizes) {
-			t.Errorf("%s: parts of %v, want %v", tt.name, got, tt.want)
+			t.Errorf("%s: parts: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
 
-func TestEventIsWithinItsCountedSize(t *testing.T) {
+func TestEventSizeIsTheCountedSize(t *testing.T) {
 	t.Parallel()
 	m := types.Message{MessageId: aws.String("a"), Body: aws.String(strings.Repeat("\n", 100))}
 	batch := newMessages([]types.Message{m, m, m}, standardARN, "eu-west-1")
@@ -46,6 +46,6 @@ func TestEventIsWithinItsCountedSize(t *testing.T) {
 		counted += m.size()
 	}
 	if got := len(event(batch, message.json)); got > counted || got < counted-len(batch) {
-		t.Errorf("an event of %d bytes was counted as %d", got, counted)
+		t.Errorf("event: got %d bytes, counted %d", got, counted)
 	}
 }

@@ -13,12 +13,9 @@ import (
 
 const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/records/stream/2026-01-01T00:00:00.000"
 
-// fakeFeed is a feed in memory: shards with parents, retention, long polls. Sequence numbers are a, b, c and on over all shards.
+// fakeFeed is a feed in memory, with parents of shards, retention and long polls.
+// The sequence numbers of all shards are a, b, c and so on.
 type fakeFeed struct {
-	// namesLatest lets an empty page from Latest say which position that is.
-	namesLatest bool
-	// skipsTo is the position that an empty page leads to, behind all records; "" leaves it.
-	skipsTo    string
 	failRead   func() error
 	failShards func() error
 
@@ -32,7 +29,7 @@ type fakeFeed struct {
 type fakeShard struct {
 	Shard
 	records []FeedRecord
-	trimmed int // how many of the first records are gone
+	trimmed int // number of the first records that are gone
 	closed  bool
 	gone    bool
 }
@@ -113,7 +110,7 @@ func (f *fakeFeed) Shards(context.Context) ([]Shard, error) {
 		}
 	}
 	var out []Shard
-	for _, s := range slices.Backward(f.shards) { // children first: any order must do
+	for _, s := range slices.Backward(f.shards) { // children first: the order does not matter
 		out = append(out, s.Shard)
 	}
 	return out, nil
@@ -143,12 +140,6 @@ func (f *fakeFeed) Read(ctx context.Context, shard, after string, limit int) (Pa
 		}
 		page := Page{Records: slices.Clone(s.records[at:min(at+limit, len(s.records))])}
 		page.End = s.closed && at+len(page.Records) == len(s.records)
-		if after == Latest && f.namesLatest && at > 0 {
-			page.After = s.records[at-1].Sequence
-		}
-		if len(page.Records) == 0 && f.skipsTo != "" {
-			page.After = f.skipsTo
-		}
 		changed := f.changed
 		f.mu.Unlock()
 		if len(page.Records) > 0 || page.End {
@@ -166,13 +157,8 @@ func (f *fakeFeed) Read(ctx context.Context, shard, after string, limit int) (Pa
 
 // position returns the index of the first record after a sequence number.
 func (f *fakeFeed) position(s *fakeShard, after string) (int, error) {
-	switch after {
-	case "":
+	if after == "" {
 		return s.trimmed, nil
-	case Latest:
-		return len(s.records), nil
-	case f.skipsTo:
-		return len(s.records), nil
 	}
 	i := slices.IndexFunc(s.records, func(r FeedRecord) bool { return r.Sequence == after })
 	if i+1 < s.trimmed {
@@ -181,12 +167,12 @@ func (f *fakeFeed) position(s *fakeShard, after string) (int, error) {
 	return i + 1, nil
 }
 
-// fakeCheckpoints keep checkpoints in memory, with faults.
+// fakeCheckpoints are checkpoints in memory, with faults.
 type fakeCheckpoints struct {
 	failLoad func(shard string) error
 	failSave func(shard, after string) error
-	careless bool // saves under a context that ended
-	deaf     bool // saves are not answered
+	careless bool // saves succeed although their context has ended
+	hangs    bool // saves get no response
 
 	mu    sync.Mutex
 	at    map[string]string
@@ -207,7 +193,7 @@ func (c *fakeCheckpoints) Load(_ context.Context, shard string) (string, error) 
 }
 
 func (c *fakeCheckpoints) Save(ctx context.Context, shard, after string) error {
-	if c.deaf {
+	if c.hangs {
 		<-ctx.Done()
 	}
 	c.mu.Lock()
@@ -237,7 +223,8 @@ func (c *fakeCheckpoints) all() map[string]string {
 	return maps.Clone(c.at)
 }
 
-// feedMapping is a mapping that reports failures, over a feed of one shard s.
+// feedMapping returns a mapping with ReportBatchItemFailures and its feed, which
+// has one shard, s.
 func feedMapping(t *testing.T, r *recorder) (*FeedMapping, *fakeFeed, *fakeCheckpoints) {
 	t.Helper()
 	f, c := newFakeFeed(Shard{ID: "s"}), newFakeCheckpoints()

@@ -21,22 +21,23 @@ const (
 	fifoARN     = "arn:aws:sqs:eu-west-1:123456789012:jobs.fifo"
 )
 
-// fakeSQS is one queue in memory with SQS's rules: visibility, receive counts, receipt handles that grow old, groups in
-// order, a dead-letter list, long polls, ten at a time.
+// fakeSQS is a queue in memory with the rules of SQS: visibility timeouts, receive
+// counts, receipt handles that expire, ordered groups, dead letters, long polls
+// and batches of ten.
 type fakeSQS struct {
 	t          *testing.T
 	visibility time.Duration
 	fifo       bool
-	maxReceive int // 0 has no dead-letter queue
+	maxReceive int // 0 means no dead-letter queue
 	redrive    string
 
-	// Faults. Each is called with the queue locked.
+	// Faults. The functions are called with the queue locked.
 	failReceive func() error
 	failDelete  func(m *fakeMessage) *types.BatchResultErrorEntry
 	failBatch   func() error // a whole DeleteMessageBatch
 	deleteTakes time.Duration
 	failChange  func(m *fakeMessage) bool
-	deaf        bool // deletes and changes of visibility are not answered
+	hangs       bool // deletes and changes of visibility get no response
 
 	mu       sync.Mutex
 	messages []*fakeMessage
@@ -45,7 +46,7 @@ type fakeSQS struct {
 	deletes  []int   // sizes of DeleteMessageBatch calls
 	changes  int     // ChangeMessageVisibilityBatch entries
 	waits    []int32 // of the polls
-	cut      int     // polls that were cut short
+	canceled int     // polls
 	sent     int
 }
 
@@ -62,7 +63,7 @@ func newFakeSQS(t *testing.T, visibility time.Duration) *fakeSQS {
 	return &fakeSQS{t: t, visibility: visibility, changed: make(chan struct{})}
 }
 
-// send adds messages without a group and returns their ids: a, b, c and on.
+// send adds messages without a group and returns their ids: a, b, c and so on.
 func (q *fakeSQS) send(bodies ...string) []string {
 	var ids []string
 	for _, b := range bodies {
@@ -71,16 +72,32 @@ func (q *fakeSQS) send(bodies ...string) []string {
 	return ids
 }
 
+// sendAll is send for messages that appear at the same time.
+func (q *fakeSQS) sendAll(bodies ...string) []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ids []string
+	for _, b := range bodies {
+		ids = append(ids, q.add("", b))
+	}
+	q.notify()
+	return ids
+}
+
 func (q *fakeSQS) sendGroup(group, body string) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer q.notify()
+	return q.add(group, body)
+}
+
+func (q *fakeSQS) add(group, body string) string {
 	id := string(rune('a' + q.sent))
 	if q.sent >= 26 {
 		id = "m" + strconv.Itoa(q.sent)
 	}
 	q.sent++
 	q.messages = append(q.messages, &fakeMessage{id: id, body: body, group: group, sent: time.Now(), visibleAt: time.Now()})
-	q.notify()
 	return id
 }
 
@@ -89,7 +106,7 @@ func (q *fakeSQS) notify() {
 	q.changed = make(chan struct{})
 }
 
-// ids returns the messages that are in the queue, visible or not.
+// ids returns the ids of all messages in the queue, visible or not.
 func (q *fakeSQS) ids() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -100,7 +117,7 @@ func (q *fakeSQS) ids() string {
 	return s
 }
 
-// received returns the receive counts of all messages together.
+// received returns the sum of the receive counts of all messages.
 func (q *fakeSQS) received() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,7 +172,7 @@ func (q *fakeSQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 		case <-ctx.Done():
 			appears.Stop()
 			q.mu.Lock()
-			q.cut++
+			q.canceled++
 			q.mu.Unlock()
 			return nil, ctx.Err()
 		}
@@ -163,7 +180,7 @@ func (q *fakeSQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 	}
 }
 
-// take receives up to n messages, or says when the next one becomes visible.
+// take receives up to n messages. Without any, next is when one becomes visible.
 func (q *fakeSQS) take(n int) (out []types.Message, next time.Time) {
 	now := time.Now()
 	next = now.Add(time.Hour)
@@ -221,7 +238,7 @@ func (q *fakeSQS) remove(m *fakeMessage) {
 	q.notify()
 }
 
-// byHandle returns the message of a receipt handle that is still the newest.
+// byHandle returns the message of a receipt handle if that is its latest.
 func (q *fakeSQS) byHandle(handle *string) *fakeMessage {
 	for _, m := range q.messages {
 		if m.handle != "" && m.handle == aws.ToString(handle) {
@@ -233,19 +250,19 @@ func (q *fakeSQS) byHandle(handle *string) *fakeMessage {
 
 var errStaleHandle = types.BatchResultErrorEntry{Code: aws.String("ReceiptHandleIsInvalid"), SenderFault: true}
 
-// answers waits for the end of ctx when the queue is deaf.
-func (q *fakeSQS) answers(ctx context.Context) error {
+// respond waits for the end of ctx if the queue hangs.
+func (q *fakeSQS) respond(ctx context.Context) error {
 	q.mu.Lock()
-	deaf := q.deaf
+	hangs := q.hangs
 	q.mu.Unlock()
-	if deaf {
+	if hangs {
 		<-ctx.Done()
 	}
 	return ctx.Err()
 }
 
 func (q *fakeSQS) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	if err := q.answers(ctx); err != nil {
+	if err := q.respond(ctx); err != nil {
 		return nil, err
 	}
 	time.Sleep(q.deleteTakes)
@@ -282,11 +299,14 @@ func (q *fakeSQS) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageB
 }
 
 func (q *fakeSQS) ChangeMessageVisibilityBatch(ctx context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
-	if err := q.answers(ctx); err != nil {
+	if err := q.respond(ctx); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(in.Entries) < 1 || len(in.Entries) > 10 {
+		q.t.Errorf("ChangeMessageVisibilityBatch of %d entries", len(in.Entries))
+	}
 	q.changes += len(in.Entries)
 	out := &sqs.ChangeMessageVisibilityBatchOutput{}
 	for _, e := range in.Entries {
@@ -311,11 +331,11 @@ func (q *fakeSQS) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribut
 	if q.redrive != "" {
 		has["RedrivePolicy"] = q.redrive
 	}
-	asked := make(map[string]string)
+	attributes := make(map[string]string)
 	for _, name := range in.AttributeNames {
 		if v, ok := has[string(name)]; ok {
-			asked[string(name)] = v
+			attributes[string(name)] = v
 		}
 	}
-	return &sqs.GetQueueAttributesOutput{Attributes: asked}, nil
+	return &sqs.GetQueueAttributesOutput{Attributes: attributes}, nil
 }

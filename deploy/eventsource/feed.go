@@ -1,81 +1,137 @@
 package eventsource
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"log/slog"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Feed is a change feed: shards of records in order, such as a DynamoDB stream or the local table's feed.
-// It is safe for concurrent use.
-type Feed interface {
-	// ARN names the feed. Events come from its region and account.
-	ARN() string
-
-	// Shards lists every shard that can be read now, closed ones too, parents or not, in any order.
-	// A shard whose parent is not listed has none left to wait for.
-	Shards(ctx context.Context) ([]Shard, error)
-
-	// Read returns up to limit records of a shard that stand after a sequence number: "" reads from the oldest there is, and
-	// Latest only what is added from now on. When there is nothing it waits until there is, until ctx ends or for about a
-	// second, and returns an empty page. It returns an error that wraps ErrTrimmed when records after that point are gone, and
-	// for "" when the whole shard is. A page may hold fewer records than there are: a few megabytes are enough.
-	Read(ctx context.Context, shard, after string, limit int) (Page, error)
-}
-
-// Shard is one ordered part of a feed. A child is read only after its parent was read to its end.
-type Shard struct {
-	ID     string
-	Parent string // "" has none
-}
-
-// Page is what one Read returns.
-type Page struct {
-	Records []FeedRecord
-	// After is the position an empty page leads to. A feed sets it when it was asked for Latest and can name the
-	// position that this means; "" leaves the position as it was. It is ignored when there are records.
-	After string
-	// End says that the shard is closed and that this page is its last.
-	End bool
-}
-
-// FeedRecord is one change.
-type FeedRecord struct {
-	Sequence string    // position in the shard, what the answer names
-	Key      string    // partition key as text: records of one key keep their order under a ParallelizationFactor
-	At       time.Time // when the change was made, for MaxRecordAge; the zero time is never too old
-	JSON     []byte    // one element of "Records" in Lambda's event
-}
-
-func (r FeedRecord) json() []byte { return r.JSON }
-func (r FeedRecord) size() int    { return len(r.JSON) + 1 }
-
-// Positions that are not sequence numbers. [Feed.Read] knows Latest, [Checkpoints] keep both.
+// Limits and defaults of a feed's mapping.
 const (
-	// Latest is the position behind the last record there is.
-	Latest = "LATEST"
-	// ShardEnd is the checkpoint of a shard that was read to its end.
-	ShardEnd = "SHARD_END"
+	defaultFeedBatch = 100
+	maxFeedBatch     = 10_000
+	minRecordAge     = 60 * time.Second
+	maxRecordAge     = 604_800 * time.Second
+	maxFactor        = 10
+	shardRefresh     = 5 * time.Second
 )
 
-// ErrTrimmed says that records after a checkpoint fell off the feed's retention. The mapping logs it and goes on with the
-// oldest record there is, or with the children when the shard is gone.
-var ErrTrimmed = errors.New("records are trimmed")
-
-// Checkpoints keep for each shard the sequence number up to which everything is done. They are safe for concurrent use.
-// Several copies of a mapping may share a feed when the checkpoints hold leases, use the two errors and are [Leases].
-type Checkpoints interface {
-	// Load returns a shard's checkpoint, "" when there is none. ErrLeased means that another copy reads the shard: the mapping
-	// asks again later.
-	Load(ctx context.Context, shard string) (after string, err error)
-
-	// Save stores a checkpoint. ErrLeaseLost means that another copy took the shard over: the mapping stops reading it.
-	// After any other error the mapping goes on and saves again with its next step.
-	Save(ctx context.Context, shard, after string) error
+// FeedMapping is an event source mapping from a change feed to a function. It
+// starts each shard that has no checkpoint at its oldest record, as a
+// StartingPosition of TRIM_HORIZON does, and retries a batch until its records
+// are too old, as a MaximumRetryAttempts of -1 does.
+//
+// It reads each shard in order and invokes its batches one after the other or,
+// with a ParallelizationFactor, several at a time in the order of each key. The
+// checkpoint follows the records that are done. If the process dies, records
+// that were done after the last checkpoint are delivered again: delivery is at
+// least once. The fields must not change after Run was called, and only one Run
+// of a value may be active at a time.
+type FeedMapping struct {
+	Feed         Feed
+	Checkpoints  Checkpoints
+	Function     Function
+	FunctionName string
+	// Timeout is the deadline of an invocation, 1 s to 15 min. Zero means
+	// Lambda's 3 s.
+	Timeout time.Duration
+	// BatchSize is the maximum number of records of an event, up to 10,000. Zero
+	// means 100.
+	BatchSize int
+	// MaxRecordAge is the age, 60 s to 7 days, beyond which records are given up:
+	// they go to OnFailure instead of the function. Zero means no limit: a record
+	// that always fails blocks its shard until it is trimmed.
+	MaxRecordAge time.Duration
+	// Bisect splits a batch that failed in two halves and invokes each by itself.
+	Bisect bool
+	// ParallelizationFactor is the number of batches of a shard that may run at
+	// the same time, 1 to 10. Zero means 1.
+	ParallelizationFactor int
+	// ReportBatchItemFailures reads the failures that a response names: all
+	// records from the first failure on are retried. If it is false, every
+	// response means success.
+	ReportBatchItemFailures bool
+	// OnFailure receives the records that are given up; the shard then continues.
+	// It is retried until it returns nil, so that no record is lost. If it is nil,
+	// the records are only logged.
+	OnFailure func(ctx context.Context, f Failure) error
+	// DrainLimit is how long Run waits for running invocations after its context
+	// has ended. Zero means the Timeout. Run may take 2 s more to save its
+	// checkpoints.
+	DrainLimit time.Duration
+	// MaxAbandoned is the number of invocations that may run past their deadline
+	// before no more are started. Zero means 10.
+	MaxAbandoned int
+	// Backoff paces retries. Nil doubles from 200 ms to 30 s.
+	Backoff Backoff
+	// Logger receives problems. Nil discards them.
+	Logger *slog.Logger
 }
 
-// What Checkpoints with leases return.
-var (
-	ErrLeased    = errors.New("shard is leased to another copy")
-	ErrLeaseLost = errors.New("lease of the shard is lost")
-)
+// withDefaults returns a copy with defaults filled in.
+func (m *FeedMapping) withDefaults() FeedMapping {
+	d := *m
+	d.Timeout = cmp.Or(d.Timeout, defaultTimeout)
+	d.BatchSize = cmp.Or(d.BatchSize, defaultFeedBatch)
+	d.ParallelizationFactor = cmp.Or(d.ParallelizationFactor, 1)
+	d.DrainLimit = cmp.Or(d.DrainLimit, d.Timeout)
+	d.MaxAbandoned = cmp.Or(d.MaxAbandoned, defaultMaxAbandoned)
+	if d.Backoff == nil {
+		d.Backoff = defaultBackoff
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return d
+}
+
+// Validate returns all that Lambda would refuse in the mapping: a join of
+// [*FieldError].
+func (m *FeedMapping) Validate() error {
+	d := m.withDefaults()
+	var p problems
+	source := ""
+	if d.Feed == nil {
+		p.refuse(true, "Feed", "is required")
+	} else {
+		source = d.Feed.ARN()
+		_, err := arn.Parse(source)
+		p.refuse(err != nil, "Feed", "got the ARN %q, want one such as arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/TIME", source)
+	}
+	p.refuse(d.Checkpoints == nil, "Checkpoints", "is required")
+	p.refuse(d.MaxRecordAge != 0 && (d.MaxRecordAge < minRecordAge || d.MaxRecordAge > maxRecordAge), "MaxRecordAge",
+		"got %v, want 0 (no limit) or %v to %v", d.MaxRecordAge, minRecordAge, maxRecordAge)
+	p.refuse(d.ParallelizationFactor < 1 || d.ParallelizationFactor > maxFactor, "ParallelizationFactor",
+		"got %d, want 1 to %d", d.ParallelizationFactor, maxFactor)
+	p.refuse(d.BatchSize < 1 || d.BatchSize > maxFeedBatch, "BatchSize", "got %d, want 1 to %d", d.BatchSize, maxFeedBatch)
+	p.refuseCommon(d.Function, d.FunctionName, d.Timeout, d.DrainLimit, d.MaxAbandoned)
+	return p.join(source)
+}
+
+// Run validates the mapping and reads the feed until ctx ends. It then starts no
+// more invocations, waits up to DrainLimit for those that run, processes their
+// responses and saves the checkpoints.
+//
+// It returns nil after a complete drain, a [*LeftError] if invocations were still
+// running, an error for each checkpoint that could not be saved, or the error of
+// Validate.
+func (m *FeedMapping) Run(ctx context.Context) error {
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	d := m.withDefaults()
+	source, _ := arn.Parse(d.Feed.ARN())
+	d.Logger = d.Logger.With("source", d.Feed.ARN(), "function", d.FunctionName)
+	r := &feedRun{
+		FeedMapping: d,
+		invoker:     newInvoker(d.Function, functionARN(source, d.FunctionName), d.Timeout, d.MaxAbandoned, d.Logger),
+		active:      make(map[string]bool),
+		finished:    make(map[string]bool),
+		wake:        make(chan struct{}, 1),
+	}
+	r.leases, _ = d.Checkpoints.(Leases)
+	return r.run(ctx)
+}

@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// Standing is what this copy may do with a shard whose lease it took. The zero value is Lost, so that who does not know says
-// the safe thing.
-type Standing int
+// LeaseState is what this copy may do with a shard whose lease it has taken. The
+// zero value is Lost, so that the zero value is the safe one.
+type LeaseState int
 
-// The standings of a lease.
+// The states of a lease.
 const (
-	// Lost: another copy has the shard, or may have it by now. Nothing more is read or invoked; the mapping loads the shard
-	// again, later.
-	Lost Standing = iota
-	// Held: the shard is this copy's.
+	// Lost means that another copy has the shard, or may have it. The mapping
+	// stops reading and invoking, and loads the shard again later.
+	Lost LeaseState = iota
+	// Held means that this copy has the shard.
 	Held
-	// Leaving: the shard is this copy's still, and another waits for it. Nothing more is started; when what runs has ended,
-	// the shard is released.
+	// Leaving means that this copy has the shard and another copy waits for it.
+	// The mapping starts no more invocations, and releases the shard when those
+	// that run have ended.
 	Leaving
 )
 
-func (s Standing) String() string {
+func (s LeaseState) String() string {
 	switch s {
 	case Held:
 		return "held"
@@ -33,58 +34,64 @@ func (s Standing) String() string {
 	return "lost"
 }
 
-// Leases is what [Checkpoints] also are that share a feed between copies. A mapping asks for a shard's standing before each
-// read and each invocation, and once a second between them: a shard on which nothing happens is saved never, and its lease
-// may be lost or wanted all the same. It is safe for concurrent use, and Standing does not wait for anything.
+// Leases is implemented by [Checkpoints] that share a feed between copies. A
+// mapping asks for the state of a shard before each read and each invocation,
+// and once a second in between, because the lease of a shard without changes can
+// be lost too. Leases are safe for concurrent use.
 type Leases interface {
-	// Standing says what this copy may do with a shard that it loaded.
-	Standing(shard string) Standing
+	// State returns what this copy may do with a shard that it has loaded. It
+	// does not block.
+	State(shard string) LeaseState
 
-	// Release gives a shard back, with the checkpoint it came to: "" when it has none. ErrLeaseLost means that there was
-	// nothing to give.
+	// Release gives up the lease of a shard with its last checkpoint, or "" if it
+	// has none. It returns ErrLeaseLost if this copy has no lease.
 	Release(ctx context.Context, shard, after string) error
 
-	// Lease is how long a shard may stand still. A mapping that is stalled for so long, because too many abandoned
-	// invocations still run, releases its shards, and loads none until it goes on.
+	// Lease returns how long a shard may make no progress. A mapping that is
+	// stalled for that long, because too many abandoned invocations are running,
+	// releases its shards and loads none until it can invoke again.
 	Lease() time.Duration
 }
 
-// leaseLooks is how often a reader asks for its lease while it waits for something else.
-const leaseLooks = time.Second
+// leaseCheck is how often a reader checks its lease while it waits.
+const leaseCheck = time.Second
 
-// standing says what this copy may do with a shard. Without leases every shard is held.
-func (r *feedRun) standing(shard string) Standing {
+// leaseState returns what this copy may do with a shard. Without leases every
+// shard is held.
+func (r *feedRun) leaseState(shard string) LeaseState {
 	if r.leases == nil {
 		return Held
 	}
-	s := r.leases.Standing(shard)
+	s := r.leases.State(shard)
 	if s == Held && r.invoker.stalledFor() >= r.leases.Lease() {
 		return Leaving
 	}
 	return s
 }
 
-// mayGoOn says whether the reader may read and invoke.
-func (sr *shardReader) mayGoOn() bool { return sr.standing(sr.shard.ID) == Held }
+// mayRead reports whether the reader may read and invoke.
+func (sr *shardReader) mayRead() bool { return sr.leaseState(sr.shard.ID) == Held }
 
-// watchLease stops the reader when it may not go on, also while it waits for room, for a retry or for a destination.
+// watchLease stops the reader when it may no longer read, also while it waits for
+// room, for a retry or for OnFailure.
 func (sr *shardReader) watchLease(ctx context.Context, stop context.CancelFunc) {
-	for sr.leases != nil && sleep(ctx, leaseLooks) {
-		if s := sr.standing(sr.shard.ID); s != Held {
-			sr.Logger.WarnContext(ctx, "the shard is read no more", "shard", sr.shard.ID, "lease", s.String())
+	for sr.leases != nil && sleep(ctx, leaseCheck) {
+		if s := sr.leaseState(sr.shard.ID); s != Held {
+			sr.Logger.WarnContext(ctx, "stopped reading the shard", "shard", sr.shard.ID, "lease", s.String())
 			stop()
 			return
 		}
 	}
 }
 
-// release gives the shard back at the position up to which all is done. It tries until that is stored, until the lease is
-// lost or not wanted any more, or ctx ends.
+// release releases the shard at the position up to which all records are done. It
+// retries until that is stored, until the lease is lost or no other copy waits
+// for it, or until ctx ends.
 func (sr *shardReader) release(ctx, work context.Context) {
 	sr.mu.Lock()
 	after := sr.progress.done
 	sr.mu.Unlock()
-	for failures := 1; sr.standing(sr.shard.ID) == Leaving; failures++ {
+	for failures := 1; sr.leaseState(sr.shard.ID) == Leaving; failures++ {
 		err := sr.releaseAt(work, cmp.Or(after, sr.saved))
 		if err == nil || errors.Is(err, ErrLeaseLost) {
 			return

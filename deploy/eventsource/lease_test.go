@@ -4,36 +4,35 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// fakeLeases are checkpoints with leases whose standing a test sets.
+// fakeLeases are checkpoints with leases whose state a test sets.
 type fakeLeases struct {
 	*fakeCheckpoints
 	failRelease func() error
 
 	mu       sync.Mutex
-	standing Standing
+	state    LeaseState
 	released []string // shard:after
 	loads    int
 }
 
 const testLease = 30 * time.Second
 
-func (l *fakeLeases) set(s Standing) {
+func (l *fakeLeases) set(s LeaseState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.standing = s
+	l.state = s
 }
 
 func (l *fakeLeases) Load(ctx context.Context, shard string) (string, error) {
 	l.mu.Lock()
 	l.loads++
-	free := l.standing == Held
+	free := l.state == Held
 	l.mu.Unlock()
 	if !free {
 		return "", ErrLeased
@@ -41,10 +40,10 @@ func (l *fakeLeases) Load(ctx context.Context, shard string) (string, error) {
 	return l.fakeCheckpoints.Load(ctx, shard)
 }
 
-func (l *fakeLeases) Standing(string) Standing {
+func (l *fakeLeases) State(string) LeaseState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.standing
+	return l.state
 }
 
 func (l *fakeLeases) Release(_ context.Context, shard, after string) error {
@@ -56,8 +55,8 @@ func (l *fakeLeases) Release(_ context.Context, shard, after string) error {
 		}
 	}
 	l.released = append(l.released, shard+":"+after)
-	if l.standing == Leaving {
-		l.standing = Lost
+	if l.state == Leaving {
+		l.state = Lost
 	}
 	return nil
 }
@@ -79,15 +78,15 @@ func (l *fakeLeases) loadsSoFar() int {
 func leasedMapping(t *testing.T, r *recorder) (*FeedMapping, *fakeFeed, *fakeLeases) {
 	t.Helper()
 	m, f, c := feedMapping(t, r)
-	l := &fakeLeases{fakeCheckpoints: c, standing: Held}
+	l := &fakeLeases{fakeCheckpoints: c, state: Held}
 	m.Checkpoints = l
 	return m, f, l
 }
 
-// TestLostLeaseEndsReadingAtOnce: after a lease is lost nothing is read and
-// nothing is invoked, not even what was read before; and the shard may be loaded
-// again.
-func TestLostLeaseEndsReadingAtOnce(t *testing.T) {
+// TestLostLeaseEndsReadingAndInvoking: after a lease is lost nothing is read and
+// nothing is invoked, not even with records that were read before. The shard may
+// be loaded again.
+func TestLostLeaseEndsReadingAndInvoking(t *testing.T) {
 	t.Parallel()
 	t.Run("in an invocation", func(t *testing.T) {
 		t.Parallel()
@@ -112,14 +111,14 @@ func TestLostLeaseEndsReadingAtOnce(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
 			if r.ids() != "a" || len(feed.readsSoFar()) != reads || len(l.releases()) != 0 {
-				t.Errorf("events %q, %d reads after the loss, releases %q; want a, none, none", r.ids(), len(feed.readsSoFar())-reads, l.releases())
+				t.Errorf("got events %q, %d reads after the loss and the releases %q; want a and no others", r.ids(), len(feed.readsSoFar())-reads, l.releases())
 			}
 			l.set(Held)
 			time.Sleep(2 * shardRefresh)
 			synctest.Wait()
 			run.stopClean()
 			if got := r.ids(); got != "a b c d e" {
-				t.Errorf("events %q once the shard is this copy's again, want the rest from the checkpoint", got)
+				t.Errorf("events when this copy has the shard again: got %q, want the records after the checkpoint", got)
 			}
 		})
 	})
@@ -130,41 +129,42 @@ func TestLostLeaseEndsReadingAtOnce(t *testing.T) {
 			run := startMapping(t, m.Run)
 			time.Sleep(10*time.Second + 400*time.Millisecond)
 			f.add("s", "k")
-			time.Sleep(800 * time.Millisecond) // a read waits, for less long than until the next look at the lease
+			time.Sleep(800 * time.Millisecond) // a read waits, and ends before the lease is checked
 			reads := len(f.readsSoFar())
 			l.set(Lost)
 			time.Sleep(time.Hour)
 			synctest.Wait()
 			if n := len(f.readsSoFar()) - reads; n != 0 {
-				t.Errorf("%d reads after the loss", n)
+				t.Errorf("got %d reads after the loss, want none", n)
 			}
 			run.stopClean()
 		})
 	})
-	t.Run("while a batch waits for its window", func(t *testing.T) {
+	t.Run("before an old record is given up", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(nil)
-			m, f, l := leasedMapping(t, r)
-			m.Window, m.MaxRecordAge = time.Second, time.Minute
+			var l *fakeLeases
+			r := newRecorder(func(context.Context, []string) (string, error) {
+				time.Sleep(time.Second / 2) // the lease is checked later
+				l.set(Lost)
+				return "", nil
+			})
+			m, f, leases := leasedMapping(t, r)
+			l = leases
+			m.BatchSize, m.MaxRecordAge = 1, time.Minute
 			m.OnFailure = func(context.Context, Failure) error { t.Error("an old record was given up after the loss"); return nil }
-			run := startMapping(t, m.Run)
-			time.Sleep(300 * time.Millisecond)
-			f.mu.Lock()
+			f.append("s", "k", time.Now(), 0)
 			f.append("s", "k", time.Now().Add(-time.Hour), 0)
-			f.mu.Unlock()
-			f.add("s", "k")
-			time.Sleep(800 * time.Millisecond) // the window ends before the next look at the lease
-			l.set(Lost)
+			run := startMapping(t, m.Run)
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			run.stopClean()
-			if r.count() != 0 {
-				t.Errorf("events %q after the loss", r.ids())
+			if r.ids() != "a" {
+				t.Errorf("events: got %q, want none after the loss", r.ids())
 			}
 		})
 	})
-	t.Run("while nothing is admitted", func(t *testing.T) {
+	t.Run("while no invocation is admitted", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			hang := make(chan struct{})
@@ -180,46 +180,47 @@ func TestLostLeaseEndsReadingAtOnce(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if r.ids() != "a" {
-				t.Errorf("events %q, want no second try after the loss", r.ids())
+				t.Errorf("events: got %q, want no retry after the loss", r.ids())
 			}
 		})
 	})
 }
 
-// TestWantedShardIsReleased: a shard that another copy waits for is given back
-// once what runs of it has ended, at the position up to which all is done, and
-// whatever else the reader waits for.
-func TestWantedShardIsReleased(t *testing.T) {
+// TestShardThatAnotherCopyWaitsForIsReleased: the shard is released when its
+// running invocations have ended, at the position up to which all records are
+// done, whatever else the reader waits for.
+func TestShardThatAnotherCopyWaitsForIsReleased(t *testing.T) {
 	t.Parallel()
 	noDatabase := func(context.Context, []string) (string, error) { return "", errors.New("no database") }
 	for _, tt := range []struct {
 		name    string
 		records []string
 		loaded  string // the checkpoint
-		answer  func(ctx context.Context, ids []string) (string, error)
+		respond func(ctx context.Context, ids []string) (string, error)
+		age     time.Duration // of the records
 		change  func(m *FeedMapping, l *fakeLeases)
 		want    string
 		after   time.Duration // at least
 		events  string
 	}{
-		{name: "nothing happened yet", want: "s:"},
-		{name: "nothing happened since the checkpoint", records: []string{"k"}, loaded: "a", want: "s:a"},
-		{name: "all is done", records: []string{"k", "k"}, want: "s:b", events: "ab"},
+		{name: "no records", want: "s:"},
+		{name: "no records since the checkpoint", records: []string{"k"}, loaded: "a", want: "s:a"},
+		{name: "all records are done", records: []string{"k", "k"}, want: "s:b", events: "ab"},
 		{
-			name: "an invocation runs", records: []string{"k", "k"}, want: "s:a", after: 8 * time.Second, events: "a",
-			answer: func(context.Context, []string) (string, error) { time.Sleep(9 * time.Second); return "", nil },
-			change: func(m *FeedMapping, _ *fakeLeases) { m.BatchSize = 1 },
+			name: "an invocation is running", records: []string{"k", "k"}, want: "s:a", after: 8 * time.Second, events: "a",
+			respond: func(context.Context, []string) (string, error) { time.Sleep(9 * time.Second); return "", nil },
+			change:  func(m *FeedMapping, _ *fakeLeases) { m.BatchSize = 1 },
 		},
 		{
-			name: "a retry waits, and the reader for room", records: []string{"k", "k", "k"}, want: "s:", events: "a", answer: noDatabase,
+			name: "a retry and the reader wait", records: []string{"k", "k", "k"}, want: "s:", events: "a", respond: noDatabase,
 			change: func(m *FeedMapping, _ *fakeLeases) {
 				m.BatchSize, m.Backoff = 1, func(int) time.Duration { return time.Hour }
 			},
 		},
 		{
-			name: "a destination fails", records: []string{"k"}, want: "s:", events: "a", answer: noDatabase,
+			name: "OnFailure fails", records: []string{"k"}, age: time.Hour, want: "s:",
 			change: func(m *FeedMapping, _ *fakeLeases) {
-				m.MaxAttempts, m.Backoff = 1, func(int) time.Duration { return time.Hour }
+				m.MaxRecordAge, m.Backoff = time.Minute, func(int) time.Duration { return time.Hour }
 				m.OnFailure = func(context.Context, Failure) error { return errors.New("no bucket") }
 			},
 		},
@@ -239,7 +240,7 @@ func TestWantedShardIsReleased(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRecorder(tt.answer)
+				r := newRecorder(tt.respond)
 				m, f, l := leasedMapping(t, r)
 				if tt.change != nil {
 					tt.change(m, l)
@@ -247,7 +248,9 @@ func TestWantedShardIsReleased(t *testing.T) {
 				if tt.loaded != "" {
 					l.at["s"] = tt.loaded
 				}
-				f.add("s", tt.records...)
+				for _, key := range tt.records {
+					f.append("s", key, time.Now().Add(-tt.age), 0)
+				}
 				run := startMapping(t, m.Run)
 				time.Sleep(time.Second / 2)
 				l.set(Leaving)
@@ -263,16 +266,16 @@ func TestWantedShardIsReleased(t *testing.T) {
 					t.Errorf("released %q after %v, want %q after %v", got, took, tt.want, tt.after)
 				}
 				if r.ids() != tt.events {
-					t.Errorf("events %q, want %q", r.ids(), tt.events)
+					t.Errorf("events: got %q, want %q", r.ids(), tt.events)
 				}
 			})
 		})
 	}
 }
 
-// TestStalledCopyReleasesItsShards: a copy that may start nothing for a lease,
-// because its abandoned invocations still run, leaves its shards to others, and
-// asks for some when it goes on.
+// TestStalledCopyReleasesItsShards: a copy that can start no invocations for the
+// time of a lease, because its abandoned invocations are running, releases its
+// shards, and loads shards again when it can.
 func TestStalledCopyReleasesItsShards(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -284,30 +287,30 @@ func TestStalledCopyReleasesItsShards(t *testing.T) {
 		run := startMapping(t, m.Run)
 		time.Sleep(m.Timeout + returnGrace + testLease - time.Second)
 		if got := l.releases(); len(got) != 0 {
-			t.Errorf("released %q before it stood still for a lease", got)
+			t.Errorf("releases before the time of a lease: got %q, want none", got)
 		}
 		time.Sleep(3 * time.Second)
 		if got := l.releases(); !slices.Equal(got, []string{"s:"}) {
-			t.Errorf("released %q, want the shard", got)
+			t.Errorf("releases: got %q, want the shard", got)
 		}
 		loads := l.loadsSoFar()
 		time.Sleep(time.Hour)
 		if n := l.loadsSoFar() - loads; n != 0 {
-			t.Errorf("a stalled copy asked for a shard %d times", n)
+			t.Errorf("loads of a stalled copy: got %d, want none", n)
 		}
 		close(hang)
 		time.Sleep(2 * shardRefresh)
 		synctest.Wait()
 		run.stopClean()
 		if got := r.ids(); got != "a a" || l.get("s") != "a" {
-			t.Errorf("events %q, checkpoint %q; want that it goes on", got, l.get("s"))
+			t.Errorf("got events %q and checkpoint %q, want a retry and a", got, l.get("s"))
 		}
 	})
 }
 
-// TestChildWaitsForAParentInHand: a parent that fell off the listing while it is
-// read here still comes before its children.
-func TestChildWaitsForAParentInHand(t *testing.T) {
+// TestChildWaitsForAParentThatIsRead: a parent that is no longer listed while this
+// mapping reads it comes before its children.
+func TestChildWaitsForAParentThatIsRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
@@ -328,24 +331,13 @@ func TestChildWaitsForAParentInHand(t *testing.T) {
 		f.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		if r.ids() != "a" {
-			t.Errorf("events %q while the parent is in hand, want a", r.ids())
+			t.Errorf("events while the parent is read: got %q, want a", r.ids())
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "a b" || c.get("child") != "b" {
-			t.Errorf("events %q, want the child after its parent", r.ids())
+			t.Errorf("events: got %q, want the child after its parent", r.ids())
 		}
 	})
-}
-
-// TestLatestIsNotShared: copies that share a feed cannot agree on what the latest
-// is.
-func TestLatestIsNotShared(t *testing.T) {
-	t.Parallel()
-	m, _, _ := leasedMapping(t, newRecorder(nil))
-	m.StartingPosition = StartAtLatest
-	if err := m.Validate(); fieldsOf(err) != "StartingPosition" || !strings.Contains(err.Error(), "share") {
-		t.Errorf("got %v, want StartingPosition to be refused", err)
-	}
 }

@@ -9,25 +9,24 @@ import (
 	"time"
 )
 
-// aPart is a body whose record fills most of an event: JSON writes each byte as six.
+// aPart is a body whose record fills most of an event: JSON encodes each byte as six.
 var aPart = strings.Repeat("\x01", 550<<10)
 
-func TestQueueKeepsWaitingPartsInvisible(t *testing.T) {
+func TestQueueKeepsPartsThatWaitInvisible(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name                        string
-		visibility, window, timeout time.Duration
-		takes                       time.Duration // an invocation
-		deletes                     time.Duration
-		parts                       int
-		changes                     int // of visibility
+		name                string
+		visibility, timeout time.Duration
+		takes               time.Duration // an invocation
+		deletes             time.Duration // a delete
+		parts               int
+		changes             int // of visibility
 	}{
-		{"no longer than the visibility together", 200 * time.Second, 0, 59 * time.Second, 58 * time.Second, 0, 3, 0},
-		{"the second part would start with two seconds left", 60 * time.Second, 0, 59 * time.Second, 58 * time.Second, 0, 2, 2 + 1},
-		{"the last would be visible before it starts", 60 * time.Second, 0, 59 * time.Second, 58 * time.Second, 0, 4, 4 + 3 + 2 + 1},
-		{"the timeout is the visibility, and deletes are slow", 60 * time.Second, 0, 60 * time.Second, 59 * time.Second, 5 * time.Second, 3, 3 + 2 + 1},
-		{"parts that are fast", 60 * time.Second, 0, 45 * time.Second, time.Second, 0, 4, 0},
-		{"a single part that waited in the window", 60 * time.Second, 30 * time.Second, 50 * time.Second, 49 * time.Second, 0, 1, 1},
+		{"all parts within the visibility timeout", 200 * time.Second, 59 * time.Second, 58 * time.Second, 0, 3, 0},
+		{"two seconds left for the second part", 60 * time.Second, 59 * time.Second, 58 * time.Second, 0, 2, 2 + 1},
+		{"no time left for the last part", 60 * time.Second, 59 * time.Second, 58 * time.Second, 0, 4, 4 + 3 + 2 + 1},
+		{"timeout equal to the visibility timeout and slow deletes", 60 * time.Second, 60 * time.Second, 59 * time.Second, 5 * time.Second, 3, 3 + 2 + 1},
+		{"fast parts", 60 * time.Second, 45 * time.Second, time.Second, 0, 4, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,23 +39,44 @@ func TestQueueKeepsWaitingPartsInvisible(t *testing.T) {
 					return failures(), nil
 				})
 				m := queueMapping(q, r)
-				m.Timeout, m.Window = tt.timeout, tt.window
+				m.Timeout = tt.timeout
 				run := startMapping(t, m.Run)
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
 				run.stopClean()
 				if got := r.ids(); got != strings.Join(ids, " ") || q.ids() != "" {
-					t.Errorf("events %q, left %q; want each message once", got, q.ids())
+					t.Errorf("got events %q and %q left, want each message once", got, q.ids())
 				}
 				if q.changes != tt.changes {
-					t.Errorf("%d visibilities were changed, want %d", q.changes, tt.changes)
+					t.Errorf("visibility changes: got %d, want %d", q.changes, tt.changes)
 				}
 			})
 		})
 	}
 }
 
-func TestQueueDoesNotInvokeWhatItCannotKeepInvisible(t *testing.T) {
+func TestQueueKeepsMessagesThatWaitForTheirGroupInvisible(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeSQS(t, time.Minute) // it delivers a group while a batch of it is running
+		q.sendGroup("A", "1")
+		q.sendGroup("A", "2")
+		r := newRecorder(func(context.Context, []string) (string, error) {
+			time.Sleep(49 * time.Second)
+			return failures(), nil
+		})
+		m := queueMapping(q, r)
+		m.QueueARN, m.BatchSize, m.Timeout = fifoARN, 1, 50*time.Second
+		run := startMapping(t, m.Run)
+		time.Sleep(10 * time.Minute)
+		run.stopClean()
+		if len(r.times()) != 2 || q.ids() != "" || q.changes != 1 {
+			t.Errorf("got events %q, %q left and %d visibility changes; want each message once and the second extended", r.ids(), q.ids(), q.changes)
+		}
+	})
+}
+
+func TestQueueDoesNotInvokeMessagesThatItCannotKeepInvisible(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -65,7 +85,7 @@ func TestQueueDoesNotInvokeWhatItCannotKeepInvisible(t *testing.T) {
 		want   string
 	}{
 		{"standard", false, "GGGG", "a c d"},
-		{"FIFO holds what is behind it", true, "GGHG", "a c"},
+		{"FIFO does not invoke the rest of the group", true, "GGHG", "a c"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,10 +96,10 @@ func TestQueueDoesNotInvokeWhatItCannotKeepInvisible(t *testing.T) {
 					q.sendGroup(string(g), aPart)
 				}
 				var log logBuffer
-				// From the second part on: the queue gave the message to somebody else.
+				// From the second part on, another consumer has the message.
 				r := newRecorder(nil)
 				q.failChange = func(m *fakeMessage) bool { return m.id == "b" && r.count() > 0 }
-				r.answer = func(context.Context, []string) (string, error) {
+				r.respond = func(context.Context, []string) (string, error) {
 					time.Sleep(20 * time.Second)
 					return failures(), nil
 				}
@@ -95,19 +115,19 @@ func TestQueueDoesNotInvokeWhatItCannotKeepInvisible(t *testing.T) {
 					t.Errorf("events %q, want %q", got, tt.want)
 				}
 				if !strings.Contains(log.String(), "action=extend messageId=b") {
-					t.Errorf("log %q does not name b", log.String())
+					t.Errorf("log %q, want b in it", log.String())
 				}
 				time.Sleep(10 * time.Minute)
 				run.stopClean()
 				if q.ids() != "" {
-					t.Errorf("left %q: it did not come again", q.ids())
+					t.Errorf("messages left: got %q, want none: b is received again", q.ids())
 				}
 			})
 		})
 	}
 }
 
-func TestQueueDrainGivesBackWaitingParts(t *testing.T) {
+func TestQueueDrainMakesPartsThatWaitVisible(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, time.Hour)
@@ -119,7 +139,7 @@ func TestQueueDrainGivesBackWaitingParts(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "a" || q.ids() != "bc" || q.find("b").visibleAt.After(time.Now()) || q.find("c").visibleAt.After(time.Now()) {
-			t.Errorf("events %q, left %q, b visible at %v; want b and c given back unseen", r.ids(), q.ids(), q.find("b").visibleAt)
+			t.Errorf("got events %q, %q left and b visible at %v; want b and c visible without an event", r.ids(), q.ids(), q.find("b").visibleAt)
 		}
 	})
 }

@@ -1,11 +1,11 @@
 package eventsource
 
-// progress follows which records of a shard are done, and knows up to where all of them are. Lanes finish in any order.
-// It has no lock of its own.
+// progress tracks which records of a shard are done, and the position up to which
+// all of them are. Lanes finish in any order. It is not safe for concurrent use.
 type progress struct {
 	pending []pendingRecord // in the order of the shard, from the first that is not done
-	base    int             // how many records were dropped from the front of pending
-	done    string          // sequence number up to which all is done; "" before the first
+	base    int             // number of records removed from the front of pending
+	done    string          // sequence number up to which all records are done; "" before the first
 }
 
 type pendingRecord struct {
@@ -13,19 +13,20 @@ type pendingRecord struct {
 	done     bool
 }
 
-// tracked is a record on its way through a lane.
+// tracked is a record in a lane.
 type tracked struct {
 	FeedRecord
-	at int // its number in the shard reader, counted from 0
+	at int // its number in the shard reader, from 0
 }
 
-// add notes a record as read and returns it with its number.
+// add adds a record that was read and returns it with its number.
 func (p *progress) add(r FeedRecord) tracked {
 	p.pending = append(p.pending, pendingRecord{sequence: r.Sequence})
 	return tracked{FeedRecord: r, at: p.base + len(p.pending) - 1}
 }
 
-// finish notes records as done. It returns true when the position up to which all is done moved.
+// finish marks records as done. It returns true if the position up to which all
+// records are done has moved.
 func (p *progress) finish(records []tracked) bool {
 	for _, r := range records {
 		p.pending[r.at-p.base].done = true

@@ -14,7 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// queueMapping is a mapping that reports failures. It ends its polls with its context, so that a test ends there too.
+// queueMapping returns a mapping with ReportBatchItemFailures. It cancels its polls,
+// so that a test need not wait for them.
 func queueMapping(q *fakeSQS, r *recorder) *QueueMapping {
 	return &QueueMapping{
 		Client: q, QueueURL: "http://localhost/jobs", QueueARN: standardARN,
@@ -28,42 +29,25 @@ func TestQueueValidate(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*QueueMapping)
-		fields string // that are named, in the order of the error; "" is valid
+		fields string // that the error names, in order; "" means a valid mapping
 	}{
 		{"defaults", func(*QueueMapping) {}, ""},
 		{"everything missing", func(m *QueueMapping) { *m = QueueMapping{} }, "Client QueueURL QueueARN Function FunctionName"},
-		{"ARN of something else", func(m *QueueMapping) { m.QueueARN = "arn:aws:sns:eu-west-1:123456789012:jobs" }, "QueueARN"},
+		{"ARN of another service", func(m *QueueMapping) { m.QueueARN = "arn:aws:sns:eu-west-1:123456789012:jobs" }, "QueueARN"},
 		{"shortest timeout", func(m *QueueMapping) { m.Timeout = time.Second }, ""},
 		{"timeout under a second", func(m *QueueMapping) { m.Timeout = 999 * time.Millisecond }, "Timeout"},
 		{"longest timeout", func(m *QueueMapping) { m.Timeout = 15 * time.Minute }, ""},
 		{"timeout over 15 minutes", func(m *QueueMapping) { m.Timeout = 901 * time.Second }, "Timeout"},
 		{"negative batch", func(m *QueueMapping) { m.BatchSize = -1 }, "BatchSize"},
-		{"largest batch", func(m *QueueMapping) { m.BatchSize, m.Window = 10_000, time.Second }, ""},
-		{"batch over 10,000", func(m *QueueMapping) { m.BatchSize, m.Window = 10_001, time.Second }, "BatchSize"},
-		{"batch of 10 without a window", func(m *QueueMapping) { m.BatchSize = 10 }, ""},
-		{"batch of 11 without a window", func(m *QueueMapping) { m.BatchSize = 11 }, "Window"},
-		{"longest window", func(m *QueueMapping) { m.Window = 300 * time.Second }, ""},
-		{"window over 300 s", func(m *QueueMapping) { m.Window = 301 * time.Second }, "Window"},
-		{"window of half seconds", func(m *QueueMapping) { m.Window = 1500 * time.Millisecond }, "Window"},
+		{"largest batch", func(m *QueueMapping) { m.BatchSize = 10 }, ""},
+		{"batch over 10", func(m *QueueMapping) { m.BatchSize = 11 }, "BatchSize"},
 		{"FIFO", func(m *QueueMapping) { m.QueueARN = fifoARN }, ""},
-		{"FIFO batch of 11", func(m *QueueMapping) { m.QueueARN, m.BatchSize = fifoARN, 11 }, "BatchSize"},
-		{"FIFO window", func(m *QueueMapping) { m.QueueARN, m.Window = fifoARN, time.Second }, "Window"},
 		{"concurrency of 1", func(m *QueueMapping) { m.MaxConcurrency = 1 }, "MaxConcurrency"},
 		{"concurrency of 2", func(m *QueueMapping) { m.MaxConcurrency = 2 }, ""},
 		{"concurrency of 1000", func(m *QueueMapping) { m.MaxConcurrency = 1000 }, ""},
 		{"concurrency of 1001", func(m *QueueMapping) { m.MaxConcurrency = 1001 }, "MaxConcurrency"},
 		{"negative limits", func(m *QueueMapping) { m.DrainLimit, m.MaxAbandoned, m.MaxAttempts = -1, -1, -1 }, "MaxAttempts DrainLimit MaxAbandoned"},
-		{"bad filter", func(m *QueueMapping) { m.Filters = []string{`{"body":["x"]}`, `{"body":[]}`} }, "Filters[1]"},
-		{"11 filters", func(m *QueueMapping) { m.Filters = slices.Repeat([]string{`{"body":["x"]}`}, 11) }, "Filters"},
-		{"filter on another key", func(m *QueueMapping) { m.Filters = []string{`{"messageId":["x"]}`} }, "Filters"},
-		{"filter with or at the root", func(m *QueueMapping) {
-			m.Filters = []string{`{"$or":[{"body":{"a":["x"]}},{"$or":[{"body":{"b":["y"]}},{"body":["z"]}]}]}`}
-		}, ""},
-		{"filter with another key behind or", func(m *QueueMapping) {
-			m.Filters = []string{`{"$or":[{"body":{"a":["x"]}},{"$or":[{"body":["y"]},{"attributes":["z"]}]}]}`}
-		}, "Filters"},
-		{"filter with an unknown operator", func(m *QueueMapping) { m.Filters = []string{`{"body":{"a":[{"wildcard":"*"}]}}`} }, "Filters[0]"},
-		{"several at once", func(m *QueueMapping) { m.BatchSize, m.MaxConcurrency, m.Timeout = 20, 1, time.Hour }, "Window MaxConcurrency Timeout"},
+		{"several problems", func(m *QueueMapping) { m.BatchSize, m.MaxConcurrency, m.Timeout = 20, 1, time.Hour }, "BatchSize MaxConcurrency Timeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,18 +56,18 @@ func TestQueueValidate(t *testing.T) {
 			tt.change(m)
 			err := m.Validate()
 			if got := fieldsOf(err); got != tt.fields {
-				t.Errorf("got %q (%v), want %q", got, err, tt.fields)
+				t.Errorf("fields: got %q (%v), want %q", got, err, tt.fields)
 			}
 			if tt.fields != "" {
 				if run := m.Run(t.Context()); run == nil || run.Error() != err.Error() {
-					t.Errorf("Run: got %v, want what Validate says", run)
+					t.Errorf("Run: got %v, want the error of Validate", run)
 				}
 			}
 		})
 	}
 }
 
-// fieldsOf returns the fields that a Validate error names, in order.
+// fieldsOf returns the fields that an error of Validate names, in order.
 func fieldsOf(err error) string {
 	var names []string
 	var walk func(error)
@@ -105,7 +89,7 @@ func fieldsOf(err error) string {
 	return strings.Join(names, " ")
 }
 
-func TestQueueRefusesATimeoutOverTheVisibility(t *testing.T) {
+func TestQueueRefusesATimeoutOverTheVisibilityTimeout(t *testing.T) {
 	t.Parallel()
 	m := queueMapping(newFakeSQS(t, 30*time.Second), newRecorder(nil))
 	m.Timeout = 31 * time.Second
@@ -115,7 +99,7 @@ func TestQueueRefusesATimeoutOverTheVisibility(t *testing.T) {
 	}
 }
 
-func TestQueueAllowsATimeoutOfTheVisibility(t *testing.T) {
+func TestQueueAllowsATimeoutEqualToTheVisibilityTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, 30*time.Second)
@@ -131,21 +115,21 @@ func TestQueueAllowsATimeoutOfTheVisibility(t *testing.T) {
 	})
 }
 
-func TestQueueWarnsOfAShortVisibility(t *testing.T) {
+func TestQueueWarnsOfAShortVisibilityTimeout(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		visibility time.Duration
 		warn       bool
-	}{{62 * time.Second, false}, {61 * time.Second, true}} {
+	}{{60 * time.Second, false}, {59 * time.Second, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			var log logBuffer
 			m := queueMapping(newFakeSQS(t, tt.visibility), newRecorder(nil))
-			m.Window, m.Logger = 2*time.Second, log.logger() // 6 x 10 s and 2 s
+			m.Logger = log.logger() // Timeout is 10 s
 			run := startMapping(t, m.Run)
 			synctest.Wait()
 			run.stopClean()
 			if got := strings.Contains(log.String(), "visibility timeout is short"); got != tt.warn {
-				t.Errorf("visibility %v: warned %t, want %t", tt.visibility, got, tt.warn)
+				t.Errorf("visibility timeout %v: warned %t, want %t", tt.visibility, got, tt.warn)
 			}
 		})
 	}
@@ -157,7 +141,7 @@ func TestQueueWarnsOfItsRedrivePolicy(t *testing.T) {
 	for _, tt := range []struct {
 		policy   string
 		attempts int
-		want     string // "" warns of nothing
+		want     string // "" means no warning
 	}{
 		{"", 0, "there is none"},
 		{`{` + dead + `,"maxReceiveCount":5}`, 0, ""},
@@ -167,8 +151,8 @@ func TestQueueWarnsOfItsRedrivePolicy(t *testing.T) {
 		{`{` + dead + `,"maxReceiveCount":9}`, 8, ""},
 		{`{` + dead + `,"maxReceiveCount":8}`, 8, "maxReceiveCount is 8 and MaxAttempts 8"},
 		{`{` + dead + `,"maxReceiveCount":7}`, 8, "maxReceiveCount is 7 and MaxAttempts 8"},
-		{`{` + dead + `}`, 0, "cannot be read"},
-		{`{`, 0, "cannot be read"},
+		{`{` + dead + `}`, 0, "want an object with maxReceiveCount"},
+		{`{`, 0, "want an object with maxReceiveCount"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log logBuffer
@@ -187,7 +171,7 @@ func TestQueueWarnsOfItsRedrivePolicy(t *testing.T) {
 	}
 }
 
-func TestQueueThatCannotBeReadIsAnError(t *testing.T) {
+func TestQueueWithoutAttributesIsAnError(t *testing.T) {
 	t.Parallel()
 	err := queueMapping(newFakeSQS(t, 0), newRecorder(nil)).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), standardARN) {
@@ -195,9 +179,9 @@ func TestQueueThatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-func TestQueueObeysTheAnswer(t *testing.T) {
+func TestQueueDeletesTheMessagesThatSucceeded(t *testing.T) {
 	t.Parallel()
-	for _, tt := range answerCases {
+	for _, tt := range responseCases {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -206,20 +190,21 @@ func TestQueueObeysTheAnswer(t *testing.T) {
 				var calls atomic.Int32
 				r := newRecorder(func(context.Context, []string) (string, error) {
 					if calls.Add(1) == 1 {
-						return tt.answer, nil
+						return tt.response, nil
 					}
 					return "", nil
 				})
 				run := startMapping(t, queueMapping(q, r).Run)
 				synctest.Wait()
 				if got := q.ids(); got != tt.failed {
-					t.Errorf("left in the queue: got %q, want %q", got, tt.failed)
+					t.Errorf("messages left: got %q, want %q", got, tt.failed)
 				}
-				// What failed comes back when its visibility ends, not earlier, together.
+				// The messages that failed are received again when their visibility timeout
+				// ends, together.
 				time.Sleep(59 * time.Second)
 				synctest.Wait()
 				if got := r.ids(); got != "abc" {
-					t.Errorf("before the visibility ends: events %q, want abc", got)
+					t.Errorf("events before the visibility timeout ends: got %q, want abc", got)
 				}
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -229,36 +214,36 @@ func TestQueueObeysTheAnswer(t *testing.T) {
 				}
 				run.stopClean()
 				if q.changes != 0 {
-					t.Errorf("%d visibilities were changed, want none: Lambda does not", q.changes)
+					t.Errorf("visibility changes: got %d, want none, as in Lambda", q.changes)
 				}
 				if got := q.ids(); got != "" {
-					t.Errorf("left at the end: %q", got)
+					t.Errorf("messages left at the end: got %q, want none", got)
 				}
 			})
 		})
 	}
 }
 
-func TestQueueIgnoresTheAnswerWithoutReport(t *testing.T) {
+func TestQueueIgnoresTheResponseWithoutReportBatchItemFailures(t *testing.T) {
 	t.Parallel()
-	for _, tt := range answerCases {
+	for _, tt := range responseCases {
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
 			q.send("1", "2", "3")
-			r := newRecorder(func(context.Context, []string) (string, error) { return tt.answer, nil })
+			r := newRecorder(func(context.Context, []string) (string, error) { return tt.response, nil })
 			m := queueMapping(q, r)
 			m.ReportBatchItemFailures = false
 			run := startMapping(t, m.Run)
 			synctest.Wait()
 			if got := q.ids(); got != "" {
-				t.Errorf("%s: left %q, want everything deleted", tt.name, got)
+				t.Errorf("%s: got %q left, want all messages deleted", tt.name, got)
 			}
 			run.stopClean()
 		})
 	}
 }
 
-func TestQueueFunctionThatFails(t *testing.T) {
+func TestQueueLeavesTheMessagesOfAFunctionError(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -290,10 +275,10 @@ func TestQueueFunctionThatFails(t *testing.T) {
 				time.Sleep(59 * time.Second)
 				synctest.Wait()
 				if got := q.ids(); got != "ab" {
-					t.Errorf("left %q, want ab untouched", got)
+					t.Errorf("messages left: got %q, want ab", got)
 				}
 				if got := q.find("a").received; got != 1 {
-					t.Errorf("received %d times, want 1", got)
+					t.Errorf("receives of a: got %d, want 1", got)
 				}
 				if !strings.Contains(log.String(), tt.log) {
 					t.Errorf("log %q, want %q", log.String(), tt.log)
@@ -301,7 +286,7 @@ func TestQueueFunctionThatFails(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				if got := r.ids(); got != "ab ab" || q.ids() != "" {
-					t.Errorf("events %q, left %q; want the batch again and then nothing", got, q.ids())
+					t.Errorf("got events %q and %q left, want the batch twice and none", got, q.ids())
 				}
 				run.stopClean()
 			})
@@ -309,19 +294,19 @@ func TestQueueFunctionThatFails(t *testing.T) {
 	}
 }
 
-func TestQueueGivesUpOnAPoisonMessageByReceiveCount(t *testing.T) {
+func TestQueueMovesAMessageToTheDLQByReceiveCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, time.Minute)
 		q.maxReceive = 3
-		q.send("poison")
+		q.send("x")
 		r := newRecorder(func(context.Context, []string) (string, error) { return failures("a"), nil })
 		run := startMapping(t, queueMapping(q, r).Run)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		run.stopClean()
 		if r.count() != 3 || !slices.Equal(q.dead, []string{"a"}) {
-			t.Errorf("%d events, dead %q; want 3 and the dead-letter queue", r.count(), q.dead)
+			t.Errorf("got %d events and the dead letters %q, want 3 and a", r.count(), q.dead)
 		}
 	})
 }
@@ -359,7 +344,7 @@ func TestQueueEventIsLambdas(t *testing.T) {
 			"awsRegion":"eu-west-1"}]}`
 		sameJSON(t, payload, want)
 		if !strings.Contains(string(payload), `<order>`) {
-			t.Errorf("HTML characters are escaped in %s", payload)
+			t.Errorf("event: got %s, want HTML characters without escapes", payload)
 		}
 	})
 }
@@ -376,7 +361,7 @@ func TestQueueEventWithoutAttributes(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if s := string(payload); !strings.Contains(s, `"messageAttributes":{}`) || strings.Contains(s, "md5OfMessageAttributes") {
-			t.Errorf("got %s, want empty attributes and no digest of them", s)
+			t.Errorf("event: got %s, want empty messageAttributes and no md5OfMessageAttributes", s)
 		}
 	})
 }
@@ -398,20 +383,3 @@ func sameJSON(t *testing.T, got []byte, want string) {
 }
 
 func ptr[T any](v T) *T { return &v }
-
-func TestQueueFilterDeletesWhatDoesNotMatch(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := newFakeSQS(t, time.Minute)
-		q.send(`{"type":"order"}`, `{"type":"user"}`, `plain text`, `{"type":"order"}`)
-		r := newRecorder(func(_ context.Context, ids []string) (string, error) { return failures(ids...), nil })
-		m := queueMapping(q, r)
-		m.Filters = []string{`{"body":{"type":["order"]}}`}
-		run := startMapping(t, m.Run)
-		synctest.Wait()
-		if got := r.ids(); got != "ad" || q.ids() != "ad" {
-			t.Errorf("events %q, left %q; want ad in both, the others deleted unseen", got, q.ids())
-		}
-		run.stopClean()
-	})
-}

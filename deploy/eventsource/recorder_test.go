@@ -12,27 +12,28 @@ import (
 	"time"
 )
 
-// recorder is a function that notes its invocations and answers as told.
+// recorder is a function that records its invocations.
 type recorder struct {
-	// answer is called with the ids of the event. Nil answers with no failures.
-	answer func(ctx context.Context, ids []string) (string, error)
+	// respond is called with the ids of the event and returns the response. If it
+	// is nil, the response names no failures.
+	respond func(ctx context.Context, ids []string) (string, error)
 
-	mu      sync.Mutex
-	began   time.Time
-	calls   []call
-	running int
-	peak    int
+	mu          sync.Mutex
+	began       time.Time
+	invocations []invocation
+	running     int
+	peak        int
 }
 
-type call struct {
+type invocation struct {
 	ids   string // joined
 	n     int
 	at    time.Duration
 	bytes int
 }
 
-func newRecorder(answer func(ctx context.Context, ids []string) (string, error)) *recorder {
-	return &recorder{answer: answer, began: time.Now()}
+func newRecorder(respond func(ctx context.Context, ids []string) (string, error)) *recorder {
+	return &recorder{respond: respond, began: time.Now()}
 }
 
 func (r *recorder) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -43,7 +44,7 @@ func (r *recorder) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		}
 	}
 	var ids []string
-	if id := []byte(`{"messageId":"`); len(payload) > 1<<20 && bytes.Contains(payload, id) { // too long to decode many of
+	if id := []byte(`{"messageId":"`); len(payload) > 1<<20 && bytes.Contains(payload, id) { // decoding large events takes too long
 		for _, part := range bytes.Split(payload, id)[1:] {
 			ids = append(ids, string(part[:bytes.IndexByte(part, '"')]))
 		}
@@ -54,7 +55,7 @@ func (r *recorder) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		ids = append(ids, rec.MessageID+rec.DynamoDB.SequenceNumber)
 	}
 	r.mu.Lock()
-	r.calls = append(r.calls, call{ids: strings.Join(ids, ""), n: len(ids), at: time.Since(r.began), bytes: len(payload)})
+	r.invocations = append(r.invocations, invocation{ids: strings.Join(ids, ""), n: len(ids), at: time.Since(r.began), bytes: len(payload)})
 	r.running++
 	r.peak = max(r.peak, r.running)
 	r.mu.Unlock()
@@ -63,11 +64,11 @@ func (r *recorder) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		r.running--
 		r.mu.Unlock()
 	}()
-	if r.answer == nil {
+	if r.respond == nil {
 		return []byte(`{"batchItemFailures":[]}`), nil
 	}
-	answer, err := r.answer(ctx, ids)
-	return []byte(answer), err
+	response, err := r.respond(ctx, ids)
+	return []byte(response), err
 }
 
 // ids returns the events so far, such as "abc bc".
@@ -75,8 +76,8 @@ func (r *recorder) ids() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var s []string
-	for _, c := range r.calls {
-		s = append(s, c.ids)
+	for _, i := range r.invocations {
+		s = append(s, i.ids)
 	}
 	return strings.Join(s, " ")
 }
@@ -85,19 +86,19 @@ func (r *recorder) times() []time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ds []time.Duration
-	for _, c := range r.calls {
-		ds = append(ds, c.at)
+	for _, i := range r.invocations {
+		ds = append(ds, i.at)
 	}
 	return ds
 }
 
-// sizes returns how many records the events held, sorted.
+// sizes returns the number of records of each event, sorted.
 func (r *recorder) sizes() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ns []int
-	for _, c := range r.calls {
-		ns = append(ns, c.n)
+	for _, i := range r.invocations {
+		ns = append(ns, i.n)
 	}
 	slices.Sort(ns)
 	return ns
@@ -106,10 +107,10 @@ func (r *recorder) sizes() []int {
 func (r *recorder) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.calls)
+	return len(r.invocations)
 }
 
-// failures builds the answer that names these ids.
+// failures returns a response that names these ids.
 func failures(ids ...string) string {
 	type item struct {
 		ItemIdentifier string `json:"itemIdentifier"`
@@ -136,13 +137,13 @@ func startMapping(t *testing.T, run func(context.Context) error) *running {
 	return r
 }
 
-// stop ends the mapping and returns what Run did.
+// stop ends the mapping and returns the error of Run.
 func (r *running) stop() error {
 	r.cancel()
 	return <-r.done
 }
 
-// stopClean ends the mapping, which must leave nothing behind.
+// stopClean ends the mapping and fails the test if Run returns an error.
 func (r *running) stopClean() {
 	r.t.Helper()
 	if err := r.stop(); err != nil {
@@ -150,7 +151,7 @@ func (r *running) stopClean() {
 	}
 }
 
-// logBuffer is a logger that a test can read.
+// logBuffer holds the log lines of its logger.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

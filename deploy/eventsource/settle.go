@@ -16,14 +16,19 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// entryIDs name the entries of a call by their position.
-var entryIDs = [receiveMax]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+// entryIDs are the ids of the entries of a call: their positions.
+var entryIDs = [maxQueueBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
-// delete deletes messages ten at a time and retries what failed. What cannot be deleted comes again: that is logged by id.
-func (r *queueRun) delete(ctx context.Context, messages []message) {
-	r.settle(ctx, "delete", messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
-		entries := make([]types.DeleteMessageBatchRequestEntry, len(chunk))
-		for i, m := range chunk {
+// settleCall makes one batch call of SQS for messages and returns the entries
+// that failed.
+type settleCall func(ctx context.Context, messages []message) ([]types.BatchResultErrorEntry, error)
+
+// delete deletes messages and retries those that failed. A message that cannot be
+// deleted is logged; it will be received again.
+func (r *queueRun) delete(work context.Context, messages []message) {
+	r.settle(work, "delete", messages, func(ctx context.Context, messages []message) ([]types.BatchResultErrorEntry, error) {
+		entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
+		for i, m := range messages {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: &entryIDs[i], ReceiptHandle: m.ReceiptHandle}
 		}
 		out, err := r.Client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: r.url, Entries: entries})
@@ -34,21 +39,22 @@ func (r *queueRun) delete(ctx context.Context, messages []message) {
 	})
 }
 
-// giveBack makes messages visible again at once. What cannot be given back comes again when its visibility ends.
-func (r *queueRun) giveBack(work context.Context, messages []message) {
-	r.changeVisibility(work, "give back", messages, 0)
+// makeVisible makes messages visible again. If that fails, they become visible
+// when their visibility timeout ends.
+func (r *queueRun) makeVisible(work context.Context, messages []message) {
+	r.changeVisibility(work, "make visible", messages, 0)
 }
 
-// extend keeps messages invisible for d from now, in whole seconds, and returns those for which that failed: they come again
-// when their visibility ends, or have come already.
+// extend keeps messages invisible for d from now, rounded up to seconds. It
+// returns those for which that failed: they may have become visible already.
 func (r *queueRun) extend(work context.Context, messages []message, d time.Duration) (failed []message) {
 	return r.changeVisibility(work, "extend", messages, int32((d+time.Second-1)/time.Second))
 }
 
 func (r *queueRun) changeVisibility(work context.Context, action string, messages []message, seconds int32) (failed []message) {
-	return r.settle(work, action, messages, func(ctx context.Context, chunk []message) ([]types.BatchResultErrorEntry, error) {
-		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(chunk))
-		for i, m := range chunk {
+	return r.settle(work, action, messages, func(ctx context.Context, messages []message) ([]types.BatchResultErrorEntry, error) {
+		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(messages))
+		for i, m := range messages {
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
 				Id: &entryIDs[i], ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: seconds,
 			}
@@ -61,7 +67,8 @@ func (r *queueRun) changeVisibility(work context.Context, action string, message
 	})
 }
 
-// without returns the messages that are not among failed, and in a FIFO queue not behind one of them. It notes their groups.
+// without returns the messages that are not in failed and, in a FIFO queue, not
+// of the group of one that is. It adds these groups to failedGroups.
 func (r *queueRun) without(messages, failed []message, failedGroups map[string]bool) []message {
 	gone := make(map[string]bool, len(failed))
 	for _, m := range failed {
@@ -71,25 +78,27 @@ func (r *queueRun) without(messages, failed []message, failedGroups map[string]b
 	return slices.DeleteFunc(messages, func(m message) bool { return gone[m.id()] || r.fifo && failedGroups[m.group()] })
 }
 
-// settle tells SQS the fate of messages, also while the mapping drains. An entry that failed by the sender's fault, such as
-// an old receipt handle, is not tried again. After the drain's cut each call is made once more, all within settleBound.
-// It returns what could not be settled.
-func (r *queueRun) settle(work context.Context, action string, messages []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) (failed []message) {
-	for chunk := range slices.Chunk(messages, receiveMax) {
+// settle makes a call for messages, in chunks of ten, and retries what failed,
+// also while the mapping drains. It does not retry an entry that failed by the
+// sender's fault, such as an old receipt handle. After the drain limit it makes
+// each call once more, all within settleBound. It returns the messages that are
+// not settled.
+func (r *queueRun) settle(work context.Context, action string, messages []message, call settleCall) (failed []message) {
+	for chunk := range slices.Chunk(messages, maxQueueBatch) {
 		for try := 1; len(chunk) > 0; try++ {
 			last := try == settleTries || work.Err() != nil
-			again, lost, err := r.tryToSettle(work, chunk, call)
+			again, refused, err := r.tryToSettle(work, chunk, call)
 			if last {
-				lost = append(lost, again...)
+				refused = append(refused, again...)
 				if draining(work) {
 					r.addLeft(again)
 				}
 				again = nil
 			}
-			for _, m := range lost {
-				r.Logger.ErrorContext(work, "message not settled, it will come again", "action", action, "messageId", m.id(), "error", err)
+			for _, m := range refused {
+				r.Logger.ErrorContext(work, "message not settled, it will be received again", "action", action, "messageId", m.id(), "error", err)
 			}
-			failed = append(failed, lost...)
+			failed = append(failed, refused...)
 			if chunk = again; len(chunk) > 0 {
 				sleep(work, r.Backoff(try))
 			}
@@ -98,8 +107,9 @@ func (r *queueRun) settle(work context.Context, action string, messages []messag
 	return failed
 }
 
-// tryToSettle makes one call and returns the messages that may be tried again, and those that SQS refused for good.
-func (r *queueRun) tryToSettle(work context.Context, chunk []message, call func(context.Context, []message) ([]types.BatchResultErrorEntry, error)) (again, lost []message, err error) {
+// tryToSettle makes one call. It returns the messages that may be retried, and
+// those that SQS refused by the sender's fault.
+func (r *queueRun) tryToSettle(work context.Context, chunk []message, call settleCall) (again, refused []message, err error) {
 	ctx, cancel := context.WithTimeout(settling(work), settleTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
@@ -115,10 +125,10 @@ func (r *queueRun) tryToSettle(work context.Context, chunk []message, call func(
 			continue
 		}
 		if f.SenderFault {
-			lost = append(lost, chunk[i])
+			refused = append(refused, chunk[i])
 		} else {
 			again = append(again, chunk[i])
 		}
 	}
-	return again, lost, nil
+	return again, refused, nil
 }

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// FieldError is one problem of a mapping's field.
+// FieldError is a problem with a field of a mapping.
 type FieldError struct {
-	Field   string // such as "Window" or "Filters[1]"
+	Field   string // such as "BatchSize"
 	Problem string
 }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 
-// problems collects what is wrong with a mapping.
+// problems collects the errors of a mapping.
 type problems []error
 
 func (p *problems) refuse(bad bool, field, format string, args ...any) {
@@ -23,20 +23,13 @@ func (p *problems) refuse(bad bool, field, format string, args ...any) {
 	}
 }
 
-// shared checks the fields that both mappings have.
-func (p *problems) shared(f Function, name string, timeout, window, drain time.Duration, batchSize, maxAbandoned int, patterns []string) filters {
-	p.refuse(f == nil, "Function", "missing")
-	p.refuse(name == "", "FunctionName", "missing")
-	p.refuse(timeout < time.Second || timeout > MaxTimeout, "Timeout", "%v is not within 1s to %v", timeout, MaxTimeout)
-	p.refuse(batchSize < 1 || batchSize > MaxBatchSize, "BatchSize", "%d is not within 1 to %d", batchSize, MaxBatchSize)
-	p.refuse(window < 0 || window > MaxWindow || window%time.Second != 0, "Window",
-		"%v is not whole seconds within 0s to %v", window, MaxWindow)
-	p.refuse(drain < 0, "DrainLimit", "%v is negative", drain)
-	p.refuse(maxAbandoned < 0, "MaxAbandoned", "%d is negative", maxAbandoned)
-	p.refuse(len(patterns) > MaxFilters, "Filters", "%d patterns, at most %d are allowed", len(patterns), MaxFilters)
-	compiled, errs := compileFilters(patterns)
-	*p = append(*p, errs...)
-	return compiled
+// refuseCommon checks the fields that both mappings have.
+func (p *problems) refuseCommon(f Function, name string, timeout, drain time.Duration, maxAbandoned int) {
+	p.refuse(f == nil, "Function", "is required")
+	p.refuse(name == "", "FunctionName", "is required")
+	p.refuse(timeout < time.Second || timeout > MaxTimeout, "Timeout", "got %v, want 1s to %v", timeout, MaxTimeout)
+	p.refuse(drain < 0, "DrainLimit", "got %v, want 0s or more", drain)
+	p.refuse(maxAbandoned < 0, "MaxAbandoned", "got %d, want 0 or more", maxAbandoned)
 }
 
 func (p *problems) join(source string) error {

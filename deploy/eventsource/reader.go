@@ -10,11 +10,13 @@ import (
 	"sluice/deploy/internal/broadcast"
 )
 
-// shardReader reads one shard in order and hands its records to lanes. A key always goes to the same lane, and a lane runs
-// one batch at a time: that keeps the order of each key. The checkpoint stands where all lanes are done.
+// shardReader reads one shard in order and distributes its records to lanes. A
+// key always belongs to the same lane, and a lane runs one batch at a time, which
+// keeps the order of each key. The checkpoint is where all lanes are done.
 //
-// A lane that is stuck on a poison record does not hold up the others until its own records fill the bound on what is read
-// and not done: twice the batches that can run, readAheadBytes, or maxPending records behind the first that is not done.
+// A lane that retries a record does not block the other lanes until its own
+// records exhaust what may be read ahead: twice the batches that can run,
+// readAheadBytes, or maxPending records after the first that is not done.
 type shardReader struct {
 	*feedRun
 	shard Shard
@@ -22,12 +24,12 @@ type shardReader struct {
 
 	mu       sync.Mutex
 	progress progress
-	position string // where to read on
+	position string // sequence number after which to read on
 	saved    string // the checkpoint that was stored last
 	held     int    // records that were read and are not done
 	heldSize int
-	room     broadcast.Signal // held went down
-	saveMu   sync.Mutex       // one save at a time, so that an older checkpoint cannot land on a newer
+	room     broadcast.Signal // held has decreased
+	saveMu   sync.Mutex       // serializes saves, so that an older checkpoint does not overwrite a newer one
 }
 
 const (
@@ -43,11 +45,12 @@ func newShardReader(r *feedRun, s Shard, after string) *shardReader {
 	return sr
 }
 
-// readAhead is how many records may be read and not done.
+// readAhead is the number of records that may be read and not done.
 func (sr *shardReader) readAhead() int { return 2 * sr.BatchSize * len(sr.lanes) }
 
-// run reads until the shard's end, until ctx ends, or the lease is lost or wanted by another copy. It returns true when the
-// shard is finished and that is stored.
+// run reads until the end of the shard, until ctx ends, or until the lease is
+// lost or another copy waits for the shard. It returns true if the shard is
+// finished and its checkpoint says so.
 func (sr *shardReader) run(run, work context.Context) bool {
 	ctx, stop := context.WithCancel(run)
 	defer stop()
@@ -64,7 +67,8 @@ func (sr *shardReader) run(run, work context.Context) bool {
 		l.close()
 	}
 	lanes.Wait()
-	// In case the last one failed. What is missing while the mapping goes on, it reads again.
+	// The last save may have failed. While the mapping continues, it reads the
+	// unsaved records again.
 	if after, err := sr.store(work); err != nil && !errors.Is(err, ErrLeaseLost) && draining(work) {
 		sr.addUnsaved(sr.shard.ID, after, err)
 	}
@@ -86,21 +90,21 @@ func (sr *shardReader) run(run, work context.Context) bool {
 	}
 }
 
-// read fills the lanes. It returns true at the shard's end.
+// read distributes records to the lanes. It returns true at the end of the shard.
 func (sr *shardReader) read(ctx context.Context) (ended bool) {
 	failures := 0
-	for sr.waitForRoom(ctx) && sr.mayGoOn() {
+	for sr.waitForRoom(ctx) && sr.mayRead() {
 		page, err := sr.Feed.Read(ctx, sr.shard.ID, sr.position, sr.BatchSize)
 		switch {
 		case ctx.Err() != nil:
 			return false
 		case errors.Is(err, ErrTrimmed) && sr.position != "":
-			sr.Logger.ErrorContext(ctx, "records were lost: they fell off the feed's retention before they were read",
+			sr.Logger.ErrorContext(ctx, "records were lost: the feed trimmed them before they were read",
 				"shard", sr.shard.ID, "after", sr.position, "error", err)
 			sr.position = ""
 			continue
 		case errors.Is(err, ErrTrimmed):
-			sr.Logger.ErrorContext(ctx, "a shard is gone: what it held was lost", "shard", sr.shard.ID, "error", err)
+			sr.Logger.ErrorContext(ctx, "a shard is gone: its records were lost", "shard", sr.shard.ID, "error", err)
 			return true
 		case err != nil:
 			failures++
@@ -111,9 +115,7 @@ func (sr *shardReader) read(ctx context.Context) (ended bool) {
 			continue
 		}
 		failures = 0
-		if !sr.take(ctx, page) {
-			return false
-		}
+		sr.distribute(page.Records)
 		if page.End {
 			return true
 		}
@@ -121,35 +123,17 @@ func (sr *shardReader) read(ctx context.Context) (ended bool) {
 	return false
 }
 
-// take hands a page to the lanes. Records that no filter lets pass are done at once. It returns false when the lease is lost.
-func (sr *shardReader) take(ctx context.Context, page Page) bool {
-	if len(page.Records) == 0 {
-		if page.After != "" && page.After != sr.position {
-			sr.position = page.After
-			sr.mu.Lock()
-			if len(sr.progress.pending) == 0 {
-				sr.progress.done = page.After
-			}
-			sr.mu.Unlock()
-			return sr.save(ctx)
-		}
-		return true
-	}
-	sr.position = page.Records[len(page.Records)-1].Sequence
-	var dropped []tracked
-	for _, r := range page.Records {
+// distribute adds records to the lanes of their keys.
+func (sr *shardReader) distribute(records []FeedRecord) {
+	for _, r := range records {
+		sr.position = r.Sequence
 		sr.mu.Lock()
 		t := sr.progress.add(r)
 		sr.held++
 		sr.heldSize += r.size()
 		sr.mu.Unlock()
-		if sr.filters.matchRecord(r.JSON) {
-			sr.lanes[laneIndex(r.Key, len(sr.lanes))].add(t)
-		} else {
-			dropped = append(dropped, t)
-		}
+		sr.lanes[laneIndex(r.Key, len(sr.lanes))].add(t)
 	}
-	return sr.done(ctx, dropped)
 }
 
 // laneIndex returns which of n lanes a key belongs to.
@@ -176,7 +160,8 @@ func (sr *shardReader) waitForRoom(ctx context.Context) bool {
 	}
 }
 
-// done notes records as done and moves the checkpoint. It returns false when the lease is lost.
+// done marks records as done and moves the checkpoint. It returns false if the
+// lease is lost.
 func (sr *shardReader) done(ctx context.Context, records []tracked) bool {
 	if len(records) == 0 {
 		return true
@@ -192,14 +177,15 @@ func (sr *shardReader) done(ctx context.Context, records []tracked) bool {
 	return !moved || sr.save(ctx)
 }
 
-// save stores the position up to which all is done. It returns false when the lease is lost; after any other error the next
-// save tries again.
+// save stores the position up to which all records are done. It returns false if
+// the lease is lost. After any other error the next save tries again.
 func (sr *shardReader) save(ctx context.Context) bool {
 	_, err := sr.store(ctx)
 	return !errors.Is(err, ErrLeaseLost)
 }
 
-// store stores the position up to which all is done, also while the mapping drains, and returns it.
+// store stores the position up to which all records are done, also while the
+// mapping drains, and returns it.
 func (sr *shardReader) store(ctx context.Context) (after string, err error) {
 	sr.saveMu.Lock()
 	defer sr.saveMu.Unlock()
@@ -219,7 +205,7 @@ func (sr *shardReader) store(ctx context.Context) (after string, err error) {
 	return after, nil
 }
 
-// tooOld says whether a record is over the MaxRecordAge.
+// tooOld reports whether a record is older than MaxRecordAge.
 func (sr *shardReader) tooOld(r tracked) bool {
 	return sr.MaxRecordAge > 0 && !r.At.IsZero() && time.Since(r.At) > sr.MaxRecordAge
 }

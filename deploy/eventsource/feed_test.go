@@ -24,14 +24,9 @@ func TestFeedValidate(t *testing.T) {
 		{"defaults", func(*FeedMapping) {}, ""},
 		{"everything missing", func(m *FeedMapping) { *m = FeedMapping{} }, "Feed Checkpoints Function FunctionName"},
 		{"timeout over 15 minutes", func(m *FeedMapping) { m.Timeout = time.Hour }, "Timeout"},
-		{"largest batch, without a window", func(m *FeedMapping) { m.BatchSize = 10_000 }, ""},
+		{"largest batch", func(m *FeedMapping) { m.BatchSize = 10_000 }, ""},
+		{"negative batch", func(m *FeedMapping) { m.BatchSize = -1 }, "BatchSize"},
 		{"batch over 10,000", func(m *FeedMapping) { m.BatchSize = 10_001 }, "BatchSize"},
-		{"window over 300 s", func(m *FeedMapping) { m.Window = 301 * time.Second }, "Window"},
-		{"at latest", func(m *FeedMapping) { m.StartingPosition = StartAtLatest }, ""},
-		{"at a timestamp", func(m *FeedMapping) { m.StartingPosition = "AT_TIMESTAMP" }, "StartingPosition"},
-		{"most attempts", func(m *FeedMapping) { m.MaxAttempts = 10_001 }, ""},
-		{"too many attempts", func(m *FeedMapping) { m.MaxAttempts = 10_002 }, "MaxAttempts"},
-		{"negative attempts", func(m *FeedMapping) { m.MaxAttempts = -1 }, "MaxAttempts"},
 		{"shortest age", func(m *FeedMapping) { m.MaxRecordAge = time.Minute }, ""},
 		{"age under a minute", func(m *FeedMapping) { m.MaxRecordAge = 59 * time.Second }, "MaxRecordAge"},
 		{"longest age", func(m *FeedMapping) { m.MaxRecordAge = 7 * 24 * time.Hour }, ""},
@@ -39,8 +34,8 @@ func TestFeedValidate(t *testing.T) {
 		{"factor of 10", func(m *FeedMapping) { m.ParallelizationFactor = 10 }, ""},
 		{"factor of 11", func(m *FeedMapping) { m.ParallelizationFactor = 11 }, "ParallelizationFactor"},
 		{"negative factor", func(m *FeedMapping) { m.ParallelizationFactor = -1 }, "ParallelizationFactor"},
-		{"filter on any key", func(m *FeedMapping) { m.Filters = []string{`{"eventName":["INSERT"]}`} }, ""},
-		{"several at once", func(m *FeedMapping) { m.BatchSize, m.MaxAttempts, m.Filters = -1, -1, []string{"x"} }, "MaxAttempts BatchSize Filters[0]"},
+		{"negative limits", func(m *FeedMapping) { m.DrainLimit, m.MaxAbandoned = -1, -1 }, "DrainLimit MaxAbandoned"},
+		{"several problems", func(m *FeedMapping) { m.BatchSize, m.MaxRecordAge, m.Timeout = -1, 1, time.Hour }, "MaxRecordAge BatchSize Timeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,27 +44,27 @@ func TestFeedValidate(t *testing.T) {
 			tt.change(m)
 			err := m.Validate()
 			if got := fieldsOf(err); got != tt.fields {
-				t.Errorf("got %q (%v), want %q", got, err, tt.fields)
+				t.Errorf("fields: got %q (%v), want %q", got, err, tt.fields)
 			}
 			if tt.fields != "" {
 				if run := m.Run(t.Context()); run == nil || run.Error() != err.Error() {
-					t.Errorf("Run: got %v, want what Validate says", run)
+					t.Errorf("Run: got %v, want the error of Validate", run)
 				}
 			}
 		})
 	}
 }
 
-func TestFeedObeysTheAnswer(t *testing.T) {
+func TestFeedRetriesFromTheLowestFailure(t *testing.T) {
 	t.Parallel()
-	for _, tt := range answerCases {
+	for _, tt := range responseCases {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var calls atomic.Int32
 				r := newRecorder(func(context.Context, []string) (string, error) {
 					if calls.Add(1) == 1 {
-						return tt.answer, nil
+						return tt.response, nil
 					}
 					return "", nil
 				})
@@ -77,7 +72,8 @@ func TestFeedObeysTheAnswer(t *testing.T) {
 				f.add("s", "k", "k", "k")
 				run := startMapping(t, m.Run)
 				synctest.Wait()
-				// The checkpoint stands before the lowest failure, and everything from there on is tried again.
+				// The checkpoint is before the lowest failure, and all records from there on
+				// are retried.
 				checkpoint, again := "c", ""
 				if tt.failed != "" {
 					at := strings.Index("abc", tt.failed[:1])
@@ -88,27 +84,27 @@ func TestFeedObeysTheAnswer(t *testing.T) {
 					}
 				}
 				if got := c.get("s"); got != checkpoint {
-					t.Errorf("checkpoint %q, want %q", got, checkpoint)
+					t.Errorf("checkpoint: got %q, want %q", got, checkpoint)
 				}
 				time.Sleep(time.Second)
 				synctest.Wait()
 				if got, want := r.ids(), strings.TrimSpace("abc "+again); got != want {
-					t.Errorf("events %q, want %q", got, want)
+					t.Errorf("events: got %q, want %q", got, want)
 				}
 				run.stopClean()
 				if got := c.get("s"); got != "c" {
-					t.Errorf("checkpoint at the end %q, want c", got)
+					t.Errorf("checkpoint at the end: got %q, want c", got)
 				}
 			})
 		})
 	}
 }
 
-func TestFeedIgnoresTheAnswerWithoutReport(t *testing.T) {
+func TestFeedIgnoresTheResponseWithoutReportBatchItemFailures(t *testing.T) {
 	t.Parallel()
-	for _, tt := range answerCases {
+	for _, tt := range responseCases {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(func(context.Context, []string) (string, error) { return tt.answer, nil })
+			r := newRecorder(func(context.Context, []string) (string, error) { return tt.response, nil })
 			m, f, c := feedMapping(t, r)
 			m.ReportBatchItemFailures = false
 			f.add("s", "k", "k", "k")
@@ -116,13 +112,13 @@ func TestFeedIgnoresTheAnswerWithoutReport(t *testing.T) {
 			time.Sleep(time.Minute)
 			run.stopClean()
 			if c.get("s") != "c" || r.ids() != "abc" {
-				t.Errorf("%s: events %q, checkpoint %q; want one and c", tt.name, r.ids(), c.get("s"))
+				t.Errorf("%s: got events %q and checkpoint %q, want abc and c", tt.name, r.ids(), c.get("s"))
 			}
 		})
 	}
 }
 
-func TestFeedEvent(t *testing.T) {
+func TestFeedEventIsLambdas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var payload []byte
@@ -141,7 +137,7 @@ func TestFeedEvent(t *testing.T) {
 	})
 }
 
-func TestFeedRetriesForeverByDefault(t *testing.T) {
+func TestFeedRetriesWithoutLimitByDefault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
@@ -151,33 +147,33 @@ func TestFeedRetriesForeverByDefault(t *testing.T) {
 			return "", nil
 		})
 		m, f, c := feedMapping(t, r)
-		m.OnFailure = func(context.Context, Failure) error { t.Error("given up"); return nil }
+		m.OnFailure = func(context.Context, Failure) error { t.Error("records were given up"); return nil }
 		f.add("s", "k", "k", "k")
 		run := startMapping(t, m.Run)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
 		run.stopClean()
 		if c.get("s") != "a" {
-			t.Errorf("checkpoint %q, want a: a poison record blocks its shard", c.get("s"))
+			t.Errorf("checkpoint: got %q, want a: a record that always fails blocks its shard", c.get("s"))
 		}
 		at := r.times()
 		const ms = time.Millisecond
 		if want := []time.Duration{0, 200 * ms, 600 * ms, 1400 * ms, 3000 * ms}; !slices.Equal(at[:5], want) {
-			t.Errorf("tried at %v, want %v", at[:5], want)
+			t.Errorf("invoked at %v, want %v", at[:5], want)
 		}
 		if n := len(at); at[n-1]-at[n-2] != 30*time.Second {
-			t.Errorf("tried every %v at the end, want 30s", at[n-1]-at[n-2])
+			t.Errorf("last wait: got %v, want 30s", at[n-1]-at[n-2])
 		}
 	})
 }
 
-// failed collects what OnFailure gets.
+// failed collects the failures that OnFailure receives.
 type failed struct {
 	mu   sync.Mutex
 	list []Failure
 }
 
-func (f *failed) take(_ context.Context, x Failure) error {
+func (f *failed) add(_ context.Context, x Failure) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, x)
@@ -204,79 +200,112 @@ func (f *failed) ids() string {
 	return strings.Join(out, " ")
 }
 
+// TestFeedGivesUp has a record b that always fails and becomes too old a minute
+// after the first invocation; the others have no age.
 func TestFeedGivesUp(t *testing.T) {
 	t.Parallel()
-	poisonB := func(_ context.Context, ids []string) (string, error) {
-		if slices.Contains(ids, "b") {
-			return failures("b"), nil
+	ifB := func(response string, err error) func(context.Context, []string) (string, error) {
+		return func(_ context.Context, ids []string) (string, error) {
+			if slices.Contains(ids, "b") {
+				return response, err
+			}
+			return "", nil
 		}
-		return "", nil
 	}
-	errorB := func(_ context.Context, ids []string) (string, error) {
-		if slices.Contains(ids, "b") {
-			return "", errors.New("no database")
-		}
-		return "", nil
-	}
-	malformedB := func(_ context.Context, ids []string) (string, error) {
-		if slices.Contains(ids, "b") {
-			return failures("zzz"), nil
-		}
-		return "", nil
-	}
+	noDatabase := errors.New("no database")
+	named, functionError, malformed := ifB(failures("b"), nil), ifB("", noDatabase), ifB(failures("zzz"), nil)
 	tests := []struct {
-		name     string
-		answer   func(context.Context, []string) (string, error)
-		attempts int
-		bisect   bool
-		events   string
-		given    string // to OnFailure
-		count    int    // InvokeCount
+		name    string
+		respond func(context.Context, []string) (string, error)
+		backoff time.Duration
+		bisect  bool
+		events  string
+		count   int // InvokeCount
+		err     error
 	}{
-		{"named failure, no retry", poisonB, 1, false, "abcd", "bcd", 1},
-		{"named failure, three attempts", poisonB, 3, false, "abcd bcd bcd", "bcd", 3},
-		{"function error, no retry", errorB, 1, false, "abcd", "abcd", 1},
-		{"function error, three attempts", errorB, 3, false, "abcd abcd abcd", "abcd", 3},
-		{"malformed answer", malformedB, 2, false, "abcd abcd", "abcd", 2},
-		// Halves, and then the single record: only it uses up attempts.
-		{"bisect after a function error", errorB, 2, true, "abcd ab a b b cd", "b", 2},
-		{"bisect after a malformed answer", malformedB, 1, true, "abcd ab a b cd", "b", 1},
-		// Split at the returned sequence number, then halves, because it is the first.
-		{"bisect at a named failure", poisonB, 2, true, "abcd bcd b b cd", "b", 2},
-		{"bisect without a retry", poisonB, 1, true, "abcd bcd b cd", "b", 1},
+		{"named failure, one attempt", named, 70 * time.Second, false, "abcd cd", 1, nil},
+		{"named failure, two attempts", named, 40 * time.Second, false, "abcd bcd cd", 2, nil},
+		{"function error, one attempt", functionError, 70 * time.Second, false, "abcd acd", 1, noDatabase},
+		{"function error, two attempts", functionError, 40 * time.Second, false, "abcd abcd acd", 2, noDatabase},
+		{"malformed response", malformed, 40 * time.Second, false, "abcd abcd acd", 2, nil},
+		// The batch is halved down to the single record. Halving does not count as an
+		// attempt.
+		{"bisect after a function error", functionError, 40 * time.Second, true, "abcd ab a b b cd", 2, noDatabase},
+		{"bisect after a malformed response", malformed, 70 * time.Second, true, "abcd ab a b cd", 1, nil},
+		// The batch is split at the named failure and then, because that is the first
+		// record, halved.
+		{"bisect at a named failure", named, 40 * time.Second, true, "abcd bcd b b cd", 2, nil},
+		{"bisect at a named failure, one attempt", named, 70 * time.Second, true, "abcd bcd b cd", 1, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var given failed
-				r := newRecorder(tt.answer)
+				r := newRecorder(tt.respond)
 				m, f, c := feedMapping(t, r)
-				m.MaxAttempts, m.Bisect, m.OnFailure = tt.attempts, tt.bisect, given.take
-				f.add("s", "k", "k", "k", "k")
+				m.MaxRecordAge, m.Bisect, m.OnFailure = time.Minute, tt.bisect, given.add
+				m.Backoff = func(int) time.Duration { return tt.backoff }
+				f.append("s", "k", time.Time{}, 0)
+				f.append("s", "k", time.Now(), 0)
+				f.append("s", "k", time.Time{}, 0)
+				f.append("s", "k", time.Time{}, 0)
 				run := startMapping(t, m.Run)
 				time.Sleep(time.Hour)
 				f.add("s", "k")
 				synctest.Wait()
 				run.stopClean()
 				if got, want := r.ids(), tt.events+" e"; got != want {
-					t.Errorf("events %q, want %q: the shard goes on", got, want)
+					t.Errorf("events: got %q, want %q: the shard continues", got, want)
 				}
-				if got := given.ids(); got != tt.given {
-					t.Errorf("given up %q, want %q", got, tt.given)
+				if got := given.ids(); got != "b" {
+					t.Fatalf("given up: got %q, want b", got)
 				}
 				if c.get("s") != "e" {
-					t.Errorf("checkpoint %q, want e", c.get("s"))
+					t.Errorf("checkpoint: got %q, want e", c.get("s"))
 				}
-				if x := given.get(0); x.Condition != RetryAttemptsExhausted || x.InvokeCount != tt.count {
-					t.Errorf("given up by %s after %d, want %s after %d", x.Condition, x.InvokeCount, RetryAttemptsExhausted, tt.count)
+				if x := given.get(0); x.Condition != RecordAgeExceeded || x.InvokeCount != tt.count || x.Err != tt.err || len(x.RequestID) != 36 {
+					t.Errorf("failure: got %+v, want %s after %d attempts, the last with the error %v", x, RecordAgeExceeded, tt.count, tt.err)
 				}
 			})
 		})
 	}
 }
 
-func TestFeedSplitsAtANamedFailureAtOnce(t *testing.T) {
+func TestFeedProgressRestartsTheInvokeCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// Each of a to d fails once, and e always.
+		var given failed
+		seen := make(map[string]bool)
+		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
+			for _, id := range ids {
+				if !seen[id] {
+					seen[id] = id != "e"
+					return failures(id), nil
+				}
+			}
+			return "", nil
+		})
+		m, f, c := feedMapping(t, r)
+		m.MaxRecordAge, m.OnFailure, m.Backoff = time.Minute, given.add, func(int) time.Duration { return 10 * time.Second }
+		for range 4 {
+			f.append("s", "k", time.Time{}, 0)
+		}
+		f.add("s", "k")
+		run := startMapping(t, m.Run)
+		time.Sleep(time.Hour)
+		run.stopClean()
+		if got := r.ids(); got != "abcde abcde bcde cde de e e" || c.get("s") != "e" {
+			t.Errorf("got events %q and checkpoint %q", got, c.get("s"))
+		}
+		if got := given.get(0).InvokeCount; given.ids() != "e" || got != 3 {
+			t.Errorf("given up: got %q after %d attempts, want e after the 3 since d was done", given.ids(), got)
+		}
+	})
+}
+
+func TestFeedWithBisectRetriesWithoutWaitAfterANamedFailure(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		bisect bool
@@ -297,37 +326,10 @@ func TestFeedSplitsAtANamedFailureAtOnce(t *testing.T) {
 			time.Sleep(time.Minute)
 			run.stopClean()
 			if got := r.times(); r.ids() != "abc bc" || got[1] != tt.want {
-				t.Errorf("bisect %t: events %q at %v, want the rest at %v", tt.bisect, r.ids(), got, tt.want)
+				t.Errorf("bisect %t: got events %q at %v, want bc at %v", tt.bisect, r.ids(), got, tt.want)
 			}
 		})
 	}
-}
-
-func TestFeedProgressStartsTheCountAnew(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		// Each record fails once. None is ever tried more than twice, so nothing is given up at three attempts.
-		seen := make(map[string]bool)
-		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
-			for _, id := range ids {
-				if !seen[id] {
-					seen[id] = true
-					return failures(id), nil
-				}
-			}
-			return "", nil
-		})
-		m, f, c := feedMapping(t, r)
-		m.MaxAttempts = 3
-		m.OnFailure = func(context.Context, Failure) error { t.Error("given up"); return nil }
-		f.add("s", "k", "k", "k", "k", "k")
-		run := startMapping(t, m.Run)
-		time.Sleep(time.Minute)
-		run.stopClean()
-		if got := r.ids(); got != "abcde abcde bcde cde de e" || c.get("s") != "e" {
-			t.Errorf("events %q, checkpoint %q", got, c.get("s"))
-		}
-	})
 }
 
 func TestFeedGivesUpOldRecords(t *testing.T) {
@@ -336,77 +338,129 @@ func TestFeedGivesUpOldRecords(t *testing.T) {
 		var given failed
 		r := newRecorder(func(context.Context, []string) (string, error) { return "", errors.New("no database") })
 		m, f, c := feedMapping(t, r)
-		m.MaxRecordAge, m.OnFailure = time.Minute, given.take
+		m.MaxRecordAge, m.OnFailure = time.Minute, given.add
 		f.append("s", "k", time.Now().Add(-61*time.Second), 0)
-		f.append("s", "k", time.Now().Add(-60*time.Second), 0) // as old as it may be
+		f.append("s", "k", time.Now().Add(-60*time.Second), 0) // as old as allowed
 		f.append("s", "k", time.Now(), 0)
 		f.append("s", "k", time.Time{}, 0) // of unknown age
 		run := startMapping(t, m.Run)
 		synctest.Wait()
 		if got := given.ids(); got != "a" || r.ids() != "bcd" {
-			t.Errorf("given up %q, events %q; want a unseen by the function", got, r.ids())
+			t.Errorf("got %q given up and events %q, want a given up without an invocation", got, r.ids())
 		}
-		if x := given.get(0); x.Condition != RecordAgeExceeded || x.InvokeCount != 0 || x.RequestID != "" {
-			t.Errorf("given up as %+v", x)
+		if x := given.get(0); x.Condition != RecordAgeExceeded || x.InvokeCount != 0 || x.RequestID != "" || x.Err != nil {
+			t.Errorf("failure of a: got %+v, want one without an invocation", x)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		run.stopClean()
 		if got := given.ids(); got != "a b c" || c.get("s") != "c" || !strings.HasSuffix(r.ids(), " d") {
-			t.Errorf("given up %q, checkpoint %q; want b and c as they grew old between retries, and never d", got, c.get("s"))
+			t.Errorf("got %q given up and checkpoint %q, want b and c when they become too old, and not d", got, c.get("s"))
 		}
-		if x := given.get(1); x.InvokeCount != 1 {
-			t.Errorf("b was tried %d times, want 1", x.InvokeCount)
+		if x := given.get(1); x.InvokeCount != 1 || len(x.RequestID) != 36 || x.Err == nil || x.Err.Error() != "no database" {
+			t.Errorf("failure of b: got %+v, want the request id and the error of its one invocation", x)
 		}
 	})
 }
 
-func TestFeedCallsOnFailureUntilItTakesTheRecords(t *testing.T) {
+func TestFeedRetriesOnFailureUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder(func(_ context.Context, ids []string) (string, error) { return failures(ids...), nil })
-		m, f, c := feedMapping(t, r)
+		m, f, c := feedMapping(t, newRecorder(nil))
 		var calls atomic.Int32
-		m.MaxAttempts = 1
+		m.MaxRecordAge = time.Minute
 		m.OnFailure = func(context.Context, Failure) error {
 			if calls.Add(1) < 4 {
 				return errors.New("no bucket")
 			}
 			return nil
 		}
-		f.add("s", "k")
+		f.append("s", "k", time.Now().Add(-time.Hour), 0)
 		run := startMapping(t, m.Run)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if c.get("s") != "" {
-			t.Errorf("checkpoint %q while the destination fails", c.get("s"))
+			t.Errorf("checkpoint while OnFailure fails: got %q, want none", c.get("s"))
 		}
 		time.Sleep(time.Minute)
 		run.stopClean()
 		if calls.Load() != 4 || c.get("s") != "a" {
-			t.Errorf("%d calls, checkpoint %q; want 4 and a", calls.Load(), c.get("s"))
+			t.Errorf("got %d calls and checkpoint %q, want 4 and a", calls.Load(), c.get("s"))
 		}
 	})
 }
 
-func TestFeedWithoutOnFailureLogsAndGoesOn(t *testing.T) {
+func TestFeedWithoutOnFailureLogsAndContinues(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
-		r := newRecorder(func(_ context.Context, ids []string) (string, error) { return failures(ids...), nil })
-		m, f, c := feedMapping(t, r)
-		m.MaxAttempts, m.Logger = 1, log.logger()
-		f.add("s", "k", "k")
+		m, f, c := feedMapping(t, newRecorder(nil))
+		m.MaxRecordAge, m.Logger = time.Minute, log.logger()
+		f.append("s", "k", time.Now().Add(-time.Hour), 0)
+		f.append("s", "k", time.Now().Add(-time.Hour), 0)
 		run := startMapping(t, m.Run)
 		synctest.Wait()
 		run.stopClean()
 		if c.get("s") != "b" || !strings.Contains(log.String(), "records given up") || !strings.Contains(log.String(), "first=a last=b") {
-			t.Errorf("checkpoint %q, log %q", c.get("s"), log.String())
+			t.Errorf("got checkpoint %q and log %q, want b and a line with first=a last=b", c.get("s"), log.String())
 		}
 	})
 }
 
-func TestFeedFunctionThatFailsIsTriedAgain(t *testing.T) {
+func TestFeedBatchIsWithinBatchSize(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(nil)
+		m, f, _ := feedMapping(t, r)
+		m.BatchSize = 3
+		f.add("s", slices.Repeat([]string{"k"}, 7)...)
+		run := startMapping(t, m.Run)
+		synctest.Wait()
+		run.stopClean()
+		for _, i := range r.invocations {
+			if i.n > 3 {
+				t.Errorf("event of %d records, want at most 3", i.n)
+			}
+		}
+		if got := strings.ReplaceAll(r.ids(), " ", ""); got != "abcdefg" {
+			t.Errorf("records: got %q, want abcdefg", got)
+		}
+	})
+}
+
+func TestFeedEventIsWithinThePayloadLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		r := newRecorder(func(context.Context, []string) (string, error) {
+			if calls.Add(1) == 1 {
+				time.Sleep(time.Second) // the reader reads ahead
+			}
+			return "", nil
+		})
+		m, f, c := feedMapping(t, r)
+		for range 11 {
+			f.append("s", "k", time.Now(), 1<<20)
+		}
+		run := startMapping(t, m.Run)
+		time.Sleep(2 * time.Minute)
+		run.stopClean()
+		for _, i := range r.invocations {
+			if i.bytes > MaxPayloadBytes {
+				t.Errorf("event of %d bytes, want at most 6 MB", i.bytes)
+			}
+		}
+		// The first event holds the records that the lane had when it started.
+		if got := strings.ReplaceAll(r.ids(), " ", ""); got != "abcdefghijk" || c.get("s") != "k" {
+			t.Errorf("got events %q and checkpoint %q, want each record once", r.ids(), c.get("s"))
+		}
+		if sizes := r.sizes(); sizes[len(sizes)-1] != 5 {
+			t.Errorf("event sizes: got %v, want at most 5 records of 1 MB", sizes)
+		}
+	})
+}
+
+func TestFeedRetriesABatchAfterAFunctionError(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(ctx context.Context) (string, error){
 		"error":             func(context.Context) (string, error) { return "", errors.New("no database") },
@@ -428,13 +482,13 @@ func TestFeedFunctionThatFailsIsTriedAgain(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if r.ids() != "ab ab" || c.get("s") != "b" {
-				t.Errorf("%s: events %q, checkpoint %q; want the batch again", name, r.ids(), c.get("s"))
+				t.Errorf("%s: got events %q and checkpoint %q, want the batch twice and b", name, r.ids(), c.get("s"))
 			}
 		})
 	}
 }
 
-func TestFeedStopsInvokingAtTheAbandonedBound(t *testing.T) {
+func TestFeedStopsInvokingAtMaxAbandoned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -446,108 +500,13 @@ func TestFeedStopsInvokingAtTheAbandonedBound(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if r.count() != 2 || c.get("s") != "" {
-			t.Errorf("%d events, checkpoint %q; want 2 that hang and no late success", r.count(), c.get("s"))
+			t.Errorf("got %d events and checkpoint %q, want 2 events that hang and no checkpoint", r.count(), c.get("s"))
 		}
 		close(hang)
 		synctest.Wait()
 		run.stopClean()
 		if r.count() != 3 || c.get("s") != "a" {
-			t.Errorf("%d events, checkpoint %q; want a third that worked", r.count(), c.get("s"))
-		}
-	})
-}
-
-func TestFeedBatchSizeAndWindow(t *testing.T) {
-	t.Parallel()
-	t.Run("takes what is there up to the size", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(nil)
-			m, f, _ := feedMapping(t, r)
-			m.BatchSize = 3
-			f.add("s", slices.Repeat([]string{"k"}, 7)...)
-			run := startMapping(t, m.Run)
-			synctest.Wait()
-			run.stopClean()
-			for _, c := range r.calls {
-				if c.n > 3 {
-					t.Errorf("an event of %d records, want up to 3", c.n)
-				}
-			}
-			if got := strings.ReplaceAll(r.ids(), " ", ""); got != "abcdefg" {
-				t.Errorf("records %q", got)
-			}
-		})
-	})
-	t.Run("gathers for the window", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(nil)
-			m, f, _ := feedMapping(t, r)
-			m.BatchSize, m.Window = 4, 5*time.Second
-			run := startMapping(t, m.Run)
-			time.Sleep(30 * time.Second)
-			f.add("s", "k")
-			time.Sleep(2500 * time.Millisecond)
-			f.add("s", "k")
-			time.Sleep(2500*time.Millisecond - 1)
-			synctest.Wait()
-			if r.count() != 0 {
-				t.Errorf("invoked with %q before the window was over", r.ids())
-			}
-			time.Sleep(time.Nanosecond)
-			synctest.Wait()
-			if r.ids() != "ab" {
-				t.Errorf("events %q at the end of the window, want ab", r.ids())
-			}
-			f.add("s", "k", "k", "k", "k")
-			synctest.Wait()
-			if r.ids() != "ab cdef" {
-				t.Errorf("events %q, want the full batch at once", r.ids())
-			}
-			run.stopClean()
-		})
-	})
-	t.Run("6 MB", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(nil)
-			m, f, c := feedMapping(t, r)
-			m.Window = time.Minute
-			for range 10 {
-				f.append("s", "k", time.Now(), 1<<20)
-			}
-			run := startMapping(t, m.Run)
-			synctest.Wait()
-			if got := r.ids(); got != "abcde" {
-				t.Errorf("events %q at once, want abcde: the payload limit ends the window", got)
-			}
-			time.Sleep(2 * time.Minute)
-			run.stopClean()
-			for _, c := range r.calls {
-				if c.bytes > MaxPayloadBytes {
-					t.Errorf("an event of %d bytes, over 6 MB", c.bytes)
-				}
-			}
-			if r.ids() != "abcde fghij" || c.get("s") != "j" {
-				t.Errorf("events %q, checkpoint %q", r.ids(), c.get("s"))
-			}
-		})
-	})
-}
-
-func TestFeedFiltersPassOver(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder(nil)
-		m, f, c := feedMapping(t, r)
-		m.Filters = []string{`{"dynamodb":{"Keys":{"pk":{"S":["x"]}}}}`}
-		f.add("s", "k", "x", "k")
-		run := startMapping(t, m.Run)
-		synctest.Wait()
-		run.stopClean()
-		if r.ids() != "b" || c.get("s") != "c" {
-			t.Errorf("events %q, checkpoint %q; want b, and the checkpoint behind what was passed over", r.ids(), c.get("s"))
+			t.Errorf("got %d events and checkpoint %q, want a third event and a", r.count(), c.get("s"))
 		}
 	})
 }
@@ -566,12 +525,12 @@ func TestFeedResumesAtItsCheckpoint(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "ab c" {
-			t.Errorf("events %q, want ab c", r.ids())
+			t.Errorf("events: got %q, want ab c", r.ids())
 		}
 	})
 }
 
-func TestFeedParents(t *testing.T) {
+func TestFeedReadsParentsBeforeChildren(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
@@ -596,9 +555,10 @@ func TestFeedParents(t *testing.T) {
 		run := startMapping(t, m.Run)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		// d is the orphan's: its parent is not there any more. b and c wait for a's third try.
+		// d is a record of the orphan, whose parent is gone. b and c wait for the third
+		// attempt of a.
 		if got := r.ids(); !slices.Contains([]string{"a d a a b c", "d a a a b c"}, got) {
-			t.Errorf("events %q, want a until it worked, then b, then c", got)
+			t.Errorf("events: got %q, want a until it succeeds, then b, then c", got)
 		}
 		run.stopClean()
 		want := map[string]string{"p": ShardEnd, "q1": ShardEnd, "leaf": "c", "orphan": "d"} // q2 is empty
@@ -606,14 +566,14 @@ func TestFeedParents(t *testing.T) {
 			t.Errorf("checkpoints %v, want %v", got, want)
 		}
 
-		// A new run reads no finished shard again.
+		// Another run does not read the finished shards.
 		before := len(f.readsSoFar())
 		f.add("leaf", "k")
 		run = startMapping(t, m.Run)
 		synctest.Wait()
 		run.stopClean()
 		if got := c.get("leaf"); got != "e" {
-			t.Errorf("checkpoint of the leaf %q, want e in the first look", got)
+			t.Errorf("checkpoint of the leaf: got %q, want e as soon as the shards are listed", got)
 		}
 		for _, read := range f.readsSoFar()[before:] {
 			if strings.HasPrefix(read, "p:") || strings.HasPrefix(read, "q1:") {
@@ -635,7 +595,7 @@ func TestFeedFinishesAnEmptyShard(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if c.get("s") != ShardEnd || r.ids() != "a" {
-			t.Errorf("checkpoint %q, events %q; want the end, and the child read at once", c.get("s"), r.ids())
+			t.Errorf("got checkpoint %q and events %q, want the end of the shard and a without a wait", c.get("s"), r.ids())
 		}
 	})
 }
@@ -657,7 +617,7 @@ func TestFeedFindsNewShards(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if r.count() != 0 {
-			t.Fatal("read without a list of shards")
+			t.Fatal("got events, want none without a list of shards")
 		}
 		f.mu.Lock()
 		failing = false
@@ -668,49 +628,12 @@ func TestFeedFindsNewShards(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if got := r.ids(); got != "a b" {
-			t.Errorf("events %q, want a b", got)
+			t.Errorf("events: got %q, want a b", got)
 		}
 	})
 }
 
-func TestFeedStartsAtLatest(t *testing.T) {
-	t.Parallel()
-	for _, names := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(nil)
-			m, f, c := feedMapping(t, r)
-			m.StartingPosition = StartAtLatest
-			f.namesLatest = names
-			f.add("s", "k", "k")
-			f.shards = append(f.shards, &fakeShard{Shard: Shard{ID: "quiet"}})
-			run := startMapping(t, m.Run)
-			time.Sleep(5 * time.Second)
-			run.stopClean()
-			if want := map[bool]string{false: Latest, true: "b"}[names]; c.get("s") != want || r.count() != 0 {
-				t.Errorf("checkpoint %q, events %q; want %q and none", c.get("s"), r.ids(), want)
-			}
-			if names {
-				f.add("s", "k") // while nobody reads: a feed that names positions keeps it
-			} else {
-				f.append("s", "k", time.Now(), 0)
-			}
-			run = startMapping(t, m.Run)
-			synctest.Wait()
-			f.add("s", "k")
-			synctest.Wait()
-			f.close("s", "child")
-			f.add("child", "k") // a child is read from its beginning
-			synctest.Wait()
-			run.stopClean()
-			want := map[bool]string{false: "d e", true: "c d e"}[names]
-			if got := r.ids(); got != want {
-				t.Errorf("names its positions %t: events %q, want %q", names, got, want)
-			}
-		})
-	}
-}
-
-func TestFeedGoesOnAfterTrimming(t *testing.T) {
+func TestFeedContinuesAfterTrimmedRecords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -724,12 +647,12 @@ func TestFeedGoesOnAfterTrimming(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "d" || c.get("s") != "d" || !strings.Contains(log.String(), "records were lost") {
-			t.Errorf("events %q, checkpoint %q, log %q; want d and a loud line", r.ids(), c.get("s"), log.String())
+			t.Errorf("got events %q, checkpoint %q and log %q; want d and an error line", r.ids(), c.get("s"), log.String())
 		}
 	})
 }
 
-func TestFeedGoesOnAfterAShardIsGone(t *testing.T) {
+func TestFeedContinuesWithTheChildrenOfAShardThatIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -744,12 +667,12 @@ func TestFeedGoesOnAfterAShardIsGone(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "a" || c.get("s") != ShardEnd || !strings.Contains(log.String(), "a shard is gone") {
-			t.Errorf("events %q, checkpoint %q, log %q; want the child's, the end and a loud line", r.ids(), c.get("s"), log.String())
+			t.Errorf("got events %q, checkpoint %q and log %q; want a, the end of the shard and an error line", r.ids(), c.get("s"), log.String())
 		}
 	})
 }
 
-func TestFeedGoesOnAfterErrors(t *testing.T) {
+func TestFeedRetriesAfterErrorsOfFeedAndCheckpoints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(nil)
@@ -782,12 +705,12 @@ func TestFeedGoesOnAfterErrors(t *testing.T) {
 		}
 		run.stopClean()
 		if c.get("s") != "a" {
-			t.Errorf("checkpoint %q, want a: saved at the end, after the first try failed", c.get("s"))
+			t.Errorf("checkpoint: got %q, want a: saved at the end, after the first save failed", c.get("s"))
 		}
 	})
 }
 
-func TestFeedLeases(t *testing.T) {
+func TestFeedReadsAShardOnlyWithItsLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(nil)
@@ -812,13 +735,13 @@ func TestFeedLeases(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if r.count() != 0 {
-			t.Error("read a shard that is leased to another copy")
+			t.Error("got events of a shard that is leased to another copy")
 		}
 		leased.Store(false)
 		time.Sleep(shardRefresh)
 		synctest.Wait()
 		if r.ids() != "a" {
-			t.Errorf("events %q once the lease is free, want a", r.ids())
+			t.Errorf("events when the lease is free: got %q, want a", r.ids())
 		}
 		lost.Store(true)
 		leased.Store(true)
@@ -828,7 +751,7 @@ func TestFeedLeases(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if r.ids() != "a b" {
-			t.Errorf("events %q, want no more after the lease was lost", r.ids())
+			t.Errorf("events: got %q, want none after the lease was lost", r.ids())
 		}
 		lost.Store(false)
 		leased.Store(false)
@@ -836,24 +759,24 @@ func TestFeedLeases(t *testing.T) {
 		synctest.Wait()
 		run.stopClean()
 		if r.ids() != "a b bc" {
-			t.Errorf("events %q, want a new start from the checkpoint", r.ids())
+			t.Errorf("events: got %q, want the records after the checkpoint again", r.ids())
 		}
 	})
 }
 
-func TestFeedParallelByKey(t *testing.T) {
+func TestFeedRunsKeysInParallelAndEachInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		running := make(map[byte]bool) // by key, in work
+		running := make(map[byte]bool) // keys with a running invocation
 		var order strings.Builder      // records of key 0
 		r := newRecorder(nil)
 		keyOf := func(id string) byte { return (id[0] - 'a') % 8 }
-		r.answer = func(_ context.Context, ids []string) (string, error) {
+		r.respond = func(_ context.Context, ids []string) (string, error) {
 			mu.Lock()
-			for _, id := range ids { // all before any: a batch may hold a key twice
+			for _, id := range ids { // a batch may contain a key twice
 				if running[keyOf(id)] {
-					t.Errorf("key %d runs twice at the same time", keyOf(id))
+					t.Errorf("key %d is in two running invocations", keyOf(id))
 				}
 			}
 			for _, id := range ids {
@@ -880,10 +803,10 @@ func TestFeedParallelByKey(t *testing.T) {
 		time.Sleep(time.Minute)
 		run.stopClean()
 		if r.peak < 2 || r.peak > 4 {
-			t.Errorf("%d invocations at the same time, want 2 to 4", r.peak)
+			t.Errorf("invocations at the same time: got %d, want 2 to 4", r.peak)
 		}
 		if order.String() != "aiqy" {
-			t.Errorf("order of a key: %q, want aiqy", order.String())
+			t.Errorf("order of a key: got %q, want aiqy", order.String())
 		}
 		if c.get("s") != "z" {
 			t.Errorf("checkpoint %q, want z", c.get("s"))
@@ -891,8 +814,8 @@ func TestFeedParallelByKey(t *testing.T) {
 	})
 }
 
-// keyBeside returns a key that another of two lanes gets than this one.
-func keyBeside(key string) string {
+// keyOfOtherLane returns a key that belongs to the other of two lanes.
+func keyOfOtherLane(key string) string {
 	for i := 0; ; i++ {
 		if k := strconv.Itoa(i); laneIndex(k, 2) != laneIndex(key, 2) {
 			return k
@@ -900,7 +823,7 @@ func keyBeside(key string) string {
 	}
 }
 
-func TestFeedStuckLaneHoldsTheCheckpointAndNotTheOthers(t *testing.T) {
+func TestFeedLaneThatRetriesBlocksTheCheckpointAndNotOtherLanes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(func(_ context.Context, ids []string) (string, error) {
@@ -911,55 +834,22 @@ func TestFeedStuckLaneHoldsTheCheckpointAndNotTheOthers(t *testing.T) {
 		})
 		m, f, c := feedMapping(t, r)
 		m.BatchSize, m.ParallelizationFactor = 1, 2
-		other := keyBeside("0")
+		other := keyOfOtherLane("0")
 		f.add("s", "0", other, other, other, other, other, other, other) // a, b to h
 		run := startMapping(t, m.Run)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		run.stopClean()
 		if got := c.get("s"); got != "" {
-			t.Errorf("checkpoint %q, want none: a is not done", got)
+			t.Errorf("checkpoint: got %q, want none: a is not done", got)
 		}
 		if got := strings.ReplaceAll(strings.ReplaceAll(r.ids(), "a", ""), " ", ""); got != "bcdefgh" {
-			t.Errorf("the other lane did %q, want bcdefgh", got)
+			t.Errorf("events of the other lane: got %q, want bcdefgh", got)
 		}
 	})
 }
 
-func TestFeedEmptyPageDoesNotPassWhatIsInWork(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		hang := make(chan struct{})
-		r := newRecorder(func(context.Context, []string) (string, error) { <-hang; return "", nil })
-		m, f, c := feedMapping(t, r)
-		m.Timeout = time.Minute
-		f.skipsTo = "y"
-		f.add("s", "k")
-		run := startMapping(t, m.Run)
-		time.Sleep(10 * time.Second) // ten empty pages that lead on
-		synctest.Wait()
-		if got := c.get("s"); got != "" {
-			t.Errorf("checkpoint %q while a is in work: a crash would lose it", got)
-		}
-		close(hang)
-		synctest.Wait()
-		if got := c.get("s"); got != "a" {
-			t.Errorf("checkpoint %q, want a once it is done", got)
-		}
-		time.Sleep(2 * time.Second)
-		f.mu.Lock()
-		f.skipsTo = "z"
-		f.mu.Unlock()
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if got := c.get("s"); got != "z" {
-			t.Errorf("checkpoint %q, want z: nothing is in work", got)
-		}
-		run.stopClean()
-	})
-}
-
-func TestFeedReadsAheadWithinItsBound(t *testing.T) {
+func TestFeedBoundsWhatItReadsAhead(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name        string
@@ -982,7 +872,7 @@ func TestFeedReadsAheadWithinItsBound(t *testing.T) {
 			run.stopClean()
 			reads := f.readsSoFar()
 			if got := reads[len(reads)-1]; got != tt.want {
-				t.Errorf("%s: last read is %s, want %s: what is read and not done has a bound", tt.name, got, tt.want)
+				t.Errorf("%s: last read: got %s, want %s", tt.name, got, tt.want)
 			}
 		})
 	}
@@ -990,7 +880,7 @@ func TestFeedReadsAheadWithinItsBound(t *testing.T) {
 
 func TestFeedDrain(t *testing.T) {
 	t.Parallel()
-	t.Run("obeys the answers of running invocations", func(t *testing.T) {
+	t.Run("processes the responses of running invocations", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			r := newRecorder(func(context.Context, []string) (string, error) {
@@ -1004,11 +894,11 @@ func TestFeedDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 5*time.Second || c.get("s") != "b" || r.count() != 1 {
-				t.Errorf("drained in %v after %d events, checkpoint %q; want 5s, one and b", took, r.count(), c.get("s"))
+				t.Errorf("drained in %v after %d events with checkpoint %q; want 5s, 1 and b", took, r.count(), c.get("s"))
 			}
 		})
 	})
-	t.Run("obeys an answer that comes after the cut", func(t *testing.T) {
+	t.Run("processes a response that arrives after the drain limit", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			r := newRecorder(func(ctx context.Context, _ []string) (string, error) { <-ctx.Done(); return failures("c"), nil })
@@ -1019,7 +909,7 @@ func TestFeedDrain(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if c.get("s") != "b" {
-				t.Errorf("checkpoint %q, want b: its work is done", c.get("s"))
+				t.Errorf("checkpoint: got %q, want b: it is done", c.get("s"))
 			}
 		})
 	})
@@ -1035,24 +925,23 @@ func TestFeedDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 0 || c.get("s") != "" {
-				t.Errorf("drained in %v, checkpoint %q", took, c.get("s"))
+				t.Errorf("drained in %v with checkpoint %q, want 0s and none", took, c.get("s"))
 			}
 		})
 	})
-	t.Run("does not wait for an on-failure destination that fails", func(t *testing.T) {
+	t.Run("does not wait for OnFailure to succeed", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r := newRecorder(func(context.Context, []string) (string, error) { return "", errors.New("no database") })
-			m, f, c := feedMapping(t, r)
-			m.MaxAttempts, m.Backoff = 1, func(int) time.Duration { return time.Hour }
+			m, f, c := feedMapping(t, newRecorder(nil))
+			m.MaxRecordAge, m.Backoff = time.Minute, func(int) time.Duration { return time.Hour }
 			m.OnFailure = func(context.Context, Failure) error { return errors.New("no bucket") }
-			f.add("s", "k")
+			f.append("s", "k", time.Now().Add(-time.Hour), 0)
 			run := startMapping(t, m.Run)
 			synctest.Wait()
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 0 || c.get("s") != "" {
-				t.Errorf("drained in %v, checkpoint %q; want at once, and the record again", took, c.get("s"))
+				t.Errorf("drained in %v with checkpoint %q, want 0s and none", took, c.get("s"))
 			}
 		})
 	})
@@ -1068,11 +957,11 @@ func TestFeedDrain(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if got := c.get("s"); got != "" {
-				t.Errorf("checkpoint %q, want none", got)
+				t.Errorf("checkpoint: got %q, want none", got)
 			}
 		})
 	})
-	t.Run("says what is left when a function does not obey", func(t *testing.T) {
+	t.Run("reports the records of a function that ignores its context", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			hang := make(chan struct{})
@@ -1088,11 +977,11 @@ func TestFeedDrain(t *testing.T) {
 				t.Errorf("got %v, want a *LeftError with a and b", err)
 			}
 			if c.get("s") != "" {
-				t.Errorf("checkpoint %q", c.get("s"))
+				t.Errorf("checkpoint: got %q, want none", c.get("s"))
 			}
 		})
 	})
-	t.Run("stops at once when there is nothing", func(t *testing.T) {
+	t.Run("ends without a wait when the feed is empty", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			m, _, c := feedMapping(t, newRecorder(nil))
@@ -1101,7 +990,7 @@ func TestFeedDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 0 || len(c.saves) != 0 {
-				t.Errorf("stopped in %v after saving %q", took, c.saves)
+				t.Errorf("drained in %v after saving %q, want 0s and none", took, c.saves)
 			}
 		})
 	})

@@ -3,7 +3,6 @@ package eventsource
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,89 +19,30 @@ func TestQueueBatchSize(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		size     int
-		window   time.Duration
 		messages int
-		want     []int // how many messages the events hold, sorted
+		want     []int // sizes of the events, sorted
 	}{
-		{0, 0, 25, []int{5, 10, 10}},
-		{3, 0, 7, []int{1, 3, 3}},
-		{100, time.Second, 25, []int{25}},
-		{12, time.Second, 30, []int{6, 12, 12}},
+		{0, 25, []int{5, 10, 10}},
+		{3, 7, []int{1, 3, 3}},
 	} {
-		t.Run(fmt.Sprint(tt.size), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				q := newFakeSQS(t, 2*time.Minute)
-				r := newRecorder(nil)
-				m := queueMapping(q, r)
-				m.BatchSize, m.Window = tt.size, tt.window
-				q.send(slices.Repeat([]string{"x"}, tt.messages)...)
-				run := startMapping(t, m.Run)
-				time.Sleep(time.Minute)
-				synctest.Wait()
-				run.stopClean()
-				if got := r.sizes(); !slices.Equal(got, tt.want) {
-					t.Errorf("events of %v messages, want %v", got, tt.want)
-				}
-			})
+		synctest.Test(t, func(t *testing.T) {
+			q := newFakeSQS(t, 2*time.Minute)
+			r := newRecorder(nil)
+			m := queueMapping(q, r)
+			m.BatchSize = tt.size
+			q.send(slices.Repeat([]string{"x"}, tt.messages)...)
+			run := startMapping(t, m.Run)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			run.stopClean()
+			if got := r.sizes(); !slices.Equal(got, tt.want) {
+				t.Errorf("BatchSize %d: got events of %v messages, want %v", tt.size, got, tt.want)
+			}
 		})
 	}
 }
 
-func TestQueueWindow(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := newFakeSQS(t, time.Minute)
-		r := newRecorder(nil)
-		m := queueMapping(q, r)
-		m.BatchSize, m.Window = 4, 5*time.Second
-		run := startMapping(t, m.Run)
-
-		time.Sleep(30 * time.Second) // the window begins with the first message, not with the poll
-		q.send("1")
-		time.Sleep(2 * time.Second)
-		q.send("2")
-		time.Sleep(3*time.Second - 1)
-		synctest.Wait()
-		if r.count() != 0 {
-			t.Errorf("invoked with %q before the window was over", r.ids())
-		}
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		if got := r.ids(); got != "ab" {
-			t.Errorf("events %q at the end of the window, want ab", got)
-		}
-
-		q.send("3", "4", "5", "6") // a full batch does not wait
-		synctest.Wait()
-		if got := r.ids(); got != "ab cdef" {
-			t.Errorf("events %q, want the full batch at once", got)
-		}
-		run.stopClean()
-	})
-}
-
-func TestQueueWindowEndsAtMostASecondLate(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := newFakeSQS(t, time.Minute)
-		r := newRecorder(nil)
-		m := queueMapping(q, r)
-		m.Window = 5 * time.Second
-		run := startMapping(t, m.Run)
-		q.send("1")
-		time.Sleep(2500 * time.Millisecond)
-		q.send("2")
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if got := r.times(); len(got) != 1 || got[0] < 5*time.Second || got[0] >= 6*time.Second {
-			t.Errorf("invoked at %v, want once within 5 s and 6 s", got)
-		}
-		run.stopClean()
-	})
-}
-
-func TestQueuePayloadLimit(t *testing.T) {
+func TestQueueSplitsABatchAtThePayloadLimit(t *testing.T) {
 	t.Parallel()
 	for _, fifo := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -120,36 +60,19 @@ func TestQueuePayloadLimit(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			run.stopClean()
-			for _, c := range r.calls {
-				if c.bytes > MaxPayloadBytes {
-					t.Errorf("an event of %d bytes, over 6 MB", c.bytes)
+			for _, i := range r.invocations {
+				if i.bytes > MaxPayloadBytes {
+					t.Errorf("event of %d bytes, want at most 6 MB", i.bytes)
 				}
 			}
 			if q.changes != 0 {
-				t.Errorf("%d visibilities were changed, want none: there is time for two parts", q.changes)
+				t.Errorf("visibility changes: got %d, want none: there is time for two parts", q.changes)
 			}
 			if got := r.ids(); got != "abcde fghij" || q.ids() != "" {
-				t.Errorf("fifo %t: events %q, left %q; want two parts in order", fifo, got, q.ids())
+				t.Errorf("FIFO %t: got events %q and %q left, want two parts in order", fifo, got, q.ids())
 			}
 		})
 	}
-}
-
-func TestQueueStopsGatheringAtThePayloadLimit(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := newFakeSQS(t, 2*time.Minute)
-		r := newRecorder(nil)
-		m := queueMapping(q, r)
-		m.BatchSize, m.Window = 100, time.Minute
-		q.send(slices.Repeat([]string{strings.Repeat("x", 1<<20)}, 6)...)
-		run := startMapping(t, m.Run)
-		synctest.Wait()
-		if got := r.sizes(); !slices.Equal(got, []int{1, 5}) {
-			t.Errorf("events of %v messages within the window, want them at once: the payload limit is reached", got)
-		}
-		run.stopClean()
-	})
 }
 
 func TestQueueMaxConcurrency(t *testing.T) {
@@ -167,19 +90,19 @@ func TestQueueMaxConcurrency(t *testing.T) {
 			run := startMapping(t, m.Run)
 			synctest.Wait()
 			if received := q.received(); received != tt.want {
-				t.Errorf("concurrency %d: %d messages received while all slots are taken, want %d: none waits with its visibility running", tt.set, received, tt.want)
+				t.Errorf("MaxConcurrency %d: %d messages received while that many invocations run, want %d: none waits while its visibility timeout runs", tt.set, received, tt.want)
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			run.stopClean()
 			if r.peak != tt.want || q.ids() != "" {
-				t.Errorf("concurrency %d: %d at the same time, want %d; left %q", tt.set, r.peak, tt.want, q.ids())
+				t.Errorf("MaxConcurrency %d: got %d invocations at the same time and %q left, want %d and none", tt.set, r.peak, q.ids(), tt.want)
 			}
 		})
 	}
 }
 
-func TestQueueFunctionSeesItsContext(t *testing.T) {
+func TestQueueInvokesWithDeadlineAndLambdaContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, time.Minute)
@@ -199,10 +122,10 @@ func TestQueueFunctionSeesItsContext(t *testing.T) {
 		lc := <-seen
 		run.stopClean()
 		if left != 3*time.Second {
-			t.Errorf("deadline in %v, want 3s", left)
+			t.Errorf("deadline: got %v ahead, want 3s", left)
 		}
 		if lc.InvokedFunctionArn != "arn:aws:lambda:eu-west-1:123456789012:function:messages" || len(lc.AwsRequestID) != 36 {
-			t.Errorf("lambdacontext %+v", lc)
+			t.Errorf("lambdacontext: got %+v", lc)
 		}
 	})
 }
@@ -227,9 +150,9 @@ func TestQueueSlowsDownAfterFunctionErrors(t *testing.T) {
 		run.stopClean()
 		const ms = time.Millisecond
 		want := []time.Duration{
-			0, 0, 210 * ms, 210 * ms, 620 * ms, 620 * ms, // two fail at a time: a pause grows once for both
-			1430 * ms, 1430 * ms, 1440 * ms, 1440 * ms, 1450 * ms, 1450 * ms, // the first success ends it
-			1460 * ms, 1460 * ms, 1670 * ms, 1670 * ms, // and the next error begins anew
+			0, 0, 210 * ms, 210 * ms, 620 * ms, 620 * ms, // two fail at a time: the pause doubles once for both
+			1430 * ms, 1430 * ms, 1440 * ms, 1440 * ms, 1450 * ms, 1450 * ms, // the first success ends the pause
+			1460 * ms, 1460 * ms, 1670 * ms, 1670 * ms, // and resets it
 		}
 		if got := r.times(); !slices.Equal(got, want) {
 			t.Errorf("invoked at %v, want %v", got, want)
@@ -237,9 +160,9 @@ func TestQueueSlowsDownAfterFunctionErrors(t *testing.T) {
 	})
 }
 
-func TestQueueDoesNotSlowDownOnNamedFailures(t *testing.T) {
+func TestQueueDoesNotSlowDownAfterFailuresInAResponse(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]func(ids []string) string{
+	for name, respond := range map[string]func(ids []string) string{
 		"named":     func(ids []string) string { return failures(ids...) },
 		"malformed": func([]string) string { return `not JSON` },
 	} {
@@ -248,7 +171,7 @@ func TestQueueDoesNotSlowDownOnNamedFailures(t *testing.T) {
 			q.send("1", "2", "3", "4", "5", "6")
 			r := newRecorder(func(_ context.Context, ids []string) (string, error) {
 				time.Sleep(10 * time.Millisecond)
-				return answer(ids), nil
+				return respond(ids), nil
 			})
 			m := queueMapping(q, r)
 			m.BatchSize, m.MaxConcurrency = 1, 2
@@ -264,7 +187,7 @@ func TestQueueDoesNotSlowDownOnNamedFailures(t *testing.T) {
 	}
 }
 
-func TestQueueAbandonsAFunctionPastItsDeadline(t *testing.T) {
+func TestQueueAbandonsAFunctionThatRunsPastItsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -281,28 +204,30 @@ func TestQueueAbandonsAFunctionPastItsDeadline(t *testing.T) {
 		m.BatchSize, m.MaxConcurrency, m.MaxAbandoned, m.Logger = 1, 2, 2, log.logger()
 		run := startMapping(t, m.Run)
 
-		// Two hang in the two slots. Past their deadline they are abandoned: the slots are free, but the bound is reached.
+		// Two invocations hang. Past their deadline they are abandoned: their slots are
+		// free, but MaxAbandoned is reached.
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if got := r.count(); got != 2 {
-			t.Errorf("%d events, want 2: too many abandoned invocations run", got)
+			t.Errorf("got %d events, want 2: too many abandoned invocations are running", got)
 		}
 		if n := strings.Count(log.String(), "abandoned an invocation"); n != 2 || !strings.Contains(log.String(), "stalled") {
-			t.Errorf("log %q, want two abandoned and a stall", log.String())
+			t.Errorf("log %q, want two abandoned invocations and a stall", log.String())
 		}
 		close(hang)
 		synctest.Wait()
 		if got := r.count(); got != 3 {
-			t.Errorf("%d events after the abandoned ones returned, want 3", got)
+			t.Errorf("got %d events after the abandoned invocations returned, want 3", got)
 		}
-		// Their late success is ignored: both messages are still there and come back at their visibility's end.
+		// Their late success is ignored: both messages are left, and are received again
+		// when their visibility timeout ends.
 		if got := q.ids(); got != "ab" {
 			t.Errorf("left %q, want ab", got)
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if got := q.ids(); got != "" || r.count() != 5 {
-			t.Errorf("left %q after %d events, want both again and done", got, r.count())
+			t.Errorf("got %q left after %d events, want none after 5", got, r.count())
 		}
 		run.stopClean()
 	})
@@ -325,7 +250,7 @@ func TestQueueFunctionThatReturnsAtItsDeadlineIsNotAbandoned(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if s := log.String(); strings.Contains(s, "abandoned") || !strings.Contains(s, "timed out") || q.ids() != "a" {
-			t.Errorf("left %q, log %q; want a plain timeout", q.ids(), s)
+			t.Errorf("got %q left and log %q, want a timeout that is not abandoned", q.ids(), s)
 		}
 		run.stopClean()
 	})
@@ -340,25 +265,25 @@ func TestQueueFIFOKeepsTheOrderOfAGroup(t *testing.T) {
 			q.sendGroup(string(rune('A'+i%2)), "x") // groups A and B: a c e ... and b d f ...
 		}
 		var failed atomic.Bool
-		inWork := make(map[string]bool)
+		busy := make(map[string]bool) // groups with a running invocation
 		r := newRecorder(nil)
-		r.answer = func(_ context.Context, ids []string) (string, error) {
+		r.respond = func(_ context.Context, ids []string) (string, error) {
 			groups := make(map[string]bool) // of this batch
 			for _, id := range ids {
 				groups[string(rune('A'+(id[0]-'a')%2))] = true
 			}
 			r.mu.Lock()
 			for g := range groups {
-				if inWork[g] {
-					t.Errorf("two batches of group %s at the same time", g)
+				if busy[g] {
+					t.Errorf("group %s is in two running invocations", g)
 				}
-				inWork[g] = true
+				busy[g] = true
 			}
 			r.mu.Unlock()
 			time.Sleep(time.Second)
 			r.mu.Lock()
 			for g := range groups {
-				delete(inWork, g)
+				delete(busy, g)
 			}
 			r.mu.Unlock()
 			if slices.Contains(ids, "c") && !failed.Swap(true) {
@@ -372,7 +297,8 @@ func TestQueueFIFOKeepsTheOrderOfAGroup(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		run.stopClean()
-		// The first batch a..j fails at c e g i of group A: group A rests until its visibility ends, B goes on.
+		// The first batch, a to j, fails at c, e, g and i of group A. Group A is invisible
+		// until the visibility timeout ends; group B continues.
 		if got, want := r.ids(), "abcdefghij lnprtvx cegikmoqsu w"; got != want {
 			t.Errorf("events %q, want %q", got, want)
 		}
@@ -382,7 +308,7 @@ func TestQueueFIFOKeepsTheOrderOfAGroup(t *testing.T) {
 	})
 }
 
-func TestQueueFIFOHoldsTheRestOfAGroupThatFailed(t *testing.T) {
+func TestQueueFIFODoesNotInvokeTheRestOfAGroupThatFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, time.Minute)
@@ -410,10 +336,10 @@ func TestQueueFIFOHoldsTheRestOfAGroupThatFailed(t *testing.T) {
 	})
 }
 
-func TestQueueFIFOWaitsForABatchOfTheGroupThatStillRuns(t *testing.T) {
+func TestQueueFIFOWaitsForARunningBatchOfTheGroup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// A queue that is not honest gives a group away while its batch runs.
+		// The queue delivers a group while a batch of it is running.
 		q := newFakeSQS(t, time.Minute)
 		q.sendGroup("A", "1")
 		r := newRecorder(func(context.Context, []string) (string, error) {
@@ -433,17 +359,17 @@ func TestQueueFIFOWaitsForABatchOfTheGroupThatStillRuns(t *testing.T) {
 			t.Errorf("invoked at %v (%s), want the second batch of group A after the first", got, r.ids())
 		}
 		if r.times()[r.count()-1] != 5*time.Second {
-			t.Errorf("invoked at %v, want the last after the first ended", r.times())
+			t.Errorf("invoked at %v, want the last when the first has ended", r.times())
 		}
 	})
 }
 
-func TestQueueDeletesInTensAndRetries(t *testing.T) {
+func TestQueueRetriesFailedDeletes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		q := newFakeSQS(t, 2*time.Minute)
-		q.send(slices.Repeat([]string{"x"}, 25)...)
+		q.send(slices.Repeat([]string{"x"}, 10)...)
 		tries := make(map[string]int)
 		q.failDelete = func(m *fakeMessage) *types.BatchResultErrorEntry {
 			tries[m.id]++
@@ -457,37 +383,37 @@ func TestQueueDeletesInTensAndRetries(t *testing.T) {
 			}
 			return nil
 		}
-		whole := 0
+		calls := 0
 		q.failBatch = func() error {
-			if whole++; whole == 1 {
+			if calls++; calls == 1 {
 				return errors.New("connection reset")
 			}
 			return nil
 		}
 		m := queueMapping(q, newRecorder(nil))
-		m.BatchSize, m.Window, m.Logger = 25, time.Second, log.logger()
+		m.Logger = log.logger()
 		run := startMapping(t, m.Run)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		run.stopClean()
 		if got := q.ids(); got != "cd" {
-			t.Errorf("left %q, want c (tried in vain) and d (stale handle)", got)
+			t.Errorf("left %q, want c (all tries failed) and d (invalid handle)", got)
 		}
 		if tries["a"] != 1 || tries["b"] != 3 || tries["c"] != settleTries-1 || tries["d"] != 1 {
-			t.Errorf("deletes tried: %v", tries)
+			t.Errorf("tries by message: got %v", tries)
 		}
-		if got, want := q.deletes, []int{10, 10, 2, 2, 1, 10, 5}; !slices.Equal(got, want) {
-			t.Errorf("delete calls of %v messages, want %v", got, want)
+		if got, want := q.deletes, []int{10, 10, 2, 2, 1}; !slices.Equal(got, want) {
+			t.Errorf("delete calls: got %v messages, want %v", got, want)
 		}
 		for _, id := range []string{"messageId=c", "messageId=d"} {
 			if !strings.Contains(log.String(), id) {
-				t.Errorf("log %q does not name %s", log.String(), id)
+				t.Errorf("log %q, want %s in it", log.String(), id)
 			}
 		}
 	})
 }
 
-func TestQueueGoesOnAfterReceiveErrors(t *testing.T) {
+func TestQueueRetriesFailedReceives(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newFakeSQS(t, time.Minute)
@@ -501,21 +427,22 @@ func TestQueueGoesOnAfterReceiveErrors(t *testing.T) {
 		}
 		r := newRecorder(nil)
 		m := queueMapping(q, r)
-		m.Window = time.Second // one poller
+		m.MaxConcurrency = 2
 		run := startMapping(t, m.Run)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		run.stopClean()
-		// 200 + 400 + 800 ms of backoff, then the window.
-		if got := r.times(); !slices.Equal(got, []time.Duration{2400 * time.Millisecond}) {
-			t.Errorf("invoked at %v, want once at 2.4s", got)
+		// Both pollers fail and wait 200 ms; then one receives, and the other fails and
+		// waits.
+		if got := r.times(); !slices.Equal(got, []time.Duration{200 * time.Millisecond}) || n < 4 {
+			t.Errorf("invoked at %v after %d receives, want once at 200ms", got, n)
 		}
 	})
 }
 
 func TestQueueDrain(t *testing.T) {
 	t.Parallel()
-	t.Run("waits for running invocations and obeys their answers", func(t *testing.T) {
+	t.Run("waits for running invocations and processes their responses", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
@@ -529,32 +456,16 @@ func TestQueueDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 5*time.Second || q.ids() != "b" {
-				t.Errorf("drained in %v, left %q; want 5s and b", took, q.ids())
+				t.Errorf("drained in %v with %q left, want 5s and b", took, q.ids())
 			}
 			q.send("3")
 			time.Sleep(time.Minute)
 			if r.count() != 1 {
-				t.Errorf("%d events, want none after the end", r.count())
+				t.Errorf("got %d events, want none after the end", r.count())
 			}
 		})
 	})
-	t.Run("gives back at once what it gathered", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			q := newFakeSQS(t, time.Minute)
-			q.send("1", "2")
-			r := newRecorder(nil)
-			m := queueMapping(q, r)
-			m.Window = 30 * time.Second
-			run := startMapping(t, m.Run)
-			time.Sleep(time.Second)
-			run.stopClean()
-			if r.count() != 0 || q.find("a").visibleAt.After(time.Now()) || q.find("b").visibleAt.After(time.Now()) {
-				t.Errorf("%d events, a visible at %v; want both given back unseen", r.count(), q.find("a").visibleAt)
-			}
-		})
-	})
-	t.Run("cuts a function that obeys its context and gives its messages back", func(t *testing.T) {
+	t.Run("cancels a function and makes its messages visible if it returns", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
@@ -567,11 +478,11 @@ func TestQueueDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 2*time.Second || q.find("a").visibleAt.After(time.Now()) {
-				t.Errorf("drained in %v, visible at %v; want the limit and given back", took, q.find("a").visibleAt)
+				t.Errorf("drained in %v with a visible at %v, want 2s and visible", took, q.find("a").visibleAt)
 			}
 		})
 	})
-	t.Run("obeys an answer that comes after the cut", func(t *testing.T) {
+	t.Run("processes a response that arrives after the drain limit", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
@@ -583,11 +494,11 @@ func TestQueueDrain(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if q.ids() != "b" || q.changes != 0 || !q.find("b").visibleAt.After(time.Now()) {
-				t.Errorf("left %q, %d visibilities changed; want a deleted, and b left alone: it may be put off", q.ids(), q.changes)
+				t.Errorf("got %q left after %d visibility changes, want a deleted and b unchanged: the function may have delayed it", q.ids(), q.changes)
 			}
 		})
 	})
-	t.Run("leaves the messages of a function that fails after the cut", func(t *testing.T) {
+	t.Run("does not change the messages of a function that fails after the drain limit", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
@@ -602,11 +513,11 @@ func TestQueueDrain(t *testing.T) {
 			synctest.Wait()
 			run.stopClean()
 			if q.ids() != "ab" || q.changes != 0 {
-				t.Errorf("left %q, %d visibilities changed; want both left alone: they may be put off", q.ids(), q.changes)
+				t.Errorf("got %q left after %d visibility changes, want both unchanged: the function may have delayed them", q.ids(), q.changes)
 			}
 		})
 	})
-	t.Run("says what is left when a function does not obey", func(t *testing.T) {
+	t.Run("reports the messages of a function that ignores its context", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Minute)
@@ -624,11 +535,11 @@ func TestQueueDrain(t *testing.T) {
 				t.Errorf("got %v, want a *LeftError with a and b", err)
 			}
 			if !q.find("a").visibleAt.After(time.Now()) {
-				t.Error("a message in work was given back")
+				t.Error("a message of a running invocation is visible")
 			}
 		})
 	})
-	t.Run("a pause after errors does not hold it up", func(t *testing.T) {
+	t.Run("does not wait for a pause after errors", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			q := newFakeSQS(t, time.Hour)
@@ -640,7 +551,7 @@ func TestQueueDrain(t *testing.T) {
 			began := time.Now()
 			run.stopClean()
 			if took := time.Since(began); took != 0 {
-				t.Errorf("drained in %v, want at once", took)
+				t.Errorf("drained in %v, want 0s", took)
 			}
 		})
 	})

@@ -4,22 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
 
-// feedRun is one run of a FeedMapping: it finds the shards and starts a reader for each whose parent is finished.
+// feedRun is one Run of a FeedMapping. It finds the shards and starts a reader
+// for each whose parent is finished.
 type feedRun struct {
 	FeedMapping
-	filters filters
 	invoker *invoker
-	leases  Leases        // nil where the checkpoints have none
-	wake    chan struct{} // a shard ended: look for its children at once
+	leases  Leases        // nil if the checkpoints have none
+	wake    chan struct{} // a shard has ended: its children can be read
 
 	mu       sync.Mutex
-	active   map[string]bool // shards that are read now
+	active   map[string]bool // shards that are being read
 	finished map[string]bool // shards that were read to their end
-	left     []string        // sequence numbers of records in invocations that still ran at the drain limit
+	left     []string        // sequence numbers of records in invocations that were running at the drain limit
 	unsaved  []error         // checkpoints that could not be stored at the end
 }
 
@@ -28,17 +29,9 @@ func (r *feedRun) run(ctx context.Context) error {
 	defer stop()
 	var shards sync.WaitGroup
 	failures := 0
-	for marked := r.StartingPosition == TrimHorizon; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		wait := shardRefresh
-		var err error
-		if !marked {
-			err = r.markLatest(ctx)
-			marked = err == nil
-		}
-		if err == nil {
-			err = r.startShards(ctx, work, &shards)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := r.startShards(ctx, work, &shards); err != nil && ctx.Err() == nil {
 			failures++
 			r.Logger.ErrorContext(ctx, "find the shards", "error", err, "failures", failures)
 			wait = r.Backoff(failures)
@@ -61,31 +54,8 @@ func (r *feedRun) run(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// markLatest writes the checkpoint Latest for every shard on the very first run, so that a shard that appears later, or one
-// that is empty until a restart, is not mistaken for the other.
-func (r *feedRun) markLatest(ctx context.Context) error {
-	shards, err := r.Feed.Shards(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range shards {
-		after, err := r.Checkpoints.Load(ctx, s.ID)
-		if errors.Is(err, ErrLeased) || after != "" {
-			return nil // not the first run
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for _, s := range shards {
-		if err := r.Checkpoints.Save(ctx, s.ID, Latest); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// startShards starts a reader for each shard that may be read: not read yet, and its parent finished or gone.
+// startShards starts a reader for each shard that is not being read and whose
+// parent is finished or gone.
 func (r *feedRun) startShards(ctx, work context.Context, wg *sync.WaitGroup) error {
 	shards, err := r.Feed.Shards(ctx)
 	if err != nil {
@@ -97,9 +67,10 @@ func (r *feedRun) startShards(ctx, work context.Context, wg *sync.WaitGroup) err
 	}
 	r.forgetFinished(listed)
 	if r.leases != nil && r.invoker.stalledFor() > 0 {
-		return nil // others can do more for a shard
+		return nil // another copy can process the shard sooner
 	}
-	// A parent that turns out to be finished frees its children in the same look.
+	// A parent whose checkpoint is ShardEnd makes its children ready, so they are
+	// considered once more.
 	var errs []error
 	for more := true; more; {
 		more = false
@@ -146,7 +117,7 @@ func (r *feedRun) mayStart(s Shard, listed map[string]bool) bool {
 	if r.active[s.ID] || r.finished[s.ID] {
 		return false
 	}
-	// A parent that fell off the listing may still be in hand here.
+	// A parent that is no longer listed may still be read by this mapping.
 	return s.Parent == "" || r.finished[s.Parent] || !listed[s.Parent] && !r.active[s.Parent]
 }
 
@@ -166,15 +137,12 @@ func (r *feedRun) setFinished(shard string) {
 	r.finished[shard] = true
 }
 
-// forgetFinished drops what the feed no longer lists, so that a long run does not grow.
+// forgetFinished forgets the finished shards that the feed no longer lists, so
+// that the map does not grow with the age of the run.
 func (r *feedRun) forgetFinished(listed map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id := range r.finished {
-		if !listed[id] {
-			delete(r.finished, id)
-		}
-	}
+	maps.DeleteFunc(r.finished, func(id string, _ bool) bool { return !listed[id] })
 }
 
 func (r *feedRun) addLeft(records []FeedRecord) {
@@ -188,6 +156,6 @@ func (r *feedRun) addLeft(records []FeedRecord) {
 func (r *feedRun) addUnsaved(shard, after string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unsaved = append(r.unsaved, fmt.Errorf("drain %q: checkpoint %q of shard %q is not saved, what is done up to it comes again: %w",
+	r.unsaved = append(r.unsaved, fmt.Errorf("drain %q: checkpoint %q of shard %q is not saved, the records up to it will be delivered again: %w",
 		r.Feed.ARN(), after, shard, err))
 }
