@@ -289,8 +289,8 @@ func (c *Checkpoints) Release(ctx context.Context, shard, after string) error {
 	return nil
 }
 
-// Standing implements [eventsource.Leases].
-func (c *Checkpoints) Standing(shard string) eventsource.Standing {
+// State implements [eventsource.Leases].
+func (c *Checkpoints) State(shard string) eventsource.LeaseState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.mine[shard]

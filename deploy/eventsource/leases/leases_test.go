@@ -161,13 +161,13 @@ func TestSleeperNoticesByItself(t *testing.T) {
 		if _, _, got := ask(t, b, "s", time.Minute); !got {
 			t.Fatal("not taken over")
 		}
-		if got := a.Standing("s"); got != eventsource.Lost {
+		if got := a.State("s"); got != eventsource.Lost {
 			t.Errorf("asleep: %v, want lost before any call", got)
 		}
 		a.gate.open()
 		time.Sleep(2 * a.every)
-		if n := a.Held(); n != 0 || a.Standing("s") != eventsource.Lost || b.Standing("s") != eventsource.Held {
-			t.Errorf("the sleeper believes it has %d shards, its lease is %v, the other's %v", n, a.Standing("s"), b.Standing("s"))
+		if n := a.Held(); n != 0 || a.State("s") != eventsource.Lost || b.State("s") != eventsource.Held {
+			t.Errorf("the sleeper believes it has %d shards, its lease is %v, the other's %v", n, a.State("s"), b.State("s"))
 		}
 	})
 }

@@ -27,7 +27,7 @@ func (c *crew) round(copies ...*copyOf) map[string]int {
 		owners := 0
 		for _, copy := range copies {
 			if _, err := copy.Load(c.t.Context(), shard); err == nil {
-				switch copy.Standing(shard) {
+				switch copy.State(shard) {
 				case eventsource.Held:
 					owners++
 					c.saves++

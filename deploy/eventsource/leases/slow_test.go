@@ -149,7 +149,7 @@ func TestNothingBlocksTheHeart(t *testing.T) {
 							if _, err := b.Load(t.Context(), shard); !isLeased(err) {
 								t.Fatalf("after %v: %q of a living copy: %v", time.Since(began), shard, err)
 							}
-							if got := a.Standing(shard); got == eventsource.Lost {
+							if got := a.State(shard); got == eventsource.Lost {
 								t.Fatalf("after %v: its owner believes that %q is lost", time.Since(began), shard)
 							}
 						}
@@ -234,7 +234,7 @@ func TestHeartbeatCountsFromItsBeginning(t *testing.T) {
 		if err := c.beat(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for c.Standing("s") == eventsource.Held {
+		for c.State("s") == eventsource.Held {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if d := time.Since(began); d > c.quiet {
@@ -264,7 +264,7 @@ func TestSlowLooksAfterASleep(t *testing.T) {
 		})
 		a.gate.open()
 		time.Sleep(a.quiet)
-		if got := a.Standing("s"); got != eventsource.Held {
+		if got := a.State("s"); got != eventsource.Held {
 			t.Errorf("%v after it woke: %v, want held: nobody took the shard", a.quiet, got)
 		}
 	})

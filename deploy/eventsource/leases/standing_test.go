@@ -54,8 +54,8 @@ func TestSleeperReadsNoMore(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		a.gate.close()
 		time.Sleep(time.Minute)
-		if a.Standing("shard-0") != eventsource.Lost || b.Standing("shard-0") != eventsource.Held {
-			t.Fatalf("after the sleep: a %v, b %v", a.Standing("shard-0"), b.Standing("shard-0"))
+		if a.State("shard-0") != eventsource.Lost || b.State("shard-0") != eventsource.Held {
+			t.Fatalf("after the sleep: a %v, b %v", a.State("shard-0"), b.State("shard-0"))
 		}
 		a.gate.open()
 		time.Sleep(time.Hour)
@@ -87,7 +87,7 @@ func TestSleeperInvokesNoMore(t *testing.T) {
 		}
 		a.gate.close()
 		began := time.Now()
-		for a.Standing("s") == eventsource.Held {
+		for a.State("s") == eventsource.Held {
 			time.Sleep(10 * time.Millisecond)
 		}
 		// The others count from after the last heartbeat; it counts from before it.
@@ -100,7 +100,7 @@ func TestSleeperInvokesNoMore(t *testing.T) {
 		// Nobody took it: it has it again after one look, without a write.
 		a.gate.open()
 		time.Sleep(2 * a.every)
-		if got := a.Standing("s"); got != eventsource.Held || !a.Alive() {
+		if got := a.State("s"); got != eventsource.Held || !a.Alive() {
 			t.Errorf("after the waking: %v, want held: nobody took the shard", got)
 		}
 	})
@@ -124,7 +124,7 @@ func TestWakingHeartWaitsForALook(t *testing.T) {
 			if err := c.beat(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := c.Standing("s"); got != eventsource.Lost {
+			if got := c.State("s"); got != eventsource.Lost {
 				t.Fatalf("after a heartbeat and no look: %v", got)
 			}
 		}

@@ -22,14 +22,14 @@ import (
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// engine makes a table with a stream on a real engine, as .ci/dynamodb-local
-// starts it: DynamoDB Local has tables and streams on one port.
+// engine creates a table with a stream on DynamoDB Local, which .ci/dynamodb-local
+// starts. It serves tables and streams on one port.
 func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	t.Helper()
 	const variable = "AWS_ENDPOINT_URL_DYNAMODB"
 	endpoint := os.Getenv(variable)
 	if endpoint == "" {
-		t.Skipf("%s names no engine; .ci/dynamodb-local starts one", variable)
+		t.Skipf("%s is not set; .ci/dynamodb-local starts DynamoDB Local", variable)
 	}
 	cfg, err := config.LoadDefaultConfig(t.Context(),
 		config.WithRegion("us-east-1"),
@@ -40,7 +40,7 @@ func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	}
 	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.BaseEndpoint = &endpoint
-		o.DisableValidateResponseChecksum = true // DynamoDB Local sends none with an error
+		o.DisableValidateResponseChecksum = true // DynamoDB Local sends no checksum with an error
 	})
 	name := "streamfeed-" + rand.Text()
 	if _, err := client.CreateTable(t.Context(), dynamotable.Schema(name, true)); err != nil {
@@ -63,9 +63,9 @@ func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	return dynamotable.New(client, name, dynamotable.Options{}), New(streams, *out.Table.LatestStreamArn)
 }
 
-// TestStreamOnEngine: what is written comes out in order, page by page, with the
-// images that were written, and a read goes on after any of them.
-func TestStreamOnEngine(t *testing.T) {
+// TestFeedReadsDynamoDBLocal: the feed returns the changes in order, page by page,
+// with their images, and reads on after any of them.
+func TestFeedReadsDynamoDBLocal(t *testing.T) {
 	t.Parallel()
 	table, feed := engine(t)
 	ctx := t.Context()
@@ -94,14 +94,14 @@ func TestStreamOnEngine(t *testing.T) {
 	}
 	var records []eventsource.FeedRecord
 	var shard string
-	for _, s := range shards { // one of them has the item
+	for _, s := range shards { // one of them has the records of the item
 		for after := ""; ; {
 			page, err := feed.Read(ctx, s.ID, after, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if len(page.Records) > 2 {
-				t.Errorf("a page of %d records, the limit is 2", len(page.Records))
+				t.Errorf("page of %d records, want at most 2", len(page.Records))
 			}
 			if len(page.Records) == 0 {
 				break
@@ -112,7 +112,7 @@ func TestStreamOnEngine(t *testing.T) {
 		}
 	}
 	if len(records) != len(images) {
-		t.Fatalf("%d records, want %d", len(records), len(images))
+		t.Fatalf("records: got %d, want %d", len(records), len(images))
 	}
 	var before map[string]types.AttributeValue
 	for i, r := range records {
@@ -121,7 +121,7 @@ func TestStreamOnEngine(t *testing.T) {
 			t.Fatalf("record %d: %v\n%s", i, err, r.JSON)
 		}
 		if record.ID != r.Sequence || record.Group != r.Key {
-			t.Errorf("record %d: id %q and group %q, want %q and %q", i, record.ID, record.Group, r.Sequence, r.Key)
+			t.Errorf("record %d: got id %q and group %q, want %q and %q", i, record.ID, record.Group, r.Sequence, r.Key)
 		}
 		var change struct {
 			DynamoDB struct{ OldImage, NewImage json.RawMessage }
@@ -130,26 +130,26 @@ func TestStreamOnEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		if old, now := change.DynamoDB.OldImage, change.DynamoDB.NewImage; !bytes.Equal(old, imageOf(t, before)) || !bytes.Equal(now, imageOf(t, images[i])) {
-			t.Errorf("record %d: images are not what was written\n%s", i, r.JSON)
+			t.Errorf("record %d: images differ from the written items\n%s", i, r.JSON)
 		}
 		if age := time.Since(r.At); age < -time.Minute || age > time.Hour || r.At.IsZero() {
-			t.Errorf("record %d: made %v ago", i, age)
+			t.Errorf("record %d: got an age of %v", i, age)
 		}
 		before = images[i]
 	}
 	page, err := feed.Read(ctx, shard, records[3].Sequence, 100)
 	if err != nil || len(page.Records) != 2 || page.Records[0].Sequence != records[4].Sequence {
-		t.Errorf("after the fourth: %v, %v; want the last two", page.Records, err)
+		t.Errorf("after the fourth record: got %v, %v; want the last two", page.Records, err)
 	}
 	var event struct {
 		EventSourceARN string `json:"eventSourceARN"`
 	}
 	if err := json.Unmarshal(records[0].JSON, &event); err != nil || event.EventSourceARN != feed.ARN() {
-		t.Errorf("eventSourceARN %q, want %q", event.EventSourceARN, feed.ARN())
+		t.Errorf("eventSourceARN: got %q, want %q", event.EventSourceARN, feed.ARN())
 	}
 }
 
-// imageOf is an item as a record shows it; nothing for nil.
+// imageOf returns an item as an image of a record, or nil for nil.
 func imageOf(t *testing.T, m map[string]types.AttributeValue) []byte {
 	t.Helper()
 	if m == nil {

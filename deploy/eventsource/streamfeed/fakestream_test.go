@@ -20,17 +20,17 @@ const (
 	pageShards = 2                // of one DescribeStream
 )
 
-// fakeStream is a DynamoDB stream in memory: shards with parents, iterators that
-// expire, retention. Iterators are "shard:index:made".
+// fakeStream is a DynamoDB stream in memory, with parents of shards, retention and
+// iterators that expire. An iterator is "shard:index:created".
 type fakeStream struct {
 	mu     sync.Mutex
 	gone   bool
 	shards []*fakeShard
-	calls  []string         // operation and what it asked for
+	calls  []string         // operation and its argument
 	polls  []time.Time      // of GetRecords
 	fails  map[string]error // by operation, once
-	trims  int              // how often an iterator is trimmed as soon as it was made
-	hangs  string           // operation that gets no answer
+	trims  int              // number of new iterators that are trimmed at once
+	hangs  string           // operation that gets no response
 }
 
 type fakeShard struct {
@@ -68,7 +68,7 @@ func (f *fakeStream) shard(id string) *fakeShard {
 	return nil
 }
 
-// call notes a call, and returns the error that it is to fail with.
+// call records a call and returns the error that it must fail with.
 func (f *fakeStream) call(ctx context.Context, operation, detail string) error {
 	if f.hangs == operation {
 		<-ctx.Done()
@@ -128,10 +128,7 @@ func (f *fakeStream) GetShardIterator(ctx context.Context, in *dynamodbstreams.G
 		return nil, &types.ResourceNotFoundException{Message: aws.String("Shard does not exist")}
 	}
 	at := s.trimmed
-	switch in.ShardIteratorType {
-	case types.ShardIteratorTypeLatest:
-		at = len(s.records)
-	case types.ShardIteratorTypeAfterSequenceNumber:
+	if in.ShardIteratorType == types.ShardIteratorTypeAfterSequenceNumber {
 		at = 1 + slices.IndexFunc(s.records, func(r types.Record) bool { return *r.Dynamodb.SequenceNumber == *in.SequenceNumber })
 		if at <= s.trimmed && s.trimmed > 0 {
 			return nil, &types.TrimmedDataAccessException{Message: aws.String("sequence number is too old")}
@@ -157,10 +154,10 @@ func (f *fakeStream) GetRecords(ctx context.Context, in *dynamodbstreams.GetReco
 	f.polls = append(f.polls, time.Now())
 	parts := strings.Split(*in.ShardIterator, ":")
 	at, _ := strconv.Atoi(parts[1])
-	made, _ := strconv.ParseInt(parts[2], 10, 64)
+	created, _ := strconv.ParseInt(parts[2], 10, 64)
 	s := f.shard(parts[0])
 	switch {
-	case time.Since(time.Unix(0, made)) > testExpiry:
+	case time.Since(time.Unix(0, created)) > testExpiry:
 		return nil, &types.ExpiredIteratorException{Message: aws.String("Iterator expired")}
 	case at < s.trimmed:
 		return nil, &types.TrimmedDataAccessException{Message: aws.String("data is trimmed")}

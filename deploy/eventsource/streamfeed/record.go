@@ -16,12 +16,12 @@ import (
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// record writes a stream's record as Lambda hands it to a function. An image
-// that cannot be written fails only its own record: see image.
+// record returns a record in the JSON that Lambda passes to a function. An image
+// that cannot be converted fails only its own record; see image.
 func (f *Feed) record(r types.Record) (eventsource.FeedRecord, error) {
 	change := r.Dynamodb
 	if change == nil || aws.ToString(change.SequenceNumber) == "" {
-		return eventsource.FeedRecord{}, fmt.Errorf("record %q has no sequence number", aws.ToString(r.EventID))
+		return eventsource.FeedRecord{}, fmt.Errorf("record %q: dynamodb.SequenceNumber is required", aws.ToString(r.EventID))
 	}
 	keys := image(change.Keys)
 	at := aws.ToTime(change.ApproximateCreationDateTime)
@@ -42,8 +42,8 @@ func (f *Feed) record(r types.Record) (eventsource.FeedRecord, error) {
 			StreamViewType: string(change.StreamViewType),
 		},
 	}
-	if who := r.UserIdentity; who != nil {
-		out.UserIdentity = &streamrecord.Identity{PrincipalID: aws.ToString(who.PrincipalId), Type: aws.ToString(who.Type)}
+	if id := r.UserIdentity; id != nil {
+		out.UserIdentity = &streamrecord.Identity{PrincipalID: aws.ToString(id.PrincipalId), Type: aws.ToString(id.Type)}
 	}
 	text, err := out.Encode()
 	if err != nil {
@@ -57,10 +57,10 @@ func (f *Feed) record(r types.Record) (eventsource.FeedRecord, error) {
 	}, nil
 }
 
-// image writes an item in DynamoDB's JSON; nil has none. What this program does
-// not know, such as a type of attribute that is newer than it is, becomes an
-// attribute of a type that does not exist: the function then refuses this one
-// record, and tells why, instead of the shard standing still.
+// image returns an item in DynamoDB's JSON, or nil for nil. If it cannot be
+// converted, because an attribute has a type that this program does not know, the
+// result has an attribute of a type that does not exist. The function then refuses
+// this record with the reason, and the shard is not blocked.
 func image(m map[string]types.AttributeValue) json.RawMessage {
 	if m == nil {
 		return nil
@@ -76,6 +76,6 @@ func image(m map[string]types.AttributeValue) json.RawMessage {
 	if e, ok := errors.AsType[*lambdaevent.EventError](err); ok {
 		name = cmp.Or(e.Field, name)
 	}
-	text, _ := json.Marshal(map[string]map[string]string{name: {"UNKNOWN": err.Error()}}) // text always encodes
+	text, _ := json.Marshal(map[string]map[string]string{name: {"UNKNOWN": err.Error()}}) // strings always encode
 	return text
 }

@@ -13,7 +13,7 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-// decode reads a record as a worker does.
+// decode decodes a record as a worker does.
 func decode(t *testing.T, record []byte) (pipeline.Record, streamchange.Change, error) {
 	t.Helper()
 	batch, err := lambdaevent.Decode([]byte(`{"Records":[`+string(record)+`]}`), lambdaevent.DynamoDBStream)
@@ -21,7 +21,7 @@ func decode(t *testing.T, record []byte) (pipeline.Record, streamchange.Change, 
 		t.Fatalf("%v\n%s", err, record)
 	}
 	if len(batch.Records) != 1 {
-		t.Fatalf("%d records, want 1", len(batch.Records))
+		t.Fatalf("records: got %d, want 1", len(batch.Records))
 	}
 	c, err := streamchange.Decode(batch.Records[0])
 	return batch.Records[0], c, err
@@ -62,34 +62,34 @@ func TestRecordIsLambdas(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got.JSON, want)
 	}
 	if got.Sequence != "100" || !got.At.Equal(at) {
-		t.Errorf("sequence %q at %v", got.Sequence, got.At)
+		t.Errorf("got sequence %q at %v, want 100 at %v", got.Sequence, got.At, at)
 	}
 	record, change, err := decode(t, got.JSON)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.Key != record.Group {
-		t.Errorf("key %s, the worker's group is %s: they must agree on what keeps its order", got.Key, record.Group)
+		t.Errorf("key: got %s, want the worker's group %s, so that both keep the same order", got.Key, record.Group)
 	}
 	if !change.Expired || change.New != nil || len(change.Old) != 5 || !change.At.Equal(at) {
-		t.Errorf("decoded: %+v", change)
+		t.Errorf("decoded change: got %+v", change)
 	}
 }
 
-// TestUnreadableImageIsOneRecords: what this program cannot write is refused by
-// the worker as one record, not by the feed as a shard.
-func TestUnreadableImageIsOneRecords(t *testing.T) {
+// TestImageThatCannotBeConvertedFailsOneRecord: the worker refuses the record, and
+// the feed does not fail its shard.
+func TestImageThatCannotBeConvertedFailsOneRecord(t *testing.T) {
 	t.Parallel()
 	deep := types.AttributeValue(&types.AttributeValueMemberS{Value: "end"})
 	for range 40 {
 		deep = &types.AttributeValueMemberL{Value: []types.AttributeValue{deep}}
 	}
 	for name, odd := range map[string]types.AttributeValue{
-		"unknown type": &types.UnknownUnionMember{Tag: "VECTOR"},
-		"no value":     nil,
-		"no UTF-8":     &types.AttributeValueMemberS{Value: "\xff"},
-		"no number":    &types.AttributeValueMemberN{Value: "many"},
-		"too deep":     deep,
+		"unknown type":   &types.UnknownUnionMember{Tag: "VECTOR"},
+		"no value":       nil,
+		"invalid UTF-8":  &types.AttributeValueMemberS{Value: "\xff"},
+		"invalid number": &types.AttributeValueMemberN{Value: "many"},
+		"too deep":       deep,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,18 +106,18 @@ func TestUnreadableImageIsOneRecords(t *testing.T) {
 			}
 			record, _, err := decode(t, got.JSON)
 			if !pipeline.IsPermanent(err) || record.ID != "100" {
-				t.Errorf("record %q: %v, want it refused for good\n%s", record.ID, err, got.JSON)
+				t.Errorf("record %q: got %v, want a permanent error\n%s", record.ID, err, got.JSON)
 			}
 		})
 	}
 }
 
-// TestRecordsWithoutSequence are refused: no answer could name them.
-func TestRecordsWithoutSequence(t *testing.T) {
+// TestRecordWithoutSequenceNumberIsAnError: no response could name it.
+func TestRecordWithoutSequenceNumberIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, r := range []types.Record{{}, {Dynamodb: &types.StreamRecord{}}} {
-		if _, err := New(nil, testARN).record(r); err == nil || !strings.Contains(err.Error(), "sequence number") {
-			t.Errorf("got %v", err)
+		if _, err := New(nil, testARN).record(r); err == nil || !strings.Contains(err.Error(), "SequenceNumber is required") {
+			t.Errorf("got %v, want an error that names SequenceNumber", err)
 		}
 	}
 }

@@ -1,12 +1,12 @@
-// Package streamfeed reads a DynamoDB stream as an [eventsource.Feed]: its
-// shards, their parents, and their records in the JSON that Lambda hands to a
-// function.
+// Package streamfeed reads a DynamoDB stream as an [eventsource.Feed]: its shards
+// with their parents, and its records in Lambda's JSON.
 package streamfeed
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,7 +18,7 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// Client is what a feed needs of *dynamodbstreams.Client. The client's own
+// Client is the part of *dynamodbstreams.Client that a feed uses. The client's own
 // retries pace throttled calls.
 type Client interface {
 	DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error)
@@ -30,27 +30,20 @@ var _ Client = (*dynamodbstreams.Client)(nil)
 
 const (
 	readWait   = time.Second            // how long Read waits for a record
-	pollEvery  = 250 * time.Millisecond // between empty pages: four a second and shard, as Lambda does
+	pollEvery  = 250 * time.Millisecond // between empty pages: four calls a second and shard, as Lambda makes
 	maxRecords = 1000                   // of one GetRecords call
-	callLimit  = 15 * time.Second       // of one call, its retries included
-	maxRenewed = 3                      // iterators that one Read may find expired or trimmed
+	callLimit  = 15 * time.Second       // of one call and its retries
+	maxRenewed = 3                      // expired or trimmed iterators that one Read replaces
 )
 
-// A Feed is one DynamoDB stream. Safe for concurrent use.
+// A Feed is one DynamoDB stream. It is safe for concurrent use.
 //
-// It remembers one iterator a shard, so that reading on costs one call a page.
-// An iterator that expired (after 15 minutes) is replaced by one at the same
-// position.
+// It keeps one iterator per shard, so that the next page costs one call. An
+// iterator expires after 15 minutes; the feed then gets one at the same position.
+// A call without a response fails after 15 s.
 //
-// DynamoDB cannot name the position that Latest means until there was a record:
-// a process that ends before it saw one starts at the latest again, and has not
-// seen what came between; so has one whose reads failed for the 15 minutes that an
-// iterator lives. A read that fails otherwise keeps its place.
-//
-// A call that gets no answer ends after 15 s, as an error.
-//
-// A stream that was disabled can be read for a day; one that is enabled again is
-// another stream, with another ARN and a Feed of its own.
+// A stream that was disabled can be read for a day. A stream that is enabled again
+// has a new ARN and needs a new Feed.
 type Feed struct {
 	client Client
 	arn    string
@@ -62,13 +55,13 @@ type Feed struct {
 
 var _ eventsource.Feed = (*Feed)(nil)
 
-// iterator is DynamoDB's handle on the position after a sequence number.
+// iterator is DynamoDB's handle of the position after a sequence number.
 type iterator struct {
 	after  string
 	handle string
 }
 
-// New returns the stream with this ARN. It asks nothing of DynamoDB.
+// New returns the stream with this ARN. It makes no calls.
 func New(client Client, streamARN string) *Feed {
 	f := &Feed{client: client, arn: streamARN, next: make(map[string]iterator)}
 	if a, err := arn.Parse(streamARN); err == nil {
@@ -91,7 +84,7 @@ func (f *Feed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 			return nil, fmt.Errorf("list the shards of stream %q: %w", f.arn, err)
 		}
 		if out.StreamDescription == nil {
-			return nil, fmt.Errorf("list the shards of stream %q: the answer describes none", f.arn)
+			return nil, fmt.Errorf("list the shards of stream %q: the response has no StreamDescription", f.arn)
 		}
 		for _, s := range out.StreamDescription.Shards {
 			id := aws.ToString(s.ShardId)
@@ -102,7 +95,7 @@ func (f *Feed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 		}
 		last := aws.ToString(out.StreamDescription.LastEvaluatedShardId)
 		if last == "" {
-			f.forget(listed)
+			f.keepListed(listed)
 			return shards, nil
 		}
 		in = &dynamodbstreams.DescribeStreamInput{StreamArn: &f.arn, ExclusiveStartShardId: &last}
@@ -113,9 +106,7 @@ func (f *Feed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
 	page, err := f.read(ctx, shard, after, limit)
 	if err != nil {
-		if after != eventsource.Latest {
-			f.drop(shard) // a new iterator finds the same position
-		}
+		f.drop(shard) // a new iterator has the same position
 		return eventsource.Page{}, fmt.Errorf("read shard %q of stream %q after %q: %w", shard, f.arn, after, err)
 	}
 	return page, nil
@@ -126,11 +117,11 @@ func (f *Feed) read(ctx context.Context, shard, after string, limit int) (events
 	renewed := 0
 	for {
 		out, err := f.get(ctx, shard, after, limit)
-		if again, err := f.judge(ctx, shard, after, err); err != nil {
+		if renew, err := f.classify(ctx, shard, after, err); err != nil {
 			return eventsource.Page{}, err
-		} else if again {
+		} else if renew {
 			if renewed++; renewed > maxRenewed {
-				return eventsource.Page{}, errors.New("every iterator was expired or trimmed at once")
+				return eventsource.Page{}, fmt.Errorf("%d new iterators were expired or trimmed at once", renewed)
 			}
 			f.drop(shard)
 			continue
@@ -171,8 +162,7 @@ func (f *Feed) get(ctx context.Context, shard, after string, limit int) (*dynamo
 	})
 }
 
-// handle returns the remembered iterator if it stands at the position, or a new
-// one.
+// handle returns the kept iterator if it has this position, or else a new one.
 func (f *Feed) handle(ctx context.Context, shard, after string) (string, error) {
 	f.mu.Lock()
 	it, ok := f.next[shard]
@@ -184,33 +174,26 @@ func (f *Feed) handle(ctx context.Context, shard, after string) (string, error) 
 		StreamArn: &f.arn, ShardId: &shard,
 		ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, SequenceNumber: &after,
 	}
-	switch after {
-	case "":
+	if after == "" {
 		in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeTrimHorizon, nil
-	case eventsource.Latest:
-		in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeLatest, nil
 	}
 	out, err := limited(ctx, f.client.GetShardIterator, in)
 	if err != nil {
 		return "", err
 	}
-	handle := aws.ToString(out.ShardIterator)
-	if after == eventsource.Latest {
-		f.keep(shard, iterator{after: after, handle: handle}) // what comes from now on is this reader's
-	}
-	return handle, nil
+	return aws.ToString(out.ShardIterator), nil
 }
 
-// limited makes one call, within its limit.
+// limited makes one call, within callLimit.
 func limited[In, Out any](ctx context.Context, call func(context.Context, In, ...func(*dynamodbstreams.Options)) (Out, error), in In) (Out, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	return call(ctx, in)
 }
 
-// judge says what an error of a read means: that another iterator is needed, an
-// ErrTrimmed, or itself.
-func (f *Feed) judge(ctx context.Context, shard, after string, err error) (again bool, _ error) {
+// classify returns what the error of a read means: that the iterator must be
+// renewed, an error that wraps ErrTrimmed, or the error itself.
+func (f *Feed) classify(ctx context.Context, shard, after string, err error) (renew bool, _ error) {
 	if err == nil {
 		return false, nil
 	}
@@ -218,14 +201,15 @@ func (f *Feed) judge(ctx context.Context, shard, after string, err error) (again
 		return true, nil
 	}
 	if _, ok := errors.AsType[*types.TrimmedDataAccessException](err); ok {
-		if after == "" || after == eventsource.Latest {
-			// The horizon moved between the iterator and its use.
+		if after == "" {
+			// The oldest record was trimmed after the iterator was made.
 			return true, nil
 		}
 		return false, fmt.Errorf("%w: %w", eventsource.ErrTrimmed, err)
 	}
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		// The shard is gone, or the whole stream. Only the first may end a shard.
+		// Either the shard or the whole stream is gone. Only the former may end the
+		// shard.
 		gone, listErr := f.gone(ctx, shard)
 		if listErr == nil && gone {
 			return false, fmt.Errorf("%w: %w", eventsource.ErrTrimmed, err)
@@ -234,7 +218,7 @@ func (f *Feed) judge(ctx context.Context, shard, after string, err error) (again
 	return false, err
 }
 
-// gone reports whether the stream, which exists, does not have the shard.
+// gone reports whether the stream exists and does not have the shard.
 func (f *Feed) gone(ctx context.Context, shard string) (bool, error) {
 	shards, err := f.Shards(ctx)
 	for _, s := range shards {
@@ -257,18 +241,14 @@ func (f *Feed) drop(shard string) {
 	delete(f.next, shard)
 }
 
-// forget drops the iterators of shards that are not listed.
-func (f *Feed) forget(listed map[string]bool) {
+// keepListed drops the iterators of shards that are not listed.
+func (f *Feed) keepListed(listed map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for shard := range f.next {
-		if !listed[shard] {
-			delete(f.next, shard)
-		}
-	}
+	maps.DeleteFunc(f.next, func(shard string, _ iterator) bool { return !listed[shard] })
 }
 
-// wait waits d. It returns false when ctx ends first.
+// wait waits for d. It returns false if ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
