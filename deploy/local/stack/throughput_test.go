@@ -44,7 +44,7 @@ type path struct {
 	slots      *semaphore.Weighted
 }
 
-func newPath(tb testing.TB, batchSize int, d *deliveries) *path {
+func newPath(tb testing.TB, d *deliveries) *path {
 	tb.Helper()
 	o := stack.Options{
 		Dir: tb.TempDir(), Addr: "127.0.0.1:0", Environ: map[string]string{}, DrainLimit: time.Minute, Logger: slog.New(slog.DiscardHandler),
@@ -60,11 +60,8 @@ func newPath(tb testing.TB, batchSize int, d *deliveries) *path {
 	}
 	m := &eventsource.QueueMapping{
 		Client: p.clients.SQS, QueueURL: p.url, QueueARN: s.Queues().ARN("bench"), Function: p.invoke, FunctionName: "bench",
-		Timeout: time.Minute, BatchSize: batchSize, MaxConcurrency: 16, ReportBatchItemFailures: true, DrainLimit: time.Minute,
+		Timeout: time.Minute, MaxConcurrency: 16, ReportBatchItemFailures: true, DrainLimit: time.Minute,
 		CancelPolls: true,
-	}
-	if batchSize > 10 {
-		m.Window = time.Second
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
 	var running sync.WaitGroup
@@ -168,14 +165,9 @@ func (p *path) sendBatch(ctx context.Context, first, n int) error {
 // TestEachMessageIsHandledOnce is the path of the benchmarks with few messages.
 func TestEachMessageIsHandledOnce(t *testing.T) {
 	t.Parallel()
-	for _, batch := range []int{10, 100} {
-		t.Run(fmt.Sprintf("batch=%d", batch), func(t *testing.T) {
-			t.Parallel()
-			p := newPath(t, batch, newDeliveries(0, false))
-			p.push(t, 505, 3)
-			p.push(t, 1, 1)
-		})
-	}
+	p := newPath(t, newDeliveries(0, false))
+	p.push(t, 505, 3)
+	p.push(t, 1, 1)
 }
 
 // BenchmarkMessages takes durable messages through the whole path: sent over the
@@ -185,25 +177,23 @@ func TestEachMessageIsHandledOnce(t *testing.T) {
 // cpu-us/message includes the whole process, sender and receiver.
 func BenchmarkMessages(b *testing.B) {
 	stack.TuneGC(setup.Environ())
-	for _, batch := range []int{10, 100} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			p := newPath(b, batch, newDeliveries(b.N, true))
-			b.ResetTimer()
-			cpu := cpuTime()
-			p.push(b, b.N, 8)
-			b.StopTimer()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
-			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/message")
-			p.deliveries.report(b)
-		})
-	}
+	b.Run("batch=10", func(b *testing.B) {
+		p := newPath(b, newDeliveries(b.N, true))
+		b.ResetTimer()
+		cpu := cpuTime()
+		p.push(b, b.N, 8)
+		b.StopTimer()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/message")
+		p.deliveries.report(b)
+	})
 }
 
 // BenchmarkLatency sends ten messages at a time and waits until they are deleted.
 // p50 and p99 are from the send to the job.
 func BenchmarkLatency(b *testing.B) {
 	stack.TuneGC(setup.Environ())
-	p := newPath(b, 10, newDeliveries(0, true))
+	p := newPath(b, newDeliveries(0, true))
 	for b.Loop() {
 		p.push(b, 10, 1)
 	}
@@ -271,7 +261,7 @@ func TestMemoryIsFlat(t *testing.T) {
 			t.Fatalf("SLUICE_TEST_MESSAGES: %v", err)
 		}
 	}
-	p := newPath(t, 10, newDeliveries(messages, false))
+	p := newPath(t, newDeliveries(messages, false))
 	p.push(t, messages/10, 8)
 	early := p.measure(t)
 	p.push(t, messages-messages/10, 8)

@@ -88,12 +88,6 @@ func (f *Feed) Read(ctx context.Context, shard, after string, limit int) (events
 		return eventsource.Page{}, f.errorf("limit: got %d, want 1 or more", limit)
 	case ctx.Err() != nil:
 		return eventsource.Page{}, ctx.Err()
-	case after == eventsource.Latest:
-		last, err := f.lastSequence()
-		if err != nil {
-			return eventsource.Page{}, err
-		}
-		return eventsource.Page{After: formatSequence(last)}, nil
 	}
 	position, fromOldest := uint64(0), after == ""
 	if !fromOldest {

@@ -211,25 +211,6 @@ func TestReadReturnsWhenContextEnds(t *testing.T) {
 	}
 }
 
-func TestReadLatestSkipsOlderChanges(t *testing.T) {
-	t.Parallel()
-	table := openTable(t, openStore(t, t.TempDir()), Options{Stream: true})
-	for _, old := range []int{0, 3} {
-		for i := range old {
-			put(t, table, fmt.Sprint("old", i), `{}`)
-		}
-		page, err := table.Feed().Read(t.Context(), shardID, eventsource.Latest, 10)
-		if err != nil || len(page.Records) != 0 || page.After == "" {
-			t.Fatalf("got %v and the error %v, want an empty page with a position", page, err)
-		}
-		it := put(t, table, "new", `{}`)
-		records := read(t, table.Feed(), page.After, 10)
-		if len(records) != 1 || !strings.Contains(string(records[0].JSON), it.Version) {
-			t.Errorf("read after Latest: got %d records, want the new one", len(records))
-		}
-	}
-}
-
 func TestReadRefusesUnknownShardsAndPositions(t *testing.T) {
 	t.Parallel()
 	db := openStore(t, t.TempDir())
