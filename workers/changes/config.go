@@ -2,8 +2,6 @@ package changes
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -14,56 +12,50 @@ import (
 	"sluice/workers/setup"
 )
 
-// Config is the worker's settings, one field an environment variable.
+// Config has the worker's settings. Each field is an environment variable.
 type Config struct {
 	JobsQueueURL          string `env:"JOBS_QUEUE_URL,required,notEmpty"`
 	NotificationsQueueURL string `env:"NOTIFICATIONS_QUEUE_URL,required,notEmpty"`
 
-	// Rules are notification rules as a JSON list. Empty is DefaultRules.
+	// Rules are notification rules as a JSON array. Empty means DefaultRules.
 	Rules string `env:"NOTIFICATION_RULES"`
-	// NotifyTo is who is told of pictures: by the default rules.
+	// NotifyTo is the mail address that the default rules notify of pictures.
 	NotifyTo string `env:"NOTIFY_TO"`
-	// NotifyMaxAge is the age at which a change is too old to tell anybody. 0 has
-	// no limit.
+	// NotifyMaxAge is the age from which changes are not notified. 0 means no
+	// limit.
 	NotifyMaxAge time.Duration `env:"NOTIFY_MAX_AGE" envDefault:"0s"`
 
-	// DeadLetterQueueURL takes changes that can never be handled. Without it
-	// they fail, and the event source mapping's on-failure destination gets them.
+	// DeadLetterQueueURL receives changes that fail permanently. If it is empty,
+	// they fail, and the event source mapping sends them to its on-failure
+	// destination.
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL"`
-	DeadLetterBucket   string        `env:"LETTER_BUCKET"`
-	Parallel           int           `env:"PARALLEL" envDefault:"1"` // above 1: in order by item
-	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`           // for dead letters over 200 KB
+	Parallel           int           `env:"PARALLEL" envDefault:"1"` // above 1, changes are in order by item only
+	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"` // kept for the response
 }
 
-// Validate reports every setting that cannot be.
+// Validate returns every problem of the settings.
 func (c Config) Validate() error {
 	_, err := c.check()
 	return err
 }
 
-// check is Validate, and keeps the rules: to parse them costs more than all the
-// rest of a start that is the worker's own.
+// check is Validate and returns the rules: parsing them takes longer than the
+// rest of the worker's own part of a cold start.
 func (c Config) check() (*notify.Rules, error) {
-	var problems []error
+	var p setup.Problems
 	rules, err := c.rules()
-	if err != nil {
-		problems = append(problems, fmt.Errorf("NOTIFICATION_RULES: %w", err))
-	}
+	p.Add("NOTIFICATION_RULES", err)
 	if c.NotifyTo != "" {
-		if _, err := notify.ParseAddress(c.NotifyTo); err != nil {
-			problems = append(problems, fmt.Errorf("NOTIFY_TO: %w", err))
-		}
+		_, err := notify.ParseAddress(c.NotifyTo)
+		p.Add("NOTIFY_TO", err)
 	}
-	if c.Parallel < 1 || c.Parallel > 1000 {
-		problems = append(problems, fmt.Errorf("PARALLEL: %d is not between 1 and 1000", c.Parallel))
-	}
-	if c.Reserve <= 0 {
-		problems = append(problems, fmt.Errorf("RESERVE: %v is not above zero", c.Reserve))
-	}
+	setup.Between(&p, "PARALLEL", c.Parallel, 1, 1000)
+	p.Positive("RESERVE", c.Reserve)
 	if c.NotifyMaxAge < 0 {
-		problems = append(problems, fmt.Errorf("NOTIFY_MAX_AGE: %v is negative", c.NotifyMaxAge))
+		p.Addf("NOTIFY_MAX_AGE", "got %v, want 0s for no limit, or a duration such as 24h", c.NotifyMaxAge)
 	}
-	return rules, errors.Join(problems...)
+	return rules, p.Err()
 }
 
 func (c Config) rules() (*notify.Rules, error) {
@@ -90,20 +82,19 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 	return build(c.Config, c.rules, clients, setup.Logger("changes")), nil
 }
 
-// checked is a Config that keeps what its check has parsed.
+// checked is a Config that keeps the rules which its Validate parses.
 type checked struct {
 	Config
 	rules *notify.Rules
 }
 
-// Validate is called by setup.Read.
 func (c *checked) Validate() (err error) {
 	c.rules, err = c.check()
 	return err
 }
 
-// Clients are the worker's ways out.
+// Clients are the backends of a worker.
 type Clients struct {
 	SQS         sqsqueue.Client
-	DeadLetters sqsqueue.DeadLetterStore // may be nil without DeadLetterBucket
+	DeadLetters sqsqueue.DeadLetterStore // may be nil without Config.DeadLetterBucket
 }

@@ -26,7 +26,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
-func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
+func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := New(t.Context(), map[string]string{
 		"NOTIFICATIONS_QUEUE_URL": "", "PARALLEL": "0", "RESERVE": "0s", "NOTIFY_MAX_AGE": "-1s", "NOTIFY_TO": "nobody",
@@ -36,7 +36,7 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL: 0", "RESERVE: 0s", "NOTIFY_MAX_AGE: -1s", "NOTIFY_TO: ", "nobody",
+		"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL: got 0", "RESERVE: got 0s", "NOTIFY_MAX_AGE: got -1s", "NOTIFY_TO: ", "nobody",
 		"NOTIFICATION_RULES: ", `rule "a": on`, `rule "b": channel`, `rule "b": body`,
 	} {
 		if !strings.Contains(err.Error(), want) {

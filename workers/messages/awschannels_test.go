@@ -77,9 +77,9 @@ func described(channels notify.Channels) []string {
 func TestAWSChannelsAreChecked(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]map[string]string{
-		"SES_FROM: excludes SMTP_ADDR": {"SES_FROM": "a@example.com", "SMTP_ADDR": "mail.example.com:587", "SMTP_FROM": "a@example.com"},
-		"SES_FROM: ":                   {"SES_FROM": "nobody"},
-		"SNS_TOPIC_ARN: ":              {"SNS_TOPIC_ARN": "news"},
+		"SES_FROM: set together with SMTP_ADDR": {"SES_FROM": "a@example.com", "SMTP_ADDR": "mail.example.com:587", "SMTP_FROM": "a@example.com"},
+		"SES_FROM: ":                            {"SES_FROM": "nobody"},
+		"SNS_TOPIC_ARN: ":                       {"SNS_TOPIC_ARN": "news"},
 	} {
 		if _, err := setup.Read[Config](awsSettings(settings)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want %q", err, name)

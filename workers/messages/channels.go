@@ -20,7 +20,7 @@ func (c Config) channels(clients Clients) (notify.Channels, error) {
 	var problems []error
 	add := func(name, variables string, ch notify.Channel, err error) {
 		if err != nil {
-			problems = append(problems, fmt.Errorf("channel %q (%s): %w", name, variables, err))
+			problems = append(problems, fmt.Errorf("%s: %w", variables, err))
 			return
 		}
 		built[name] = ch

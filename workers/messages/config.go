@@ -2,8 +2,6 @@ package messages
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/url"
 	"time"
 
@@ -20,101 +18,89 @@ import (
 	"sluice/workers/setup"
 )
 
-// Config is the worker's settings, one field an environment variable.
+// Config has the worker's settings. Each field is an environment variable.
 type Config struct {
 	RecordsTable string `env:"RECORDS_TABLE,required,notEmpty"`
 	StateTable   string `env:"STATE_TABLE,required,notEmpty"`
 
-	// OrderEndpoint does the step of an order: it is posted there. Empty: an
-	// order needs no step.
+	// OrderEndpoint is the URL that an order is posted to, which is the order's
+	// step. If it is empty, an order has no step.
 	OrderEndpoint string `env:"ORDER_ENDPOINT"`
 
-	// The channel "email".
-	SMTPAddr     string `env:"SMTP_ADDR"` // host:port; empty: no such channel
+	// SMTPAddr is the mail server of the channel "email", as host:port.
+	SMTPAddr     string `env:"SMTP_ADDR"`
 	SMTPFrom     string `env:"SMTP_FROM"`
 	SMTPUser     string `env:"SMTP_USER"`
 	SMTPPassword string `env:"SMTP_PASSWORD"`
-	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none to this machine
-	// SESFrom is the sender of the channel "email" where SES sends the mails.
-	SESFrom string `env:"SES_FROM"` // not with SMTP_ADDR
-	// SESRate bounds the mails a second of this process. 0 has no limit.
+	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none for a loopback address
+	// SESFrom is the sender of the channel "email" if SES sends the mails. It
+	// excludes SMTPAddr.
+	SESFrom string `env:"SES_FROM"`
+	// SESRate limits the mails per second of this process. 0 means no limit.
 	SESRate float64 `env:"SES_RATE" envDefault:"0"`
-	// The channel "sns".
-	SNSTopicARN string `env:"SNS_TOPIC_ARN"` // empty: no such channel
-	// The channel "webhook".
-	WebhookURL    string `env:"WEBHOOK_URL"` // empty: no such channel
+	// SNSTopicARN, WebhookURL and ChatURL are the channels "sns", "webhook" and
+	// "chat". A channel without its setting does not exist.
+	SNSTopicARN   string `env:"SNS_TOPIC_ARN"`
+	WebhookURL    string `env:"WEBHOOK_URL"`
 	WebhookSecret string `env:"WEBHOOK_SECRET"`
-	// The channel "chat".
-	ChatURL string `env:"CHAT_URL"` // empty: no such channel
-	// OutboxDir is a folder that the channel "email" writes to where there is no
-	// mail server.
+	ChatURL       string `env:"CHAT_URL"`
+	// OutboxDir is the folder of the channel "email" without a mail server.
 	OutboxDir string `env:"OUTBOX_DIR"`
-	// NotifyMaxAge is the age at which a notification is too old to be sent. 0
-	// has no limit.
+	// NotifyMaxAge is the age from which notifications are not sent. 0 means no
+	// limit.
 	NotifyMaxAge time.Duration `env:"NOTIFY_MAX_AGE" envDefault:"0s"`
 
-	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the messages; without it failures wait out their visibility
+	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the messages; empty: failures wait for their visibility timeout
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for dead letters over 200 KB
 	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"8"` // below the queue's maxReceiveCount
-	Parallel           int           `env:"PARALLEL" envDefault:"10"`    // records in hand at once
-	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer
+	Parallel           int           `env:"PARALLEL" envDefault:"10"`    // records in progress at once
+	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the response
 }
 
-// smtpSecurity are the words of SMTP_SECURITY.
+// smtpSecurity has the values of SMTP_SECURITY.
 var smtpSecurity = map[string]notify.SMTPSecurity{
 	"starttls": notify.STARTTLS, "tls": notify.ImplicitTLS, "none": notify.PlainLoopback,
 }
 
-// Validate reports every setting that cannot be.
+// Validate returns every problem of the settings.
 func (c Config) Validate() error {
-	var problems []error
+	var p setup.Problems
 	if _, ok := smtpSecurity[c.SMTPSecurity]; !ok {
-		problems = append(problems, fmt.Errorf("SMTP_SECURITY: %q is not starttls, tls or none", c.SMTPSecurity))
+		p.Addf("SMTP_SECURITY", "got %q, want starttls, tls or none", c.SMTPSecurity)
 	}
 	// Building the channels validates their settings. The outbox is left out, for
 	// it would create its folder.
 	dry := c
 	dry.OutboxDir = ""
 	if _, err := dry.channels(Clients{}); err != nil {
-		problems = append(problems, err)
-	}
-	if c.SMTPAddr != "" && c.SESFrom != "" {
-		problems = append(problems, errors.New("SES_FROM: excludes SMTP_ADDR: both are the channel email"))
+		p = append(p, err)
 	}
 	if c.SESFrom != "" {
-		if _, err := notify.ParseAddress(c.SESFrom); err != nil {
-			problems = append(problems, fmt.Errorf("SES_FROM: %w", err))
+		if c.SMTPAddr != "" {
+			p.Addf("SES_FROM", "set together with SMTP_ADDR, but the channel email has one sender: unset one of them")
 		}
+		_, err := notify.ParseAddress(c.SESFrom)
+		p.Add("SES_FROM", err)
 	}
-	if !(c.SESRate >= 0 && c.SESRate <= 10_000) {
-		problems = append(problems, fmt.Errorf("SES_RATE: %v is not between 0 and 10000", c.SESRate))
-	}
+	setup.Between(&p, "SES_RATE", c.SESRate, 0, 10_000)
 	if c.SNSTopicARN != "" {
-		if _, err := snsnotify.TopicRegion(c.SNSTopicARN); err != nil {
-			problems = append(problems, fmt.Errorf("SNS_TOPIC_ARN: %w", err))
-		}
+		_, err := snsnotify.TopicRegion(c.SNSTopicARN)
+		p.Add("SNS_TOPIC_ARN", err)
 	}
 	if c.OrderEndpoint != "" {
 		if u, err := url.Parse(c.OrderEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			problems = append(problems, errors.New("ORDER_ENDPOINT: is no http or https URL"))
+			// The value may hold a key.
+			p.Addf("ORDER_ENDPOINT", "not a URL that starts with https:// or http://")
 		}
 	}
-	for _, v := range []struct {
-		name string
-		n    int
-	}{{"MAX_ATTEMPTS", c.MaxAttempts}, {"PARALLEL", c.Parallel}} {
-		if v.n < 1 || v.n > 1000 {
-			problems = append(problems, fmt.Errorf("%s: %d is not between 1 and 1000", v.name, v.n))
-		}
-	}
-	if c.Reserve <= 0 {
-		problems = append(problems, fmt.Errorf("RESERVE: %v is not above zero", c.Reserve))
-	}
+	setup.Between(&p, "MAX_ATTEMPTS", c.MaxAttempts, 1, 1000)
+	setup.Between(&p, "PARALLEL", c.Parallel, 1, 1000)
+	p.Positive("RESERVE", c.Reserve)
 	if c.NotifyMaxAge < 0 {
-		problems = append(problems, fmt.Errorf("NOTIFY_MAX_AGE: %v is negative", c.NotifyMaxAge))
+		p.Addf("NOTIFY_MAX_AGE", "got %v, want 0s for no limit, or a duration such as 24h", c.NotifyMaxAge)
 	}
-	return errors.Join(problems...)
+	return p.Err()
 }
 
 // New reads the settings from environ and builds the worker with its clients.

@@ -33,7 +33,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
-func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
+func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := New(t.Context(), map[string]string{
 		"STATE_TABLE": "", "MAX_ATTEMPTS": "0", "PARALLEL": "1001", "RESERVE": "-1s", "NOTIFY_MAX_AGE": "-1h",
@@ -45,7 +45,7 @@ func TestConfigTellsAllProblemsAtOnce(t *testing.T) {
 		t.Fatal("got no error")
 	}
 	for _, want := range []string{
-		"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS: 0", "PARALLEL: 1001", "RESERVE: -1s", "NOTIFY_MAX_AGE: -1h0m0s",
+		"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS: got 0", "PARALLEL: got 1001", "RESERVE: got -1s", "NOTIFY_MAX_AGE: got -1h0m0s",
 		"ORDER_ENDPOINT", "SMTP_SECURITY", `"mail" is not host:port`, "SMTP_FROM", "SMTP_PASSWORD", "WEBHOOK_URL", "is not https", "WEBHOOK_SECRET", "CHAT_URL",
 		"SES_FROM", "SNS_TOPIC_ARN",
 	} {

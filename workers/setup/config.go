@@ -1,11 +1,13 @@
 package setup
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -13,9 +15,9 @@ import (
 // Environ returns the process's environment as a map.
 func Environ() map[string]string { return env.ToMap(os.Environ()) }
 
-// ConfigError has everything that is wrong with a worker's settings.
+// ConfigError has every problem of a worker's settings.
 type ConfigError struct {
-	Problems []error // each names its variable
+	Problems []error // each starts with the name of its variable
 }
 
 func (e *ConfigError) Error() string {
@@ -24,22 +26,29 @@ func (e *ConfigError) Error() string {
 
 func (e *ConfigError) Unwrap() []error { return e.Problems }
 
+// Invalid returns a *ConfigError of the problems that a Validate returned.
+func Invalid(err error) error { return &ConfigError{Problems: split(err)} }
+
 // Read fills a T from environ by its env tags and calls its Validate, if it has
-// one. All problems come back at once, in a *ConfigError.
+// one. It returns all problems at once, in a *ConfigError.
 func Read[T any](environ map[string]string) (T, error) {
 	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
 	var problems []error
-	unread := map[string]bool{} // its zero value is nobody's setting
-	for _, err := range each(err) {
+	unread := map[string]bool{} // variables that Validate must not report again
+	for _, err := range split(err) {
 		if p, ok := errors.AsType[env.ParseError](err); ok {
-			name := variable(reflect.TypeFor[T](), p.Name)
+			name, want := describe(reflect.TypeFor[T](), p.Name)
 			unread[name] = true
-			err = fmt.Errorf("%s: %w", name, p.Err)
+			err = fmt.Errorf("%s: got %q, want %s", name, environ[name], want)
+		} else if missing, ok := errors.AsType[env.VarIsNotSetError](err); ok {
+			err = fmt.Errorf("%s: required, but not set", missing.Key)
+		} else if empty, ok := errors.AsType[env.EmptyVarError](err); ok {
+			err = fmt.Errorf("%s: required, but empty", empty.Key)
 		}
 		problems = append(problems, err)
 	}
 	if v, ok := any(&c).(interface{ Validate() error }); ok {
-		for _, err := range each(v.Validate()) {
+		for _, err := range split(v.Validate()) {
 			if name, _, _ := strings.Cut(err.Error(), ":"); !unread[name] {
 				problems = append(problems, err)
 			}
@@ -51,11 +60,8 @@ func Read[T any](environ map[string]string) (T, error) {
 	return c, nil
 }
 
-// Invalid is the *ConfigError of the problems that a Validate returned.
-func Invalid(err error) error { return &ConfigError{Problems: each(err)} }
-
-// each gives the errors that were joined to err.
-func each(err error) []error {
+// split returns the errors that err joins, or err alone.
+func split(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
@@ -65,12 +71,33 @@ func each(err error) []error {
 	return []error{err}
 }
 
-// variable is the name of the variable that fills a field of t.
-func variable(t reflect.Type, field string) string {
-	if f, ok := t.FieldByName(field); ok {
-		if name, _, _ := strings.Cut(f.Tag.Get("env"), ","); name != "" {
-			return name
-		}
+// describe returns the variable that fills a field of t, and the values that it
+// accepts.
+func describe(t reflect.Type, field string) (name, want string) {
+	f, ok := t.FieldByName(field)
+	if !ok {
+		return field, "another value"
 	}
-	return field
+	name, _, _ = strings.Cut(f.Tag.Get("env"), ",")
+	return name, wanted(f.Type)
+}
+
+// wanted describes the texts that are read as a t.
+func wanted(t reflect.Type) string {
+	switch v := reflect.New(t).Interface().(type) {
+	case *Bytes:
+		return wantBytes
+	case *time.Duration:
+		return "a duration such as 500ms or 2s"
+	case encoding.TextUnmarshaler:
+		return fmt.Sprintf("a %T", v)
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number such as 0.5"
+	default:
+		return "a whole number"
+	}
 }

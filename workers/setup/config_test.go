@@ -3,6 +3,7 @@ package setup_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,29 +18,29 @@ type config struct {
 	Wait     time.Duration `env:"WAIT" envDefault:"2s"`
 	Types    []string      `env:"TYPES"`
 	Secret   string        `env:"SECRET"`
+	Size     setup.Bytes   `env:"SIZE"`
+	Rate     float64       `env:"RATE"`
+	Sharp    bool          `env:"SHARP"`
 }
 
 func (c config) Validate() error {
-	var problems []error
-	if c.Parallel < 1 {
-		problems = append(problems, fmt.Errorf("PARALLEL: %d is below 1", c.Parallel))
-	}
-	if c.Wait <= 0 {
-		problems = append(problems, fmt.Errorf("WAIT: %v is not above zero", c.Wait))
-	}
+	var p setup.Problems
+	setup.Between(&p, "PARALLEL", c.Parallel, 1, 9)
+	setup.Between(&p, "RATE", c.Rate, 0, 1)
+	p.Positive("WAIT", c.Wait)
 	if c.Secret == "short" {
-		problems = append(problems, errors.New("SECRET: is too short"))
+		p.Addf("SECRET", "too short")
 	}
-	return errors.Join(problems...)
+	return p.Err()
 }
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	c, err := setup.Read[config](map[string]string{"THING_URL": "a", "OTHER_URL": "b", "WAIT": "5s", "TYPES": "x,y", "PARALLEL": ""})
+	c, err := setup.Read[config](map[string]string{"THING_URL": "a", "OTHER_URL": "b", "WAIT": "5s", "TYPES": "x,y", "PARALLEL": "", "SIZE": "64KiB"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config{URL: "a", Other: "b", Parallel: 4, Wait: 5 * time.Second, Types: []string{"x", "y"}}
+	want := config{URL: "a", Other: "b", Parallel: 4, Wait: 5 * time.Second, Types: []string{"x", "y"}, Size: 64 << 10}
 	if fmt.Sprint(c) != fmt.Sprint(want) {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
@@ -48,43 +49,60 @@ func TestRead(t *testing.T) {
 func TestReadReportsAllProblems(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
+	with := func(pairs ...string) map[string]string {
+		environ := map[string]string{"THING_URL": "a", "OTHER_URL": "b"}
+		for pair := range slices.Chunk(pairs, 2) {
+			environ[pair[0]] = pair[1]
+		}
+		return environ
+	}
 	rows := []struct {
 		name    string
 		environ map[string]string
 		want    []string
 	}{
-		{"missing", nil, []string{"THING_URL", "OTHER_URL"}},
-		{"empty", map[string]string{"THING_URL": "", "OTHER_URL": "b"}, []string{"THING_URL"}},
-		{"not to be read", map[string]string{"THING_URL": "a", "OTHER_URL": "b", "PARALLEL": "many", "WAIT": "5"}, []string{"PARALLEL: ", `"many"`, "WAIT: ", `"5"`}},
-		{"not to be", map[string]string{"THING_URL": "a", "OTHER_URL": "b", "PARALLEL": "-1", "WAIT": "-1s", "SECRET": "short"}, []string{"PARALLEL: -1 is below 1", "WAIT: -1s is not above zero", "SECRET: is too short"}},
-		{"all of it", map[string]string{"OTHER_URL": "", "PARALLEL": "many", "WAIT": "-1s", "SECRET": secret}, []string{"THING_URL", "OTHER_URL", "PARALLEL: ", "WAIT: -1s"}},
+		{"missing", nil, []string{"THING_URL: required, but not set", "OTHER_URL: required, but not set"}},
+		{"empty", with("THING_URL", ""), []string{"THING_URL: required, but empty"}},
+		{"not an int", with("PARALLEL", "many"), []string{`PARALLEL: got "many", want a whole number`}},
+		{"not a duration", with("WAIT", "5"), []string{`WAIT: got "5", want a duration such as 500ms or 2s`}},
+		{"not a size", with("SIZE", "64 megs"), []string{`SIZE: got "64 megs", want bytes such as 67108864 or 64MiB`}},
+		{"not a float", with("RATE", "fast"), []string{`RATE: got "fast", want a number such as 0.5`}},
+		{"not a bool", with("SHARP", "perhaps"), []string{`SHARP: got "perhaps", want true or false`}},
+		{"not a number", with("RATE", "NaN"), []string{"RATE: got NaN, want 0 to 1"}},
+		{"out of range", with("PARALLEL", "-1", "WAIT", "-1s", "SECRET", "short"), []string{
+			"PARALLEL: got -1, want 1 to 9", "WAIT: got -1s, want a duration above zero, such as 2s", "SECRET: too short",
+		}},
+		{"all of them", map[string]string{"OTHER_URL": "", "PARALLEL": "many", "WAIT": "-1s", "SECRET": secret}, []string{
+			"THING_URL: required, but not set", "OTHER_URL: required, but empty", `PARALLEL: got "many", want a whole number`, "WAIT: got -1s",
+		}},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := setup.Read[config](r.environ)
-			if e, ok := errors.AsType[*setup.ConfigError](err); !ok || len(e.Problems) < len(r.want)/2 {
-				t.Fatalf("got %v, want a *ConfigError of each problem", err)
+			if e, ok := errors.AsType[*setup.ConfigError](err); !ok || len(e.Problems) != len(r.want) {
+				t.Fatalf("got %v, want a *ConfigError of %d problems", err, len(r.want))
 			}
 			text := err.Error()
 			for _, want := range r.want {
 				if strings.Count(text, want) != 1 {
-					t.Errorf("%q is not once in %q", want, text)
+					t.Errorf("got %q, want %q in it once", text, want)
 				}
 			}
 			if strings.Contains(text, "\n") || !strings.HasPrefix(text, "configuration: ") {
-				t.Errorf("%q is no line about the configuration", text)
+				t.Errorf("got %q, want one line that starts with configuration:", text)
 			}
 			if strings.Contains(text, secret) {
-				t.Errorf("%q tells the secret", text)
+				t.Errorf("%q contains the secret", text)
+			}
+			if strings.Contains(text, "strconv") || strings.Contains(text, "time:") || strings.Contains(text, "env:") {
+				t.Errorf("%q has words of a parser", text)
 			}
 		})
 	}
 }
 
-// TestReadOfWhatCannotBeValidated: a type needs no Validate, and a pointer's is
-// found too.
-func TestReadOfWhatCannotBeValidated(t *testing.T) {
+func TestValidateIsOptionalAndMayHaveAPointerReceiver(t *testing.T) {
 	t.Parallel()
 	type bare struct {
 		N int `env:"N"`
@@ -92,7 +110,7 @@ func TestReadOfWhatCannotBeValidated(t *testing.T) {
 	if c, err := setup.Read[bare](map[string]string{"N": "3"}); err != nil || c.N != 3 {
 		t.Errorf("got %+v, %v", c, err)
 	}
-	if _, err := setup.Read[byPointer](nil); err == nil || !strings.Contains(err.Error(), "N: is missing") {
+	if _, err := setup.Read[byPointer](nil); err == nil || !strings.Contains(err.Error(), "N: required") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -101,7 +119,7 @@ type byPointer struct {
 	N int `env:"N"`
 }
 
-func (*byPointer) Validate() error { return errors.New("N: is missing") }
+func (*byPointer) Validate() error { return errors.New("N: required") }
 
 func TestEnviron(t *testing.T) {
 	t.Setenv("SLUICE_TEST", "a=b")

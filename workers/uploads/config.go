@@ -2,8 +2,6 @@ package uploads
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -16,83 +14,71 @@ import (
 	"sluice/workers/setup"
 )
 
-// Config is the worker's settings, one field an environment variable.
+// Config has the worker's settings. Each field is an environment variable.
 type Config struct {
 	ThumbnailBucket string `env:"THUMBNAIL_BUCKET,required,notEmpty"`
-	// Sizes are WxH to fit into, or WxH:fill, commas between.
+	// Sizes are the thumbnails' sizes, separated by commas. See
+	// thumbnail.ParseSizes.
 	Sizes string `env:"THUMBNAIL_SIZES" envDefault:"200x200"`
-	// KeyTemplate makes a thumbnail's key. {size} and {key} must be in it,
-	// {bucket} may be.
-	KeyTemplate  string `env:"THUMBNAIL_KEY" envDefault:"thumbnails/{size}/{key}"`
-	Quality      int    `env:"THUMBNAIL_QUALITY"`    // of JPEGs, 1 to 100; 0 is by their size, see thumbnail
-	MaxFrames    int    `env:"THUMBNAIL_MAX_FRAMES"` // of an animated thumbnail; 0 and 1 make stills
-	SmartCrop    bool   `env:"THUMBNAIL_SMART_CROP"` // filled boxes show what is interesting, not the centre
-	CacheControl string `env:"THUMBNAIL_CACHE_CONTROL" envDefault:"public, max-age=3600"`
-	MaxPixels    int64  `env:"MAX_PIXELS"` // of a picture; 0 leaves it to the memory
-	MaxBytes     int64  `env:"MAX_BYTES"`  // of an upload; 0 is thumbnail's own limit
+	// KeyTemplate makes a thumbnail's key. It contains {size} and {key}, and may
+	// contain {bucket}.
+	KeyTemplate  string      `env:"THUMBNAIL_KEY" envDefault:"thumbnails/{size}/{key}"`
+	Quality      int         `env:"THUMBNAIL_QUALITY"`    // of JPEGs, 1 to 100; 0 chooses by size, see package thumbnail
+	MaxFrames    int         `env:"THUMBNAIL_MAX_FRAMES"` // of an animated thumbnail; 0 and 1 make still ones
+	SmartCrop    bool        `env:"THUMBNAIL_SMART_CROP"` // crops to the most detailed part instead of the centre
+	CacheControl string      `env:"THUMBNAIL_CACHE_CONTROL" envDefault:"public, max-age=3600"`
+	MaxPixels    int64       `env:"MAX_PIXELS"` // of a picture; 0 limits by memory alone
+	MaxBytes     setup.Bytes `env:"MAX_BYTES"`  // of an upload; 0 is the default of package thumbnail
 
 	JobsQueueURL string `env:"JOBS_QUEUE_URL,required,notEmpty"`
-	// NotificationsQueueURL takes what of InboxTypes is a notification.
+	// NotificationsQueueURL receives the messages of InboxTypes that are
+	// notifications. It is required if there are such types.
 	NotificationsQueueURL string `env:"NOTIFICATIONS_QUEUE_URL"`
 
-	// InboxPrefix is where files of messages are uploaded. InboxTypes are the
-	// types that such a file may hold, commas between; none by default.
+	// InboxPrefix is the prefix of files of messages. InboxTypes are the message
+	// types that such a file may contain, separated by commas; none by default.
 	InboxPrefix string   `env:"INBOX_PREFIX" envDefault:"inbox/"`
 	InboxTypes  []string `env:"INBOX_TYPES"`
 
-	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the notices; without it failures wait out their visibility
+	SourceQueueURL     string        `env:"SOURCE_QUEUE_URL"` // of the S3 events; empty: failures wait for their visibility timeout
 	DeadLetterQueueURL string        `env:"DEAD_LETTER_QUEUE_URL,required,notEmpty"`
-	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for letters over 200 KB
+	DeadLetterBucket   string        `env:"LETTER_BUCKET"`               // for dead letters over 200 KB
 	MaxAttempts        int           `env:"MAX_ATTEMPTS" envDefault:"8"` // below the queue's maxReceiveCount
-	Parallel           int           `env:"PARALLEL" envDefault:"4"`     // records in hand at once
-	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the answer
+	Parallel           int           `env:"PARALLEL" envDefault:"4"`     // records in progress at once
+	Reserve            time.Duration `env:"RESERVE" envDefault:"2s"`     // kept for the response
 	MemoryMB           int64         `env:"AWS_LAMBDA_FUNCTION_MEMORY_SIZE" envDefault:"1024"`
 }
 
-// Validate reports every setting that cannot be.
+// Validate returns every problem of the settings.
 func (c Config) Validate() error {
-	var problems []error
-	if _, err := thumbnail.ParseSizes(c.Sizes); err != nil {
-		problems = append(problems, fmt.Errorf("THUMBNAIL_SIZES: %w", err))
-	}
-	if _, err := parseTemplate(c.KeyTemplate); err != nil {
-		problems = append(problems, fmt.Errorf("THUMBNAIL_KEY: %w", err))
-	}
-	for _, v := range []struct {
-		name     string
-		n        int64
-		min, max int64
-	}{
-		{"THUMBNAIL_QUALITY", int64(c.Quality), 0, 100},
-		{"THUMBNAIL_MAX_FRAMES", int64(c.MaxFrames), 0, 1000},
-		{"MAX_PIXELS", c.MaxPixels, 0, 1 << 40},
-		{"MAX_BYTES", c.MaxBytes, 0, 5 << 40},
-		{"MAX_ATTEMPTS", int64(c.MaxAttempts), 1, 1000},
-		{"PARALLEL", int64(c.Parallel), 1, 1000},
-		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", c.MemoryMB, 128, 1 << 20},
-	} {
-		if v.n < v.min || v.n > v.max {
-			problems = append(problems, fmt.Errorf("%s: %d is not between %d and %d", v.name, v.n, v.min, v.max))
-		}
-	}
-	if c.Reserve <= 0 {
-		problems = append(problems, fmt.Errorf("RESERVE: %v is not above zero", c.Reserve))
-	}
+	var p setup.Problems
+	_, err := thumbnail.ParseSizes(c.Sizes)
+	p.Add("THUMBNAIL_SIZES", err)
+	_, err = parseTemplate(c.KeyTemplate)
+	p.Add("THUMBNAIL_KEY", err)
+	setup.Between(&p, "THUMBNAIL_QUALITY", c.Quality, 0, 100)
+	setup.Between(&p, "THUMBNAIL_MAX_FRAMES", c.MaxFrames, 0, 1000)
+	setup.Between(&p, "MAX_PIXELS", c.MaxPixels, 0, 1<<40)
+	setup.Between(&p, "MAX_BYTES", c.MaxBytes, 0, 5<<40)
+	setup.Between(&p, "MAX_ATTEMPTS", c.MaxAttempts, 1, 1000)
+	setup.Between(&p, "PARALLEL", c.Parallel, 1, 1000)
+	setup.Between(&p, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", c.MemoryMB, 128, 1<<20)
+	p.Positive("RESERVE", c.Reserve)
 	if c.InboxPrefix == "" || strings.HasPrefix(c.InboxPrefix, "/") || !strings.HasSuffix(c.InboxPrefix, "/") {
-		problems = append(problems, fmt.Errorf("INBOX_PREFIX: %q is not like inbox/", c.InboxPrefix))
+		p.Addf("INBOX_PREFIX", "got %q, want a prefix such as inbox/", c.InboxPrefix)
 	}
 	for _, typ := range c.InboxTypes {
 		if typ = strings.TrimSpace(typ); schema.QueueOf(typ) == schema.QueueNotifications && c.NotificationsQueueURL == "" {
-			problems = append(problems, fmt.Errorf("NOTIFICATIONS_QUEUE_URL: is missing, and INBOX_TYPES has %s", typ))
+			p.Addf("NOTIFICATIONS_QUEUE_URL", "not set, but required because INBOX_TYPES contains %s", typ)
 			break
 		}
 	}
-	return errors.Join(problems...)
+	return p.Err()
 }
 
-// memoryBytes is what decoding may use: seven tenths of the function's memory
-// less what the worker needs besides. The collector's limit is at eight tenths,
-// see setup.LimitMemory: it must have something to collect.
+// memoryBytes is the memory for decoding: seven tenths of the function's memory
+// less 40 MiB for the rest of the worker. Go's memory limit is at eight tenths,
+// see setup.LimitMemory, so that the garbage collector has room to work.
 func (c Config) memoryBytes() int64 {
 	const process = 40 << 20
 	return c.MemoryMB<<20/10*7 - process
@@ -109,13 +95,13 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 		return nil, err
 	}
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		// An object without a checksum is no news, and the SDK's line no JSON.
+		// Objects without a checksum are usual, and the SDK's log line is not JSON.
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	return Build(c, Clients{S3: objects, SQS: sqs.NewFromConfig(cfg)}, setup.Logger("uploads"))
 }
 
-// Clients are the worker's ways out.
+// Clients are the backends of a worker.
 type Clients struct {
 	S3  Objects
 	SQS sqsqueue.Client

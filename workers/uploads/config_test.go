@@ -60,19 +60,24 @@ func TestConfigValidate(t *testing.T) {
 		{"THUMBNAIL_SIZES", "8x8, 16x16:fill", ""},
 		{"THUMBNAIL_KEY", "{size}/{key}", ""},
 		{"THUMBNAIL_QUALITY", "0", ""},
-		{"THUMBNAIL_QUALITY", "-1", "THUMBNAIL_QUALITY: -1 is not between 0 and 100"},
+		{"THUMBNAIL_QUALITY", "-1", "THUMBNAIL_QUALITY: got -1, want 0 to 100"},
 		{"THUMBNAIL_MAX_FRAMES", "1000", ""},
-		{"THUMBNAIL_MAX_FRAMES", "1001", "THUMBNAIL_MAX_FRAMES: 1001 is not between 0 and 1000"},
+		{"THUMBNAIL_MAX_FRAMES", "1001", "THUMBNAIL_MAX_FRAMES: got 1001, want 0 to 1000"},
 		{"THUMBNAIL_SMART_CROP", "true", ""},
 		{"THUMBNAIL_QUALITY", "1", ""},
 		{"THUMBNAIL_QUALITY", "100", ""},
 		{"MAX_BYTES", "0", ""},
-		{"PARALLEL", "0", "PARALLEL: 0 is not between 1 and 1000"},
+		{"MAX_BYTES", "67108864", ""},
+		{"MAX_BYTES", "64MiB", ""},
+		{"MAX_BYTES", "64 megs", `MAX_BYTES: got "64 megs", want bytes such as 67108864 or 64MiB`},
+		{"MAX_BYTES", "-1", "MAX_BYTES: got -1, want 0 to 5TiB"},
+		{"MAX_BYTES", "6TiB", "MAX_BYTES: got 6TiB, want 0 to 5TiB"},
+		{"PARALLEL", "0", "PARALLEL: got 0, want 1 to 1000"},
 		{"PARALLEL", "1000", ""},
 		{"MAX_ATTEMPTS", "1", ""},
 		{"RESERVE", "0s", "RESERVE"},
 		{"RESERVE", "100ms", ""},
-		{"RESERVE", "2", "RESERVE"},
+		{"RESERVE", "2", `RESERVE: got "2", want a duration such as 500ms or 2s`},
 		{"INBOX_PREFIX", "inbox", "INBOX_PREFIX"},
 		{"INBOX_PREFIX", "a/b/", ""},
 		{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128", ""},
@@ -115,8 +120,8 @@ func TestConfigOfNotificationsInFiles(t *testing.T) {
 	t.Parallel()
 	environ := least()
 	environ["INBOX_TYPES"] = "order-processing, email-notification"
-	if _, err := setup.Read[Config](environ); err == nil || !strings.Contains(err.Error(), "NOTIFICATIONS_QUEUE_URL: is missing, and INBOX_TYPES has email-notification") {
-		t.Errorf("got %v, want the queue asked for", err)
+	if _, err := setup.Read[Config](environ); err == nil || !strings.Contains(err.Error(), "NOTIFICATIONS_QUEUE_URL: not set, but required because INBOX_TYPES contains email-notification") {
+		t.Errorf("got %v, want an error that names NOTIFICATIONS_QUEUE_URL", err)
 	}
 	environ["NOTIFICATIONS_QUEUE_URL"] = "http://sqs.test/1/notifications"
 	if _, err := setup.Read[Config](environ); err != nil {
