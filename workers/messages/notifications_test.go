@@ -95,7 +95,8 @@ func TestNotificationTakesTheMessagesIDAndTime(t *testing.T) {
 	n.At = time.Time{}
 	m := telling("m1", n)
 	m.Time = morning.Add(time.Minute)
-	f.done(t, m, m)
+	f.done(t, m)
+	f.done(t, m) // apart from the first: in one batch it may find the claim in progress
 	if len(f.channel.sent) != 1 || f.channel.sent[0].ID != "m1" || !f.channel.sent[0].At.Equal(m.Time) {
 		t.Errorf("sent: got %+v, want it once, with id m1 and the message's time", f.channel.sent)
 	}
@@ -192,7 +193,8 @@ func TestEmailNotificationShortForm(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	m := message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"to":"ada@example.com","subject":"s","body":"b"}`, Time: morning}
-	f.done(t, m, m)
+	f.done(t, m)
+	f.done(t, m) // apart from the first: in one batch it may find the claim in progress
 	want := notify.Notification{ID: "m1", Channel: "email", To: "ada@example.com", Subject: "s", Body: "b", At: morning}
 	if len(f.channel.sent) != 1 || f.channel.sent[0] != want {
 		t.Errorf("sent: got %+v, want %+v once", f.channel.sent, want)
