@@ -56,7 +56,7 @@ func TestRolesOnEngines(t *testing.T) {
 	}
 	var mu sync.Mutex
 	seen := map[call]bool{}
-	wire := httptest.NewServer(&harness.Wire{
+	wire := httptest.NewServer(&harness.RecordingProxy{
 		Backends: backends,
 		Observe: func(service, operation, resource string) error {
 			mu.Lock()

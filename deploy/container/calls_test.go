@@ -102,11 +102,11 @@ func TestCallsAreGranted(t *testing.T) {
 	shard := &oneShard{}
 	control := httptest.NewServer(shard)
 	t.Cleanup(control.Close)
-	tables := harness.Wire{Backends: map[string]string{"DYNAMODB": backend}}
+	tables := harness.RecordingProxy{Backends: map[string]string{"DYNAMODB": backend}}
 
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	wire := httptest.NewServer(&harness.Wire{
+	wire := httptest.NewServer(&harness.RecordingProxy{
 		Backends: map[string]string{"SQS": backend, "S3": backend, "DYNAMODB_STREAMS": control.URL},
 		Observe: func(service, operation, resource string) error {
 			mu.Lock()

@@ -13,31 +13,31 @@ import (
 )
 
 // TestReplayBinaries replays every recorded event through the built binaries
-// over the Runtime API: what comes of it is what came of it in process.
+// over the Runtime API, with the same outcomes as in process.
 func TestReplayBinaries(t *testing.T) {
 	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			binary := bootstrap(t, worker)
-			harnesstest.Run(t, "../../testdata", worker, func(t *testing.T, r *harness.Harness, _ string) eventsource.Function {
-				return launch(t, binary, environ(r), &runtimeapi.Options{Timeout: time.Minute}).Invoke
+			harnesstest.Run(t, "../../testdata", worker, func(t *testing.T, h *harness.Harness, _ string) eventsource.Function {
+				return launch(t, binary, environ(h), &runtimeapi.Options{Timeout: time.Minute}).Invoke
 			})
 		})
 	}
 }
 
-// environ is the rig's settings as a process takes them. What more is given
-// comes last, and so wins.
-func environ(r *harness.Harness, more ...string) []string {
+// environ returns the harness's settings as the environment of a process, with
+// more settings that override them.
+func environ(h *harness.Harness, more ...string) []string {
 	var env []string
-	for name, value := range r.Settings() {
+	for name, value := range h.Settings() {
 		env = append(env, name+"="+value)
 	}
 	return append(env, more...)
 }
 
-// launch starts a binary that the test's end takes down. A race in it, where the
-// race detector looks, ends it, and so fails its invocations.
+// launch starts a binary that ends with the test. A race that the detector finds
+// in it ends it and fails its invocations.
 func launch(t *testing.T, binary string, env []string, o *runtimeapi.Options) *runtimeapi.Process {
 	t.Helper()
 	p, err := runtimeapi.Start(t.Context(), binary, append(env, "GORACE=halt_on_error=1"), o)
@@ -48,7 +48,7 @@ func launch(t *testing.T, binary string, env []string, o *runtimeapi.Options) *r
 	return p
 }
 
-// recordedEvent is one of testdata's events.
+// recordedEvent returns an event of testdata.
 func recordedEvent(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("../../testdata/events/" + name + ".json")
@@ -58,17 +58,17 @@ func recordedEvent(t *testing.T, name string) []byte {
 	return b
 }
 
-// newRig makes a rig with the objects that event speaks of.
-func newRig(t *testing.T, event []byte) *harness.Harness {
+// newHarness returns a harness with the objects that event names.
+func newHarness(t *testing.T, event []byte) *harness.Harness {
 	t.Helper()
-	r, err := harness.New(t.Context(), "../../testdata", event)
+	h, err := harness.New(t.Context(), "../../testdata", event)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
+		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return r
+	return h
 }

@@ -15,8 +15,8 @@ import (
 	"sluice/deploy/functions"
 )
 
-// startSettings are the settings without which no worker starts. Nobody is
-// asked at the start, so nothing needs to be there.
+// startSettings are the settings that the workers require. A start sends no
+// requests, so the resources need not exist.
 var startSettings = []string{
 	"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token",
 	"AWS_LAMBDA_FUNCTION_NAME=worker", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512",
@@ -28,14 +28,14 @@ var startSettings = []string{
 	"SOURCE_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/123456789012/source",
 }
 
-// BenchmarkColdStart measures the promise of PERFORMANCE.md: a worker's start,
-// from exec to the first time it asks for an invocation, against AWS's library
-// with the same clients and nothing else (testdata/coldstart). The two take
-// turns; medians and their ratio are reported, of wall time and of CPU time, the
-// kernel's share included, and the most memory that each held. -benchtime=200x makes them steadier.
+// BenchmarkColdStart measures a worker's start, from exec to its first request for
+// an invocation, against a program with AWS's library and the same clients only
+// (testdata/coldstart). The two alternate. It reports medians and their ratio of
+// wall time and of CPU time, the kernel's included, and the peak of memory.
+// -benchtime=200x makes the figures steadier.
 func BenchmarkColdStart(b *testing.B) {
 	if raceDetector {
-		b.Skip("the race detector's own start is a multiple of a worker's")
+		b.Skip("race detector: its own start takes longer than a worker's")
 	}
 	for _, worker := range functions.Workers() {
 		b.Run("worker="+worker, func(b *testing.B) {
@@ -46,7 +46,7 @@ func BenchmarkColdStart(b *testing.B) {
 			ours, theirs := unpacked(b, bootstrap(b, worker)), unpacked(b, baseline)
 			api := newFirstNext(b)
 			var us, them starts
-			api.start(b, ours) // the page cache is warm from here on
+			api.start(b, ours) // warms the page cache
 			api.start(b, theirs)
 			for turn := 0; b.Loop(); turn++ {
 				if turn%2 == 0 {
@@ -68,8 +68,8 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-// peakRSS is the most memory that a process held so far, in MB; 0 where there is
-// no /proc. What wait tells of an ended child counts its parent's memory too.
+// peakRSS returns the peak of a process's memory so far in MB, or 0 without
+// /proc. The figure of wait4 would include the memory of the parent.
 func peakRSS(pid int) float64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -83,7 +83,7 @@ func peakRSS(pid int) float64 {
 	return kilobytes / 1000
 }
 
-// starts are the times of a binary's starts, in milliseconds, and its memory.
+// starts has the times of a binary's starts, in milliseconds, and its memory in MB.
 type starts struct{ wall, cpu, rss []float64 }
 
 func (s *starts) add(wall, cpu time.Duration, rssMB float64) {
@@ -103,9 +103,9 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// unpacked copies a binary, as one is written that comes out of a zip: what the
-// linker writes, a page here and a page there, the kernel maps more slowly, and
-// not each time alike.
+// unpacked copies a binary, as one that comes out of a zip is written. The kernel
+// maps the linker's own output, which it writes in scattered pages, more slowly
+// and less evenly.
 func unpacked(b *testing.B, path string) string {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -126,11 +126,11 @@ func megabytes(b *testing.B, path string) float64 {
 	return float64(info.Size()) / 1e6
 }
 
-// firstNext is as much of a Runtime API as a start needs: it tells when it is
-// asked for an invocation, and never has one.
+// firstNext is a Runtime API that records the time of a request for an invocation
+// and never responds.
 type firstNext struct {
-	address string
-	asked   chan time.Time
+	address   string
+	requested chan time.Time
 }
 
 func newFirstNext(b *testing.B) *firstNext {
@@ -138,9 +138,9 @@ func newFirstNext(b *testing.B) *firstNext {
 	if err != nil {
 		b.Fatal(err)
 	}
-	api := &firstNext{address: listener.Addr().String(), asked: make(chan time.Time, 1)}
+	api := &firstNext{address: listener.Addr().String(), requested: make(chan time.Time, 1)}
 	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		api.asked <- time.Now()
+		api.requested <- time.Now()
 		<-r.Context().Done()
 	})}
 	go server.Serve(listener)
@@ -148,7 +148,7 @@ func newFirstNext(b *testing.B) *firstNext {
 	return api
 }
 
-// start starts a bootstrap and kills it when it is ready.
+// start starts a bootstrap and kills it at its first request.
 func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration, rssMB float64) {
 	cmd := exec.CommandContext(b.Context(), path)
 	cmd.Env = append(slices.Clone(startSettings), "AWS_LAMBDA_RUNTIME_API="+api.address)
@@ -160,8 +160,8 @@ func (api *firstNext) start(b *testing.B, path string) (wall, cpu time.Duration,
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
 	select {
-	case asked := <-api.asked:
-		wall = asked.Sub(started)
+	case at := <-api.requested:
+		wall = at.Sub(started)
 		rssMB = peakRSS(cmd.Process.Pid)
 	case <-ended:
 		b.Fatalf("%s ended before it was ready: %v", path, cmd.ProcessState)

@@ -21,30 +21,30 @@ const (
 	atOnce      = 8
 )
 
-// TestConcurrentInvocations: on managed instances one process has several
-// invocations at a time. Each answers for its own records, asks AWS under its own
-// trace and logs its own request, whatever the others do. Under the race detector
-// the binary has it too.
+// TestConcurrentInvocations runs several invocations at a time in one process, as
+// Lambda does on managed instances. Each one responds for its own records, sends
+// its own trace to AWS and logs its own request id. With the race detector, the
+// binary is built with it as well.
 func TestConcurrentInvocations(t *testing.T) {
 	t.Parallel()
 	binary := bootstrap(t, "messages")
-	r := newRig(t, nil)
+	h := newHarness(t, nil)
 	user := regexp.MustCompile(`user#(\d+)-(\w+)@example\.com`)
 	var mu sync.Mutex
-	traces := make(map[string][]string) // of requests, by the invocation whose user they name
-	db := proxy(t, r, func(req *http.Request, body []byte) bool {
-		who := user.FindSubmatch(body)
-		if who == nil {
-			t.Errorf("DynamoDB is asked for nobody: %s", body)
+	traces := make(map[string][]string) // of requests, by the invocation of the user that they name
+	db := proxy(t, h, func(req *http.Request, body []byte) bool {
+		match := user.FindSubmatch(body)
+		if match == nil {
+			t.Errorf("request to DynamoDB: got %s, want one that names a user", body)
 			return false
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		traces[string(who[1])] = append(traces[string(who[1])], req.Header.Get("X-Amzn-Trace-Id"))
-		return string(who[2]) != "refused"
+		traces[string(match[1])] = append(traces[string(match[1])], req.Header.Get("X-Amzn-Trace-Id"))
+		return string(match[2]) != "refused"
 	})
 	var out output
-	p := launch(t, binary, environ(r, "AWS_ENDPOINT_URL_DYNAMODB="+db.URL, "PARALLEL=3", "SOURCE_QUEUE_URL=", "AWS_LAMBDA_LOG_FORMAT=JSON"),
+	p := launch(t, binary, environ(h, "AWS_ENDPOINT_URL_DYNAMODB="+db.URL, "PARALLEL=3", "SOURCE_QUEUE_URL=", "AWS_LAMBDA_LOG_FORMAT=JSON"),
 		&runtimeapi.Options{Concurrency: atOnce, Timeout: 2 * patience, Output: &out})
 
 	var wg sync.WaitGroup
@@ -52,34 +52,34 @@ func TestConcurrentInvocations(t *testing.T) {
 		wg.Go(func() {
 			ctx := withTrace(t.Context(), traceOf(n))
 			ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: fmt.Sprintf("request-%d", n)})
-			answer, err := p.Invoke(ctx, registrations(n))
+			response, err := p.Invoke(ctx, registrations(n))
 			if err != nil {
 				t.Errorf("invocation %d: %v", n, err)
 				return
 			}
-			if got, want := failures(t, answer), []string{fmt.Sprintf("%d-refused", n)}; !slices.Equal(got, want) {
-				t.Errorf("invocation %d: given back %v, want %v", n, got, want)
+			if got, want := failures(t, response), []string{fmt.Sprintf("%d-refused", n)}; !slices.Equal(got, want) {
+				t.Errorf("invocation %d: failures: got %v, want %v", n, got, want)
 			}
 		})
 	}
 	wg.Wait()
-	p.Close() // all it wrote is here now
+	p.Close() // out is complete after it
 	if t.Failed() {
 		t.Fatal(out.String())
 	}
 	for n := range invocations {
-		asked := traces[fmt.Sprint(n)]
-		if len(asked) == 0 || slices.ContainsFunc(asked, func(trace string) bool { return trace != traceOf(n) }) {
-			t.Errorf("invocation %d asked under the traces %v, want %s", n, asked, traceOf(n))
+		sent := traces[fmt.Sprint(n)]
+		if len(sent) == 0 || slices.ContainsFunc(sent, func(trace string) bool { return trace != traceOf(n) }) {
+			t.Errorf("invocation %d: traces: got %v, want %s", n, sent, traceOf(n))
 		}
 	}
 	wantOwnLines(t, out.String())
-	o, err := r.Outcome(context.Background(), nil, nil, nil)
+	o, err := h.Outcome(context.Background(), nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(o.Items) != 2*invocations || len(o.DeadLetters) != invocations {
-		t.Errorf("got %d users and %d letters, want %d and %d", len(o.Items), len(o.DeadLetters), 2*invocations, invocations)
+		t.Errorf("got %d users and %d dead letters, want %d and %d", len(o.Items), len(o.DeadLetters), 2*invocations, invocations)
 	}
 }
 
@@ -87,8 +87,8 @@ func traceOf(n int) string {
 	return fmt.Sprintf("Root=1-6901f2c5-%024x;Parent=%016x;Sampled=1", n+1, n+1)
 }
 
-// registrations is a batch in which two users can be registered, one is refused
-// by the table, and one message cannot be read.
+// registrations is a batch with two users, one user whom the table refuses, and a
+// malformed message.
 func registrations(n int) []byte {
 	var records []string
 	for _, name := range []string{"ann", "refused", "ben", "broken"} {
@@ -102,8 +102,8 @@ func registrations(n int) []byte {
 	return []byte(`{"Records":[` + strings.Join(records, ",") + `]}`)
 }
 
-// wantOwnLines expects each invocation to have logged its three lines, the
-// letter's, the failure's and the batch's, under its own request.
+// wantOwnLines checks that each invocation logged three lines under its own
+// request id: of the dead letter, the failure and the batch.
 func wantOwnLines(t *testing.T, log string) {
 	t.Helper()
 	lines := make(map[string]int)
@@ -115,12 +115,12 @@ func wantOwnLines(t *testing.T, log string) {
 		lines[line.RequestID]++
 		n := strings.TrimPrefix(line.RequestID, "request-")
 		if line.ID != "" && !strings.HasPrefix(line.ID, n+"-") {
-			t.Errorf("record %s is logged under %s", line.ID, line.RequestID)
+			t.Errorf("record %s: logged under %s", line.ID, line.RequestID)
 		}
 	}
 	for n := range invocations {
 		if got := lines[fmt.Sprintf("request-%d", n)]; got != 3 {
-			t.Errorf("invocation %d logged %d lines, want 3", n, got)
+			t.Errorf("invocation %d: got %d lines, want 3", n, got)
 		}
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"sluice/pipeline/lambdaevent"
 )
 
-// TestDeadline: when time runs out, because a service does not answer, the
-// worker answers before the deadline and gives back what is not done: all of a
-// queue's batch, and of a stream's the lowest.
-func TestDeadline(t *testing.T) {
+// TestWorkersRespondBeforeTheDeadline runs workers on a service that does not
+// respond. They respond before the deadline and report what is not done: all
+// messages of a queue, and the first record of a stream.
+func TestWorkersRespondBeforeTheDeadline(t *testing.T) {
 	for worker, tt := range map[string]struct{ event, hangs string }{
 		"uploads":  {"uploads/all-formats-in-queue", "AWS_ENDPOINT_URL_S3"},
 		"changes":  {"changes/order-through-its-steps", "AWS_ENDPOINT_URL_SQS"},
@@ -39,55 +39,55 @@ func TestDeadline(t *testing.T) {
 			}
 			binary, silent := bootstrap(t, worker), newServer(t, nil)
 			var out output
-			p := launch(t, binary, environ(newRig(t, event), tt.hangs+"="+silent.URL, "RESERVE=2s", "AWS_LAMBDA_LOG_FORMAT=JSON"), &runtimeapi.Options{Output: &out})
+			p := launch(t, binary, environ(newHarness(t, event), tt.hangs+"="+silent.URL, "RESERVE=2s", "AWS_LAMBDA_LOG_FORMAT=JSON"), &runtimeapi.Options{Output: &out})
 
-			const timeout = 3 * time.Second // a second of work, a second for its end, half a second for the answer
+			const timeout = 3 * time.Second // 1 s to work, 1 s to stop the handlers, 0.5 s for the response
 			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
-			answer, err := p.Invoke(ctx, event)
+			response, err := p.Invoke(ctx, event)
 			if err != nil {
-				t.Fatalf("got %v, want an answer in time", err)
+				t.Fatalf("got %v, want a response in time", err)
 			}
-			if got := failures(t, answer); !slices.Equal(got, want) {
-				t.Errorf("given back: got %v, want %v", got, want)
+			if got := failures(t, response); !slices.Equal(got, want) {
+				t.Errorf("failures: got %v, want %v", got, want)
 			}
 
-			// Less time than the reserve: half of it is for the work.
+			// With less time than the reserve, half of it is for the work.
 			ctx, cancel = context.WithTimeout(t.Context(), timeout/2)
 			defer cancel()
-			asked := len(silent.asked)
-			answer, err = p.Invoke(ctx, event)
+			requests := len(silent.requests)
+			response, err = p.Invoke(ctx, event)
 			if err != nil {
-				t.Fatalf("the second time: got %v, want an answer in time", err)
+				t.Fatalf("the second time: got %v, want a response in time", err)
 			}
-			if got := failures(t, answer); !slices.Equal(got, want) {
-				t.Errorf("the second time given back: got %v, want %v", got, want)
+			if got := failures(t, response); !slices.Equal(got, want) {
+				t.Errorf("the second time: failures: got %v, want %v", got, want)
 			}
-			if len(silent.asked) == asked {
-				t.Error("the second time nothing was begun")
+			if len(silent.requests) == requests {
+				t.Error("the second time: got no request to the backend")
 			}
-			p.Close() // all it wrote is here now
-			if given := fmt.Sprintf(`"not_started":%d,`, len(batch.Records)-1); strings.Count(out.String(), given) != 2 {
-				t.Errorf("the log does not count %s twice: %s", given, out.String())
+			p.Close() // out is complete after it
+			if notStarted := fmt.Sprintf(`"not_started":%d,`, len(batch.Records)-1); strings.Count(out.String(), notStarted) != 2 {
+				t.Errorf("log: got %s, want %s in it twice", out.String(), notStarted)
 			}
 			if warning := "reserve leaves no time for the work"; strings.Count(out.String(), warning) != 1 {
-				t.Errorf("the log does not say %q once: %s", warning, out.String())
+				t.Errorf("log: got %s, want %q in it once", out.String(), warning)
 			}
 		})
 	}
 }
 
-// failures are the ids that an answer names.
-func failures(t *testing.T, answer []byte) []string {
+// failures returns the ids that a response names.
+func failures(t *testing.T, response []byte) []string {
 	t.Helper()
-	var a struct {
+	var decoded struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(answer, &a); err != nil {
-		t.Fatalf("answer %q: %v", answer, err)
+	if err := json.Unmarshal(response, &decoded); err != nil {
+		t.Fatalf("response %q: %v", response, err)
 	}
 	var ids []string
-	for _, f := range a.BatchItemFailures {
+	for _, f := range decoded.BatchItemFailures {
 		ids = append(ids, f.ItemIdentifier)
 	}
 	return ids

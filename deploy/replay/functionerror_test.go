@@ -9,9 +9,10 @@ import (
 	"sluice/deploy/functions"
 )
 
-// TestNoEvent: what is no event for the worker is a function error. Its type is
-// one that an alarm can filter on, and the process lives on.
-func TestNoEvent(t *testing.T) {
+// TestAnotherPayloadIsAFunctionError invokes workers with payloads that are not
+// events of theirs. The error has a type that an alarm can filter on, and the
+// process continues.
+func TestAnotherPayloadIsAFunctionError(t *testing.T) {
 	const sqs = `{"Records":[{"messageId":"m-1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}]}`
 	const stream = `{"Records":[{"eventID":"e-1","eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1","Keys":{"PK":{"S":"a"}}}}]}`
 	for _, worker := range functions.Workers() {
@@ -34,21 +35,21 @@ func TestNoEvent(t *testing.T) {
 					t.Errorf("%s: got %#v, want an EventError: %s", payload, err, want)
 				}
 			}
-			if answer, err := p.Invoke(t.Context(), []byte(`{"Records":[]}`)); err != nil {
-				t.Errorf("afterwards: got %s and %v", answer, err)
+			if response, err := p.Invoke(t.Context(), []byte(`{"Records":[]}`)); err != nil {
+				t.Errorf("afterwards: got %s and %v", response, err)
 			}
 		})
 	}
 }
 
-// TestFailureWithoutAPartialAnswer: S3's own event knows no partial answer, so a
-// failure is a function error, and again of a named type.
-func TestFailureWithoutAPartialAnswer(t *testing.T) {
+// TestFailureWithoutPartialResponsesIsAFunctionError fails a record of an event of
+// S3, which has no partial responses. The error has a type of its own.
+func TestFailureWithoutPartialResponsesIsAFunctionError(t *testing.T) {
 	t.Parallel()
 	event := recordedEvent(t, "uploads/put-direct")
 	binary := bootstrap(t, "uploads")
 	refused := newServer(t, denied)
-	p := launch(t, binary, environ(newRig(t, event), "AWS_ENDPOINT_URL_S3="+refused.URL, "DEAD_LETTER_QUEUE_URL=http://127.0.0.1/dead"), nil)
+	p := launch(t, binary, environ(newHarness(t, event), "AWS_ENDPOINT_URL_S3="+refused.URL, "DEAD_LETTER_QUEUE_URL=http://127.0.0.1/dead"), nil)
 	_, err := p.Invoke(t.Context(), event)
 	got, ok := errors.AsType[*runtimeapi.FunctionError](err)
 	if !ok || got.Type != "FailedError" || !strings.Contains(got.Message, "1 of 1 S3 records failed") {

@@ -1,11 +1,12 @@
-// Command replay runs recorded events through the workers they are for, on
-// throw-away backends, and prints what became of each record.
+// Command replay runs recorded events through their workers, on throw-away
+// backends, and prints the outcome of each record.
 //
 //	go run ./deploy/replay testdata/events/uploads/*.json
 //
-// It exits 1 if a record was not done or an event could not be run, 2 if it was
-// called wrongly. Pictures that events speak of are taken from the folder that
-// -testdata names, by default the folder testdata above the event.
+// It exits with status 1 if a record was not done or an event did not run, and
+// with status 2 if its arguments are wrong. The objects that events name are
+// taken from the folder of -testdata, by default the folder testdata above the
+// event.
 package main
 
 import (
@@ -46,7 +47,7 @@ func main() {
 	}
 }
 
-// timeout is how long an event may take.
+// timeout bounds the invocation of one event.
 const timeout = time.Minute
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "usage: replay [flags] FILE...")
 		flags.PrintDefaults()
 	}
-	verbose := flags.Bool("v", false, "print everything that came of an event, as JSON, and the worker's log")
+	verbose := flags.Bool("v", false, "print the whole outcome of an event as JSON, and the worker's log")
 	worker := flags.String("worker", "", "run this worker instead of the one found from the event: "+strings.Join(functions.Workers(), ", "))
 	testdata := flags.String("testdata", "", "folder with images/ and events/uploads/objects/")
 	if err := flags.Parse(args); err != nil {
@@ -94,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return errors.Join(problems...)
 }
 
-// replay runs one event.
+// replay runs one event and returns its outcome and worker.
 func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger) (_ harness.Outcome, _ string, err error) {
 	payload, err := os.ReadFile(file)
 	if err != nil {
@@ -108,24 +109,24 @@ func replay(ctx context.Context, file, worker, testdata string, log *slog.Logger
 	if testdata == "" {
 		testdata = findTestdata(file)
 	}
-	r, err := harness.New(ctx, testdata, payload)
+	h, err := harness.New(ctx, testdata, payload)
 	if err != nil {
 		return harness.Outcome{}, "", err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	invoke, err := r.Worker(worker, log.With("worker", worker))
+	defer func() { err = errors.Join(err, h.Close()) }()
+	invoke, err := h.Worker(worker, log.With("worker", worker))
 	if err != nil {
 		return harness.Outcome{}, "", err
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	answer, failure := invoke(limited, payload)
-	o, err := r.Outcome(ctx, payload, answer, failure)
+	response, failure := invoke(limited, payload)
+	o, err := h.Outcome(ctx, payload, response, failure)
 	return o, worker, err
 }
 
-// findTestdata is the nearest folder above file that is named testdata, or the
-// one of the working directory.
+// findTestdata returns the nearest folder above file that is named testdata, or
+// that of the working directory.
 func findTestdata(file string) string {
 	abs, err := filepath.Abs(file)
 	if err == nil {

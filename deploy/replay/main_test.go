@@ -17,10 +17,10 @@ import (
 
 const events = "../../testdata/events"
 
-// argsVariable makes the test's own binary the command, with these arguments.
+// argsVariable has the arguments of a test binary that runs as the command.
 const argsVariable = "SLUICE_TEST_REPLAY_ARGS"
 
-// TestMainProcess is the command itself, where a test started it as such.
+// TestMainProcess runs the command if a test started the binary for that.
 func TestMainProcess(t *testing.T) {
 	var args []string
 	if err := json.Unmarshal([]byte(os.Getenv(argsVariable)), &args); err != nil {
@@ -31,8 +31,8 @@ func TestMainProcess(t *testing.T) {
 	os.Exit(0)
 }
 
-// command runs the command in a process of its own and returns what it left in
-// its folder for temporary files.
+// command runs the command in a process of its own. left are the entries that
+// remain in its folder for temporary files.
 func command(t *testing.T, args ...string) (status int, stdout, stderr string, left []string) {
 	t.Helper()
 	temp := t.TempDir()
@@ -63,7 +63,7 @@ func TestExitStatus(t *testing.T) {
 		name           string
 		args           []string
 		status         int
-		stdout, stderr string // parts of them
+		stdout, stderr string // substrings
 	}{
 		{"all done", []string{done, events + "/changes/user-pending-inserted.json"}, 0, "done", ""},
 		{"a dead letter", []string{dead}, 1, "dead-lettered", ""},
@@ -89,7 +89,7 @@ func TestExitStatus(t *testing.T) {
 				t.Errorf("standard error: got %q, want nothing", stderr)
 			}
 			if len(left) > 0 {
-				t.Errorf("left behind: %q", left)
+				t.Errorf("temporary files: got %q, want none", left)
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func replayed(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
-// elsewhere copies an event to a folder that does not tell its worker.
+// elsewhere copies an event to a folder without the name of a worker.
 func elsewhere(t *testing.T, event string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(events, event))
@@ -122,7 +122,7 @@ func written(t *testing.T, event string) string {
 	return file
 }
 
-func TestRunFindsTheWorker(t *testing.T) {
+func TestRunFindsTheWorkerByFolderOrPayload(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ event, worker string }{
 		{"messages/user-registration.json", "messages"},
@@ -138,24 +138,24 @@ func TestRunFindsTheWorker(t *testing.T) {
 	}
 }
 
-func TestRunTakesTheNamedWorker(t *testing.T) {
+func TestRunUsesTheWorkerOfTheFlag(t *testing.T) {
 	t.Parallel()
 	file := elsewhere(t, "messages/user-registration.json")
 	stdout, _, err := replayed(t, "-worker", "changes", file)
 	if !errors.Is(err, errNotDone) || !strings.Contains(stdout, "→ changes\n") || !strings.Contains(stdout, "the invocation failed: ") {
-		t.Errorf("got %q, %v, want changes to refuse a queue's event", stdout, err)
+		t.Errorf("got %q, %v, want changes to refuse an event of a queue", stdout, err)
 	}
-	// An event without records does not tell its worker, but has one.
+	// An event without records does not show its worker.
 	empty := written(t, `{"Records":[]}`)
 	if _, _, err := replayed(t, empty); err == nil || !strings.Contains(err.Error(), "-worker") {
 		t.Errorf("an event without records: got %v, want an error that names -worker", err)
 	}
 	if _, _, err := replayed(t, "-worker", "messages", empty); err != nil {
-		t.Errorf("an event without records, of messages: got %v", err)
+		t.Errorf("an event without records, with -worker messages: got %v", err)
 	}
 }
 
-func TestRunTakesPicturesFromTestdata(t *testing.T) {
+func TestRunUploadsPicturesFromTestdata(t *testing.T) {
 	t.Parallel()
 	file := elsewhere(t, "uploads/put-in-queue.json")
 	for _, c := range []struct {
@@ -164,23 +164,23 @@ func TestRunTakesPicturesFromTestdata(t *testing.T) {
 	}{{"../../testdata", true}, {t.TempDir(), false}} {
 		stdout, _, err := replayed(t, "-v", "-testdata", c.testdata, file)
 		if err != nil || strings.Contains(stdout, `"contentType"`) != c.made {
-			t.Errorf("-testdata %s: got %v, thumbnails wanted: %v\n%s", c.testdata, err, c.made, stdout)
+			t.Errorf("-testdata %s: got %v, want thumbnails: %v\n%s", c.testdata, err, c.made, stdout)
 		}
 	}
 	if got := findTestdata(filepath.Join(events, "uploads", "put-in-queue.json")); filepath.Base(got) != "testdata" || !filepath.IsAbs(got) {
-		t.Errorf("above an event: got %s, want the folder testdata", got)
+		t.Errorf("folder above an event: got %s, want testdata", got)
 	}
 	if got := findTestdata(file); got != "testdata" {
-		t.Errorf("above any other file: got %s, want that of the working directory", got)
+		t.Errorf("folder above another file: got %s, want testdata of the working directory", got)
 	}
 }
 
-func TestRunTellsMoreWhenAsked(t *testing.T) {
+func TestRunPrintsTheWholeOutcomeWithV(t *testing.T) {
 	t.Parallel()
 	file := events + "/messages/user-registration.json"
 	stdout, stderr, err := replayed(t, file)
 	if err != nil || stderr != "" || strings.Contains(stdout, "{") {
-		t.Errorf("got %q, %q, %v, want one line a record", stdout, stderr, err)
+		t.Errorf("got %q, %q, %v, want one line for each record", stdout, stderr, err)
 	}
 	stdout, stderr, err = replayed(t, "-v", file)
 	_, text, _ := strings.Cut(stdout, "\n  {")
@@ -193,18 +193,18 @@ func TestRunTellsMoreWhenAsked(t *testing.T) {
 	}
 }
 
-func TestRunGoesOnAfterAFileThatCannotBeRead(t *testing.T) {
+func TestRunContinuesAfterAnUnreadableFile(t *testing.T) {
 	t.Parallel()
 	stdout, _, err := replayed(t, "no-such-file.json", written(t, "{"), events+"/messages/unknown-type.json", events+"/messages/user-registration.json")
 	if err == nil || errors.Is(err, errNotDone) || errors.Is(err, flag.ErrHelp) || !strings.Contains(err.Error(), "no-such-file.json") || !strings.Contains(err.Error(), "event.json") {
 		t.Errorf("got %v, want an error that names both files", err)
 	}
 	if strings.Count(stdout, " → messages") != 2 {
-		t.Errorf("got %q, want the other two run", stdout)
+		t.Errorf("got %q, want the other two events to run", stdout)
 	}
 }
 
-func TestRunIsCalledOff(t *testing.T) {
+func TestRunStopsWhenCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

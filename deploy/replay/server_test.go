@@ -13,54 +13,53 @@ import (
 	"testing"
 )
 
-// A server notes what it is asked for.
+// server records the requests that it receives.
 type server struct {
 	*httptest.Server
-	asked chan string
+	requests chan string
 }
 
-// newServer starts a server. A nil answer has none: whoever asks waits until it
-// gives up.
-func newServer(t *testing.T, answer http.HandlerFunc) *server {
+// newServer starts a server. With a nil handler it never responds.
+func newServer(t *testing.T, handle http.HandlerFunc) *server {
 	t.Helper()
-	s := &server{asked: make(chan string, 1000)}
+	s := &server{requests: make(chan string, 1000)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.asked <- r.Method + " " + r.URL.Path
-		if answer == nil {
-			_, _ = io.Copy(io.Discard, r.Body) // only then a client that goes is noticed
+		s.requests <- r.Method + " " + r.URL.Path
+		if handle == nil {
+			_, _ = io.Copy(io.Discard, r.Body) // net/http notices a client that disconnects only after it
 			<-r.Context().Done()
 			return
 		}
-		answer(w, r)
+		handle(w, r)
 	}))
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s
 }
 
-// wantFirst waits for what is asked first, before the process ends.
+// wantFirst waits for the first request, unless the process ends before it.
 func (s *server) wantFirst(t *testing.T, ended <-chan struct{}, want string) {
 	t.Helper()
 	select {
-	case got := <-s.asked:
+	case got := <-s.requests:
 		if got != want {
-			t.Errorf("asked for %s first, want %s", got, want)
+			t.Errorf("first request: got %s, want %s", got, want)
 		}
 	case <-ended:
-		t.Fatal("the process ended without asking")
+		t.Fatal("the process ended without a request")
 	}
 }
 
 func (s *server) wantNoMore(t *testing.T) {
 	t.Helper()
 	select {
-	case got := <-s.asked:
-		t.Errorf("asked for %s as well", got)
+	case got := <-s.requests:
+		t.Errorf("another request: got %s, want none", got)
 	default:
 	}
 }
 
-// spawn starts a binary that no Runtime API of this project watches, and closes
-// ended when it has.
+// spawn starts a binary without package runtimeapi, and closes ended when the
+// process has ended.
 func spawn(t testing.TB, binary string, env []string, out *output) (cmd *exec.Cmd, ended <-chan struct{}) {
 	t.Helper()
 	cmd = exec.Command(binary)
@@ -71,13 +70,13 @@ func spawn(t testing.TB, binary string, env []string, out *output) (cmd *exec.Cm
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	over := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(over) }() // the state says it
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-over })
-	return cmd, over
+	waited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(waited) }() // cmd.ProcessState has the error
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-waited })
+	return cmd, waited
 }
 
-// An output is what a process writes.
+// output collects the output of a process.
 type output struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -95,8 +94,8 @@ func (l *output) String() string {
 	return l.text.String()
 }
 
-// forward shows every request to see and hands it on to target, unless see
-// refuses it.
+// forward passes each request on to target if see returns true for it, and
+// responds with denied if not.
 func forward(t *testing.T, target string, see func(r *http.Request, body []byte) bool) http.HandlerFunc {
 	t.Helper()
 	to, err := url.Parse(target)
@@ -118,7 +117,8 @@ func forward(t *testing.T, target string, see func(r *http.Request, body []byte)
 	}
 }
 
-// denied is an answer that no SDK tries again, in the words of all services.
+// denied responds with an error that the SDK does not retry, in the format of the
+// service.
 func denied(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
 	w.WriteHeader(http.StatusBadRequest)

@@ -12,34 +12,33 @@ import (
 	"sluice/deploy/functions"
 )
 
-// patience is how long a process may take to end that should end at once.
+// patience is the timeout for things that happen at once.
 const patience = 10 * time.Second
 
-// TestBinariesEnd: what Lambda ends a process with ends it at once. SIGTERM is
-// not asked for (setup.Start says why); where somebody sends it all the same,
-// nothing lingers.
-func TestBinariesEnd(t *testing.T) {
+// TestBinariesEndAtOnce ends a binary by SIGTERM and by a response of the Runtime
+// API. The binaries do not handle SIGTERM; setup.Start explains it.
+func TestBinariesEndAtOnce(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer http.HandlerFunc
+		handle http.HandlerFunc
 		signal os.Signal
 		status func(*os.ProcessState) bool
-		says   string
+		logs   string
 	}{
 		"SIGTERM": {
 			signal: syscall.SIGTERM,
 			status: func(s *os.ProcessState) bool { return s.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM },
 		},
 		"410": {
-			answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
+			handle: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
 			status: func(s *os.ProcessState) bool { return s.ExitCode() == 1 },
-			says:   "410",
+			logs:   "410",
 		},
 	} {
 		for _, worker := range functions.Workers() {
 			t.Run(name+"/"+worker, func(t *testing.T) {
 				t.Parallel()
 				binary := bootstrap(t, worker)
-				s := newServer(t, tt.answer)
+				s := newServer(t, tt.handle)
 				var out output
 				cmd, ended := spawn(t, binary, append(startSettings, "AWS_LAMBDA_RUNTIME_API="+s.Listener.Addr().String()), &out)
 				s.wantFirst(t, ended, "GET /2018-06-01/runtime/invocation/next")
@@ -51,13 +50,13 @@ func TestBinariesEnd(t *testing.T) {
 				select {
 				case <-ended:
 				case <-time.After(patience):
-					t.Fatal("still running")
+					t.Fatal("the process is still running")
 				}
 				if !tt.status(cmd.ProcessState) {
-					t.Errorf("ended with %v", cmd.ProcessState)
+					t.Errorf("process state: got %v", cmd.ProcessState)
 				}
-				if !strings.Contains(out.String(), tt.says) {
-					t.Errorf("the log does not say %q: %s", tt.says, out.String())
+				if !strings.Contains(out.String(), tt.logs) {
+					t.Errorf("log: got %s, want %q in it", out.String(), tt.logs)
 				}
 				s.wantNoMore(t)
 			})
@@ -65,11 +64,11 @@ func TestBinariesEnd(t *testing.T) {
 	}
 }
 
-// TestSIGTERMInTheMiddle: a process that is ended in the middle of an invocation
-// gives no answer, and above all not one that says that something is done. Lambda
-// never does so: it ends processes between invocations. Whoever else does, the
-// source brings all of it again, and what was done before is known.
-func TestSIGTERMInTheMiddle(t *testing.T) {
+// TestSIGTERMDuringAnInvocationSendsNoResponse ends a process during an
+// invocation. It must not send a response, which could report a record as done;
+// the source then delivers the batch again. Lambda itself ends processes between
+// invocations only.
+func TestSIGTERMDuringAnInvocationSendsNoResponse(t *testing.T) {
 	for worker, tt := range map[string]struct{ event, hangs string }{
 		"uploads":  {"uploads/all-formats-in-queue", "AWS_ENDPOINT_URL_S3"},
 		"changes":  {"changes/order-through-its-steps", "AWS_ENDPOINT_URL_SQS"},
@@ -85,14 +84,14 @@ func TestSIGTERMInTheMiddle(t *testing.T) {
 				_, _ = w.Write(event)
 			})
 			var out output
-			cmd, ended := spawn(t, binary, environ(newRig(t, event), tt.hangs+"="+silent.URL, "AWS_LAMBDA_RUNTIME_API="+s.Listener.Addr().String()), &out)
+			cmd, ended := spawn(t, binary, environ(newHarness(t, event), tt.hangs+"="+silent.URL, "AWS_LAMBDA_RUNTIME_API="+s.Listener.Addr().String()), &out)
 			s.wantFirst(t, ended, "GET /2018-06-01/runtime/invocation/next")
 			select {
-			case <-silent.asked: // it is in the middle
+			case <-silent.requests: // the invocation is running
 			case <-ended:
 				t.Fatalf("the process ended: %s", out.String())
 			case <-time.After(patience):
-				t.Fatal("nothing was begun")
+				t.Fatal("no request to the backend")
 			}
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
@@ -100,10 +99,10 @@ func TestSIGTERMInTheMiddle(t *testing.T) {
 			select {
 			case <-ended:
 			case <-time.After(patience):
-				t.Fatal("still running")
+				t.Fatal("the process is still running")
 			}
 			if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGTERM {
-				t.Errorf("ended with %v", cmd.ProcessState)
+				t.Errorf("process state: got %v", cmd.ProcessState)
 			}
 			s.wantNoMore(t)
 		})

@@ -9,9 +9,10 @@ import (
 	"sluice/deploy/functions"
 )
 
-// TestBinariesTellAllThatIsMissing starts each binary without settings.
-func TestBinariesTellAllThatIsMissing(t *testing.T) {
-	for worker, missing := range map[string][]string{
+// TestBinariesReportAllWrongSettings starts each binary without the required
+// settings and with some that are wrong.
+func TestBinariesReportAllWrongSettings(t *testing.T) {
+	for worker, wrong := range map[string][]string{
 		"uploads":  {"THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "THUMBNAIL_SIZES"},
 		"changes":  {"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL"},
 		"messages": {"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS"},
@@ -29,22 +30,22 @@ func TestBinariesTellAllThatIsMissing(t *testing.T) {
 			if init.Type != "Runtime.ConfigInvalid" {
 				t.Errorf("got type %q, want Runtime.ConfigInvalid", init.Type)
 			}
-			for _, name := range missing {
+			for _, name := range wrong {
 				if !strings.Contains(init.Message, name) {
-					t.Errorf("the error does not name %s: %s", name, init.Message)
+					t.Errorf("error: got %s, want %s in it", init.Message, name)
 				}
 				if !strings.Contains(out.String(), name) {
-					t.Errorf("the log does not name %s: %s", name, out.String())
+					t.Errorf("log: got %s, want %s in it", out.String(), name)
 				}
 			}
 		})
 	}
 }
 
-// TestBinariesStartAlone: between exec and the first next nobody else is asked
-// for anything, neither AWS nor Lambda's extensions, so nothing there can be slow
-// or away.
-func TestBinariesStartAlone(t *testing.T) {
+// TestBinariesStartWithoutOtherRequests checks that a binary sends no request, to
+// AWS or to Lambda's extensions, before it asks the Runtime API for the first
+// invocation. A start therefore depends on no other service.
+func TestBinariesStartWithoutOtherRequests(t *testing.T) {
 	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,7 @@
-// Package rig runs a worker on throw-away backends: real S3 and SQS protocols,
-// and DynamoDB's as far as it is used, on loopback over a folder that goes when
-// the rig is closed. It feeds the worker a recorded event and tells everything
-// that came of it.
+// Package harness is the test harness of the workers: it runs a worker with a
+// recorded event on throw-away backends and returns the outcome. The backends
+// speak the protocols of S3, SQS and, as far as the workers use it, DynamoDB, on
+// loopback over a temporary folder.
 package harness
 
 import (
@@ -34,22 +34,22 @@ import (
 )
 
 const (
-	region      = "us-east-1"
-	tableName   = "records"
-	stateName   = "state"
-	deadLetters = "dead"
-	source      = "source"
-	failures    = "failures"
-	uploaded    = "uploads"
-	thumbnails  = "thumbnails"
+	region          = "us-east-1"
+	tableName       = "records"
+	stateName       = "state"
+	deadLetterQueue = "dead"
+	source          = "source"
+	failures        = "failures"
+	uploaded        = "uploads"
+	thumbnails      = "thumbnails"
 )
 
 var (
-	queueNames  = []string{"jobs", "notifications", deadLetters, source}
+	queueNames  = []string{"jobs", "notifications", deadLetterQueue, source}
 	bucketNames = []string{uploaded, thumbnails, failures}
 )
 
-// Harness is a set of backends for one replay. Not safe for concurrent use.
+// Harness has the backends of one replay. Not safe for concurrent use.
 type Harness struct {
 	dir     string
 	db      *store.DB
@@ -63,82 +63,83 @@ type Harness struct {
 	observe Observer
 }
 
-// New makes the backends, with the objects that the event speaks of, as far as
-// testdata has them: what lies under testdata/events/uploads/objects, and for a
-// key photos/.../NAME the picture testdata/images/NAME or .../bad/NAME. Close it.
+// New starts the backends and uploads the objects that the event names and
+// testdata has: the files under testdata/events/uploads/objects, and for a key
+// photos/.../NAME the picture testdata/images/NAME or testdata/images/bad/NAME.
+// The caller closes the harness.
 func New(ctx context.Context, testdata string, event []byte) (_ *Harness, err error) {
-	r := &Harness{tables: new(dynamotest.Server)}
+	h := &Harness{tables: new(dynamotest.Server)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.Close())
+			err = errors.Join(err, h.Close())
 		}
 	}()
-	if r.dir, err = os.MkdirTemp("", "sluice-replay-"); err != nil {
+	if h.dir, err = os.MkdirTemp("", "sluice-replay-"); err != nil {
 		return nil, err
 	}
-	r.outbox = filepath.Join(r.dir, "outbox")
-	// What is thrown away need not reach the disk.
-	if r.db, err = store.Open(r.dir, store.Options{NoSync: true}); err != nil {
+	h.outbox = filepath.Join(h.dir, "outbox")
+	// The folder is temporary, so nothing needs to be synced to disk.
+	if h.db, err = store.Open(h.dir, store.Options{NoSync: true}); err != nil {
 		return nil, err
 	}
-	if r.objects, err = s3server.New(r.db, s3server.Options{Region: region}); err != nil {
+	if h.objects, err = s3server.New(h.db, s3server.Options{Region: region}); err != nil {
 		return nil, err
 	}
-	r.server = httptest.NewServer(http.HandlerFunc(r.route))
-	if r.queues, err = sqsserver.New(r.db, sqsserver.Options{Region: region, BaseURL: r.server.URL}); err != nil {
+	h.server = httptest.NewServer(http.HandlerFunc(h.route))
+	if h.queues, err = sqsserver.New(h.db, sqsserver.Options{Region: region, BaseURL: h.server.URL}); err != nil {
 		return nil, err
 	}
-	r.config = aws.Config{
-		Region: region, BaseEndpoint: &r.server.URL, HTTPClient: r.server.Client(),
+	h.config = aws.Config{
+		Region: region, BaseEndpoint: &h.server.URL, HTTPClient: h.server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("replay", "replay", ""),
 	}
 	for _, name := range queueNames {
-		if err := r.queues.Create(ctx, name, nil); err != nil {
+		if err := h.queues.Create(ctx, name, nil); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range bucketNames {
-		if err := r.objects.CreateBucket(ctx, name); err != nil {
+		if err := h.objects.CreateBucket(ctx, name); err != nil {
 			return nil, err
 		}
 	}
-	return r, r.putObjects(ctx, testdata, event)
+	return h, h.putObjects(ctx, testdata, event)
 }
 
-// route tells the three services apart by how their clients speak.
-func (r *Harness) route(w http.ResponseWriter, req *http.Request) {
+// route passes a request to one of the three services, by its header.
+func (h *Harness) route(w http.ResponseWriter, req *http.Request) {
 	switch target := req.Header.Get("X-Amz-Target"); {
 	case strings.HasPrefix(target, "AmazonSQS."):
-		r.queues.ServeHTTP(w, req)
+		h.queues.ServeHTTP(w, req)
 	case strings.HasPrefix(target, "DynamoDB_"):
-		r.tables.ServeHTTP(w, req)
+		h.tables.ServeHTTP(w, req)
 	default:
-		r.objects.ServeHTTP(w, req)
+		h.objects.ServeHTTP(w, req)
 	}
 }
 
-// putObjects uploads the objects whose creation the event tells of.
-func (r *Harness) putObjects(ctx context.Context, testdata string, event []byte) error {
+// putObjects uploads the objects whose creation the event reports.
+func (h *Harness) putObjects(ctx context.Context, testdata string, event []byte) error {
 	batch, err := lambdaevent.Decode(event)
 	if err != nil {
-		return nil // it is the worker's to say so
+		return nil // the worker reports it
 	}
-	client := r.s3()
+	client := h.s3()
 	for _, record := range batch.Records {
-		if err := r.putLetter(ctx, testdata, record); err != nil {
+		if err := h.putDeadLetter(ctx, testdata, record); err != nil {
 			return err
 		}
-		notices, _ := lambdaevent.S3Events(record.Body) // likewise
-		for _, n := range notices {
-			file := objectFile(testdata, n.Key)
-			if n.Type != lambdaevent.Created || file == "" {
+		events, _ := lambdaevent.S3Events(record.Body) // the worker reports the error
+		for _, e := range events {
+			file := objectFile(testdata, e.Key)
+			if e.Type != lambdaevent.Created || file == "" {
 				continue
 			}
 			f, err := os.Open(file)
 			if err != nil {
 				return err
 			}
-			_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(uploaded), Key: &n.Key, Body: f})
+			_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(uploaded), Key: &e.Key, Body: f})
 			if err = errors.Join(err, f.Close()); err != nil {
 				return err
 			}
@@ -147,8 +148,9 @@ func (r *Harness) putObjects(ctx context.Context, testdata string, event []byte)
 	return nil
 }
 
-// putLetter puts down the body of a redriven long letter, if testdata has it.
-func (r *Harness) putLetter(ctx context.Context, testdata string, record pipeline.Record) error {
+// putDeadLetter uploads the body of a redriven dead letter that is stored in the
+// bucket, if testdata has it.
+func (h *Harness) putDeadLetter(ctx context.Context, testdata string, record pipeline.Record) error {
 	var p sqsqueue.DeadLetterPointer
 	if record.Attrs[sqsqueue.AttrEncoding] != sqsqueue.EncodingS3 || json.Unmarshal(record.Body, &p) != nil || !filepath.IsLocal(p.Key) {
 		return nil
@@ -158,12 +160,12 @@ func (r *Harness) putLetter(ctx context.Context, testdata string, record pipelin
 		return nil
 	}
 	if err == nil {
-		_, err = r.s3().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(failures), Key: &p.Key, Body: bytes.NewReader(body)})
+		_, err = h.s3().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(failures), Key: &p.Key, Body: bytes.NewReader(body)})
 	}
 	return err
 }
 
-// objectFile is the file that stands for an object; "" if there is none.
+// objectFile returns the file with an object's content, or "" if there is none.
 func objectFile(testdata, key string) string {
 	name := path.Base(key)
 	candidates := []string{filepath.Join("images", name), filepath.Join("images", "bad", name)}
@@ -179,47 +181,46 @@ func objectFile(testdata, key string) string {
 	return ""
 }
 
-// Close takes the backends down and removes all they held.
-func (r *Harness) Close() error {
-	if r.server != nil {
-		r.server.CloseClientConnections()
-		r.server.Close()
+// Close stops the backends and removes their folder.
+func (h *Harness) Close() error {
+	if h.server != nil {
+		h.server.CloseClientConnections()
+		h.server.Close()
 	}
 	var problems []error
-	if r.queues != nil {
-		problems = append(problems, r.queues.Close())
+	if h.queues != nil {
+		problems = append(problems, h.queues.Close())
 	}
-	if r.db != nil {
-		problems = append(problems, r.db.Close())
+	if h.db != nil {
+		problems = append(problems, h.db.Close())
 	}
-	if r.dir != "" {
-		problems = append(problems, os.RemoveAll(r.dir))
+	if h.dir != "" {
+		problems = append(problems, os.RemoveAll(h.dir))
 	}
 	return errors.Join(problems...)
 }
 
-func (r *Harness) s3() *s3.Client { return s3Client(r.config) }
+func (h *Harness) s3() *s3.Client { return s3Client(h.config) }
 
 func s3Client(config aws.Config) *s3.Client {
 	return s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
-func (r *Harness) sqs() *sqs.Client { return sqs.NewFromConfig(r.config) }
+func (h *Harness) sqs() *sqs.Client { return sqs.NewFromConfig(h.config) }
 
-// Set gives the workers that are built from now on one more setting, or another
-// value of one.
-func (r *Harness) Set(name, value string) {
-	if r.extra == nil {
-		r.extra = make(map[string]string)
+// Set adds or replaces a setting of the workers that are built after it.
+func (h *Harness) Set(name, value string) {
+	if h.extra == nil {
+		h.extra = make(map[string]string)
 	}
-	r.extra[name] = value
+	h.extra[name] = value
 }
 
-// Settings are the environment under which a worker runs here, as a process of
-// its own or in this one.
-func (r *Harness) Settings() map[string]string {
+// Settings returns the environment of a worker, in this process or in one of its
+// own.
+func (h *Harness) Settings() map[string]string {
 	settings := map[string]string{
-		"AWS_ENDPOINT_URL":                r.server.URL,
+		"AWS_ENDPOINT_URL":                h.server.URL,
 		"AWS_REGION":                      region,
 		"AWS_ACCESS_KEY_ID":               "replay",
 		"AWS_SECRET_ACCESS_KEY":           "replay",
@@ -228,26 +229,26 @@ func (r *Harness) Settings() map[string]string {
 		"THUMBNAIL_BUCKET":                thumbnails,
 		"THUMBNAIL_SIZES":                 "200x200,64x64:fill",
 		"INBOX_TYPES":                     "user-registration,order-processing",
-		"JOBS_QUEUE_URL":                  r.queues.URL("jobs"),
-		"NOTIFICATIONS_QUEUE_URL":         r.queues.URL("notifications"),
-		"DEAD_LETTER_QUEUE_URL":           r.queues.URL(deadLetters),
-		"SOURCE_QUEUE_URL":                r.queues.URL(source),
+		"JOBS_QUEUE_URL":                  h.queues.URL("jobs"),
+		"NOTIFICATIONS_QUEUE_URL":         h.queues.URL("notifications"),
+		"DEAD_LETTER_QUEUE_URL":           h.queues.URL(deadLetterQueue),
+		"SOURCE_QUEUE_URL":                h.queues.URL(source),
 		"LETTER_BUCKET":                   failures,
 		"RECORDS_TABLE":                   tableName,
 		"STATE_TABLE":                     stateName,
 		"NOTIFY_TO":                       "operator@example.com",
-		"OUTBOX_DIR":                      r.outbox,
+		"OUTBOX_DIR":                      h.outbox,
 		"MAX_ATTEMPTS":                    "4",
-		"PARALLEL":                        "1", // so that what comes of an event comes in one order
+		"PARALLEL":                        "1", // so that an event has the same outcome each time
 	}
-	maps.Copy(settings, r.extra)
+	maps.Copy(settings, h.extra)
 	return settings
 }
 
-// sent are the notifications in the outbox.
-func (r *Harness) sent() ([]notify.Notification, error) {
-	if _, err := os.Stat(r.outbox); errors.Is(err, fs.ErrNotExist) {
+// sent returns the notifications in the outbox.
+func (h *Harness) sent() ([]notify.Notification, error) {
+	if _, err := os.Stat(h.outbox); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return notify.ReadOutbox(r.outbox)
+	return notify.ReadOutbox(h.outbox)
 }

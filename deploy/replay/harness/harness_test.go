@@ -22,13 +22,13 @@ func recorded(t *testing.T, event string) []byte {
 	return b
 }
 
-// TestRigLeavesNothingBehind is not parallel: it moves the folder for temporary
+// TestCloseRemovesTheFolder is not parallel: it replaces the folder for temporary
 // files.
-func TestRigLeavesNothingBehind(t *testing.T) {
+func TestCloseRemovesTheFolder(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	t.Setenv("TMP", temp)
-	left := func() int {
+	count := func() int {
 		entries, err := os.ReadDir(temp)
 		if err != nil {
 			t.Fatal(err)
@@ -37,39 +37,39 @@ func TestRigLeavesNothingBehind(t *testing.T) {
 	}
 	for _, event := range []string{"uploads/put-in-queue.json", "changes/user-becomes-active.json", "messages/notification.json"} {
 		worker, payload := filepath.Dir(event), recorded(t, event)
-		r, err := New(t.Context(), testdata, payload)
+		h, err := New(t.Context(), testdata, payload)
 		if err != nil {
 			t.Fatal(err)
 		}
-		invoke, err := r.Worker(worker, nil)
+		invoke, err := h.Worker(worker, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := invoke(t.Context(), payload)
-		if _, err := r.Outcome(t.Context(), payload, answer, err); err != nil {
+		response, err := invoke(t.Context(), payload)
+		if _, err := h.Outcome(t.Context(), payload, response, err); err != nil {
 			t.Error(err)
 		}
-		if left() == 0 {
-			t.Errorf("%s: nothing was kept, so there is nothing to remove", event)
+		if count() == 0 {
+			t.Errorf("%s: got no temporary files, so the test checks nothing", event)
 		}
-		if err := r.Close(); err != nil {
+		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := left(); n > 0 {
-			t.Errorf("%s: %d left behind", event, n)
+		if n := count(); n > 0 {
+			t.Errorf("%s: got %d temporary files, want none", event, n)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := New(ctx, testdata, []byte(`{}`)); !errors.Is(err, context.Canceled) {
-		t.Errorf("called off: got %v", err)
+		t.Errorf("canceled: got %v, want context.Canceled", err)
 	}
-	if n := left(); n > 0 {
-		t.Errorf("called off: %d left behind", n)
+	if n := count(); n > 0 {
+		t.Errorf("canceled: got %d temporary files, want none", n)
 	}
 }
 
-func TestRigPutsTheObjectsOfAnEvent(t *testing.T) {
+func TestObjectFileFindsTheObjectsOfAnEvent(t *testing.T) {
 	t.Parallel()
 	inside := t.TempDir()
 	outside := filepath.Join(filepath.Dir(inside), "outside.json")
@@ -77,7 +77,7 @@ func TestRigPutsTheObjectsOfAnEvent(t *testing.T) {
 		filepath.Join(inside, "images", "a.jpg"):                               "a",
 		filepath.Join(inside, "images", "bad", "b.jpg"):                        "b",
 		filepath.Join(inside, "events", "uploads", "objects", "inbox", "c.js"): "c",
-		outside: "not ours",
+		outside: "outside",
 	} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)
@@ -107,20 +107,20 @@ func TestRigPutsTheObjectsOfAnEvent(t *testing.T) {
 	}
 }
 
-func TestRigHasNoOtherWorkers(t *testing.T) {
+func TestWorkerRefusesAnUnknownName(t *testing.T) {
 	t.Parallel()
-	r, err := New(t.Context(), testdata, []byte(`{}`))
+	h, err := New(t.Context(), testdata, []byte(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Close() })
-	if _, err := r.Worker("coffee", nil); err == nil || !strings.Contains(err.Error(), strings.Join(functions.Workers(), ", ")) {
+	t.Cleanup(func() { h.Close() })
+	if _, err := h.Worker("coffee", nil); err == nil || !strings.Contains(err.Error(), strings.Join(functions.Workers(), ", ")) {
 		t.Errorf("got %v, want an error that names the workers", err)
 	}
 }
 
-// TestWorkerOfEachRecordedEvent takes the folder's word away: what the event
-// holds says the same, where it holds anything.
+// TestWorkerOfEachRecordedEvent checks that a recorded event's payload gives the
+// same worker as its folder. An empty batch gives none.
 func TestWorkerOfEachRecordedEvent(t *testing.T) {
 	t.Parallel()
 	for _, worker := range functions.Workers() {
@@ -138,15 +138,13 @@ func TestWorkerOfEachRecordedEvent(t *testing.T) {
 				t.Errorf("%s: got %q, %v, want %s", file, got, err, worker)
 			}
 			if got, err := WorkerOf(file, []byte("not JSON")); got != worker || err != nil {
-				t.Errorf("%s by its folder: got %q, %v, want %s", file, got, err, worker)
+				t.Errorf("%s, by folder: got %q, %v, want %s", file, got, err, worker)
 			}
 		}
 	}
 }
 
-// TestWorkerOfNoticesInAnyQueue: what a message holds tells more than the name of
-// the queue.
-func TestWorkerOfNoticesInAnyQueue(t *testing.T) {
+func TestWorkerOfS3EventsInAQueueOfAnotherName(t *testing.T) {
 	t.Parallel()
 	payload := strings.ReplaceAll(string(recorded(t, "uploads/put-in-queue.json")), ":uploads\"", ":pictures\"")
 	if got, err := WorkerOf("event.json", []byte(payload)); got != "uploads" || err != nil || !strings.Contains(payload, ":pictures") {
@@ -154,7 +152,7 @@ func TestWorkerOfNoticesInAnyQueue(t *testing.T) {
 	}
 }
 
-func TestWorkerOfWhatIsNobodys(t *testing.T) {
+func TestWorkerOfRefusesOtherEvents(t *testing.T) {
 	t.Parallel()
 	kinesis := `{"Records":[{"eventSource":"aws:kinesis","eventID":"shard:1","kinesis":{"sequenceNumber":"1","partitionKey":"k","data":""}}]}`
 	for _, payload := range []string{"not JSON", `{}`, `{"Records":[]}`, `null`, kinesis} {

@@ -10,26 +10,26 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// An Observer is told of each operation that a worker asks of AWS, once,
-// whatever came of it: the service as the SDK names it ("S3", "SQS"), the
-// operation ("PutObject"), and what it was asked of. That is bucket/key for
-// objects, with ?versionId= behind it where one was named; a queue's URL; a
-// table's name; a topic's ARN; a sender. An error that it returns is what comes
-// of the operation, and nothing is sent. It must be safe for concurrent use.
+// An Observer is called before each operation of a worker on AWS: with the
+// service as the SDK names it ("S3", "SQS"), the operation ("PutObject") and the
+// resource. The resource is bucket/key for an object, with ?versionId= after it
+// if the request names a version; or the URL of a queue, the name of a table, the
+// ARN of a topic, or a sender. If the Observer returns an error, the operation
+// fails with it and nothing is sent. It must be safe for concurrent use.
 type Observer func(service, operation, resource string) error
 
-// Observe tells o of what the workers ask that are built from now on in this
-// process. What the rig itself asks of its backends is not told.
-func (r *Harness) Observe(o Observer) { r.observe = o }
+// Observe makes o the Observer of the workers that are built after it in this
+// process. The harness's own requests are not observed.
+func (h *Harness) Observe(o Observer) { h.observe = o }
 
-// observed is the configuration of a worker's clients.
-func (r *Harness) observed() aws.Config {
-	config := r.config.Copy()
-	observe := r.observe
+// observed returns the configuration of a worker's clients.
+func (h *Harness) observed() aws.Config {
+	config := h.config.Copy()
+	observe := h.observe
 	if observe == nil {
 		return config
 	}
-	tell := middleware.InitializeMiddlewareFunc("SluiceObserve", func(
+	report := middleware.InitializeMiddlewareFunc("SluiceObserve", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		err := observe(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), resourceOf(in.Parameters))
@@ -39,12 +39,12 @@ func (r *Harness) observed() aws.Config {
 		return next.HandleInitialize(ctx, in)
 	})
 	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(tell, middleware.After)
+		return stack.Initialize.Add(report, middleware.After)
 	})
 	return config
 }
 
-// resourceOf is what an operation's input names.
+// resourceOf returns the resource that an operation's input names.
 func resourceOf(input any) string {
 	v := reflect.Indirect(reflect.ValueOf(input))
 	field := func(name string) string {

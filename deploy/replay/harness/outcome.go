@@ -20,35 +20,35 @@ import (
 	"sluice/pipeline/sqsqueue"
 )
 
-// Outcome is everything that came of an event. What depends on the clock or on
-// chance is left out, so that the same event makes the same outcome each time.
+// Outcome has all effects of an event. It leaves out times and random values, so
+// that the same event has the same outcome each time.
 type Outcome struct {
 	Records     []RecordOutcome   `json:"records"`
-	Answer      json.RawMessage   `json:"answer,omitempty"`
+	Response    json.RawMessage   `json:"response,omitempty"`
 	Error       string            `json:"error,omitempty"` // of the whole invocation
 	Sent        []Sent            `json:"sent,omitempty"`
-	DeadLetters []Letter          `json:"letters,omitempty"`
+	DeadLetters []DeadLetter      `json:"dead_letters,omitempty"`
 	Objects     []Object          `json:"objects,omitempty"` // thumbnails
 	Items       map[string]any    `json:"items,omitempty"`   // of table records, by key
 	Outbox      []json.RawMessage `json:"outbox,omitempty"`  // notifications that were sent
 }
 
-// RecordOutcome is what became of one record.
+// RecordOutcome is the outcome of one record.
 type RecordOutcome struct {
 	ID     string `json:"id"`
 	Became string `json:"became"` // done, comes back, dead-lettered
 	Reason string `json:"reason,omitempty"`
 }
 
-// Failed reports whether some record did not get done.
+// Failed reports whether the invocation or a record failed.
 func (o Outcome) Failed() bool {
 	return o.Error != "" || slices.ContainsFunc(o.Records, func(r RecordOutcome) bool { return r.Became != becameDone })
 }
 
 const (
-	becameDone   = "done"
-	becameBack   = "comes back"
-	becameLetter = "dead-lettered"
+	becameDone         = "done"
+	becameRetried      = "comes back"
+	becameDeadLettered = "dead-lettered"
 )
 
 // Sent is a message that was queued.
@@ -57,8 +57,8 @@ type Sent struct {
 	Message json.RawMessage `json:"message"`
 }
 
-// Letter is a dead letter.
-type Letter struct {
+// DeadLetter is a dead letter that the worker wrote.
+type DeadLetter struct {
 	ID       string `json:"id"`
 	Cause    string `json:"cause"`
 	Reason   string `json:"reason"`
@@ -75,21 +75,21 @@ type Object struct {
 	CacheControl string `json:"cacheControl"`
 }
 
-// Outcome gathers what came of an invocation. Take it once: it empties the
-// queues.
-func (r *Harness) Outcome(ctx context.Context, payload, answer []byte, failure error) (Outcome, error) {
+// Outcome returns the outcome of an invocation with its response and error. It
+// receives the messages of the queues, so it is called once.
+func (h *Harness) Outcome(ctx context.Context, payload, response []byte, failure error) (Outcome, error) {
 	var o Outcome
 	if failure != nil {
 		o.Error = failure.Error()
 	} else {
-		o.Answer = answer
+		o.Response = response
 	}
 	var err error
-	if o.DeadLetters, err = r.letters(ctx); err != nil {
+	if o.DeadLetters, err = h.deadLetters(ctx); err != nil {
 		return o, err
 	}
 	for _, queue := range []string{"jobs", "notifications"} {
-		messages, err := r.receiveAll(ctx, queue)
+		messages, err := h.receiveAll(ctx, queue)
 		if err != nil {
 			return o, err
 		}
@@ -100,11 +100,11 @@ func (r *Harness) Outcome(ctx context.Context, payload, answer []byte, failure e
 	slices.SortStableFunc(o.Sent, func(a, b Sent) int {
 		return cmp.Or(cmp.Compare(a.Queue, b.Queue), cmp.Compare(string(a.Message), string(b.Message)))
 	})
-	if o.Objects, err = r.written(ctx); err != nil {
+	if o.Objects, err = h.written(ctx); err != nil {
 		return o, err
 	}
-	o.Items = r.items()
-	sent, err := r.sent()
+	o.Items = h.items()
+	sent, err := h.sent()
 	if err != nil {
 		return o, err
 	}
@@ -119,61 +119,88 @@ func (r *Harness) Outcome(ctx context.Context, payload, answer []byte, failure e
 	return o, nil
 }
 
-// recordOutcomes reads from answer and letters what became of each record, as
-// the event source would.
+// recordOutcomes returns the outcome of each record, from the response and the
+// dead letters, by the rules of the event source.
 func recordOutcomes(payload []byte, o Outcome) []RecordOutcome {
 	batch, err := lambdaevent.Decode(payload)
 	if err != nil {
 		return []RecordOutcome{}
 	}
-	var answer struct {
+	var response struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	bad := json.Unmarshal(o.Answer, &answer)
+	bad := json.Unmarshal(o.Response, &response)
 	failed := make(map[string]bool)
-	for _, f := range answer.BatchItemFailures {
+	for _, f := range response.BatchItemFailures {
 		failed[f.ItemIdentifier] = true
 	}
-	letters := make(map[string]string)
+	reasons := make(map[string]string)
 	for _, l := range o.DeadLetters {
-		letters[l.ID] = l.Reason
+		reasons[l.ID] = l.Reason
 	}
 	out := make([]RecordOutcome, 0, len(batch.Records))
-	behind := false // a stream comes back from its lowest failure on
+	after := false // a stream is delivered again from its lowest failure on
 	for _, rec := range batch.Records {
 		ro := RecordOutcome{ID: rec.ID, Became: becameDone}
-		reason, lettered := letters[rec.ID]
-		behind = behind || failed[rec.ID] && batch.Order == pipeline.Stream
+		reason, dead := reasons[rec.ID]
+		after = after || failed[rec.ID] && batch.Order == pipeline.Stream
 		switch {
-		case o.Error != "" || bad != nil || failed[rec.ID] || behind:
-			ro.Became = becameBack
-		case lettered:
-			ro.Became, ro.Reason = becameLetter, reason
+		case o.Error != "" || bad != nil || failed[rec.ID] || after:
+			ro.Became = becameRetried
+		case dead:
+			ro.Became, ro.Reason = becameDeadLettered, reason
 		}
 		out = append(out, ro)
 	}
 	return out
 }
 
-func (r *Harness) letters(ctx context.Context) ([]Letter, error) {
-	messages, err := r.receiveAll(ctx, deadLetters)
-	letters := make([]Letter, 0, len(messages))
+func (h *Harness) deadLetters(ctx context.Context) ([]DeadLetter, error) {
+	messages, err := h.receiveAll(ctx, deadLetterQueue)
+	letters := make([]DeadLetter, 0, len(messages))
 	for _, m := range messages {
 		attr := func(name string) string { return aws.ToString(m.MessageAttributes[name].StringValue) }
-		letters = append(letters, Letter{
+		letters = append(letters, DeadLetter{
 			ID: attr(sqsqueue.AttrID), Cause: attr(sqsqueue.AttrCause), Reason: attr(sqsqueue.AttrReason),
 			Worker: attr(sqsqueue.AttrWorker), Attempts: attr(sqsqueue.AttrAttempts), Encoding: attr(sqsqueue.AttrEncoding),
 		})
 	}
-	slices.SortFunc(letters, func(a, b Letter) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(letters, func(a, b DeadLetter) int { return cmp.Compare(a.ID, b.ID) })
 	return letters, err
 }
 
-func (r *Harness) receiveAll(ctx context.Context, queue string) ([]types.Message, error) {
+// receiveAll returns the messages of a queue. A message stays in flight after its
+// response was lost, and the SDK's retry then receives nothing, so the messages
+// are counted, and received again if some are missing.
+func (h *Harness) receiveAll(ctx context.Context, queue string) ([]types.Message, error) {
+	for range receiveTries {
+		if _, err := h.queues.Release(ctx, queue); err != nil {
+			return nil, err
+		}
+		stats, err := h.queues.QueueStats(queue)
+		if err != nil {
+			return nil, err
+		}
+		all, err := h.receiveOnce(ctx, queue)
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(all)) == stats.Ready+stats.InFlight+stats.Delayed {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("receive from %s: some messages are missing after %d tries", queue, receiveTries)
+}
+
+// receiveTries is how often receiveAll receives from the beginning.
+const receiveTries = 5
+
+// receiveOnce receives until the queue is empty.
+func (h *Harness) receiveOnce(ctx context.Context, queue string) ([]types.Message, error) {
 	var all []types.Message
 	for {
-		out, err := r.sqs().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: aws.String(r.queues.URL(queue)), MaxNumberOfMessages: 10, VisibilityTimeout: 3600, MessageAttributeNames: []string{"All"},
+		out, err := h.sqs().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: aws.String(h.queues.URL(queue)), MaxNumberOfMessages: 10, VisibilityTimeout: 3600, MessageAttributeNames: []string{"All"},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("receive from %s: %w", queue, err)
@@ -185,8 +212,8 @@ func (r *Harness) receiveAll(ctx context.Context, queue string) ([]types.Message
 	}
 }
 
-func (r *Harness) written(ctx context.Context) ([]Object, error) {
-	client := r.s3()
+func (h *Harness) written(ctx context.Context) ([]Object, error) {
+	client := h.s3()
 	var out []Object
 	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: aws.String(thumbnails)})
 	for pages.HasMorePages() {
@@ -205,9 +232,9 @@ func (r *Harness) written(ctx context.Context) ([]Object, error) {
 	return out, nil
 }
 
-// items are the records, without the versions, which are chance.
-func (r *Harness) items() map[string]any {
-	stored := r.tables.Items(tableName)
+// items returns the records, without the versions, which are random.
+func (h *Harness) items() map[string]any {
+	stored := h.tables.Items(tableName)
 	if len(stored) == 0 {
 		return nil
 	}
@@ -217,7 +244,7 @@ func (r *Harness) items() map[string]any {
 		delete(attrs, pipeline.AttrVersion)
 		raw, err := json.Marshal(attrs)
 		if err != nil {
-			panic(err) // it came in as JSON
+			panic(err) // the attributes were decoded from JSON
 		}
 		image, err := streamchange.DecodeImage(raw)
 		if err != nil {
@@ -229,8 +256,8 @@ func (r *Harness) items() map[string]any {
 	return out
 }
 
-// Stable is the outcome without what another encoder would change: how many
-// bytes a thumbnail has. Messages are in one form, whoever wrote them.
+// Stable returns the outcome without the sizes of thumbnails, which depend on the
+// encoder, and with the members of messages in one order.
 func (o Outcome) Stable() Outcome {
 	o.Objects = slices.Clone(o.Objects)
 	for i := range o.Objects {

@@ -1,8 +1,12 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -26,21 +30,21 @@ func streamEvent(sequences ...string) []byte {
 
 func TestOutcomeOfEachRecord(t *testing.T) {
 	t.Parallel()
-	letter := []Letter{{ID: "2", Reason: "why"}}
+	dead := []DeadLetter{{ID: "2", Reason: "why"}}
 	for _, c := range []struct {
 		name  string
 		event []byte
 		o     Outcome
 		want  []string
 	}{
-		{"all done", queueEvent("1", "2"), Outcome{Answer: json.RawMessage(`{"batchItemFailures":[]}`)}, []string{"done", "done"}},
-		{"one comes back", queueEvent("1", "2", "3"), Outcome{Answer: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`)}, []string{"done", "comes back", "done"}},
-		{"one is a letter", queueEvent("1", "2"), Outcome{Answer: json.RawMessage(`{"batchItemFailures":[]}`), DeadLetters: letter}, []string{"done", "dead-lettered: why"}},
-		{"a letter that comes back", queueEvent("1", "2"), Outcome{Answer: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`), DeadLetters: letter}, []string{"done", "comes back"}},
-		{"a stream comes back from its lowest failure on", streamEvent("1", "2", "3"), Outcome{Answer: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`)}, []string{"done", "comes back", "comes back"}},
+		{"all done", queueEvent("1", "2"), Outcome{Response: json.RawMessage(`{"batchItemFailures":[]}`)}, []string{"done", "done"}},
+		{"one comes back", queueEvent("1", "2", "3"), Outcome{Response: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`)}, []string{"done", "comes back", "done"}},
+		{"one is a dead letter", queueEvent("1", "2"), Outcome{Response: json.RawMessage(`{"batchItemFailures":[]}`), DeadLetters: dead}, []string{"done", "dead-lettered: why"}},
+		{"a dead letter whose record comes back", queueEvent("1", "2"), Outcome{Response: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`), DeadLetters: dead}, []string{"done", "comes back"}},
+		{"a stream comes back from its lowest failure on", streamEvent("1", "2", "3"), Outcome{Response: json.RawMessage(`{"batchItemFailures":[{"itemIdentifier":"2"}]}`)}, []string{"done", "comes back", "comes back"}},
 		{"the invocation failed", queueEvent("1", "2"), Outcome{Error: "no"}, []string{"comes back", "comes back"}},
-		{"an answer that is none", queueEvent("1"), Outcome{Answer: json.RawMessage(`{`)}, []string{"comes back"}},
-		{"an event that is none", []byte(`{`), Outcome{}, nil},
+		{"a malformed response", queueEvent("1"), Outcome{Response: json.RawMessage(`{`)}, []string{"comes back"}},
+		{"a malformed event", []byte(`{`), Outcome{}, nil},
 	} {
 		var got []string
 		c.o.Records = recordOutcomes(c.event, c.o)
@@ -62,7 +66,7 @@ func TestOutcomeOfEachRecord(t *testing.T) {
 	}
 }
 
-func TestOutcomeStable(t *testing.T) {
+func TestStableLeavesOutThumbnailSizes(t *testing.T) {
 	t.Parallel()
 	o := Outcome{
 		Objects: []Object{{Key: "k", Bytes: 99}},
@@ -76,6 +80,45 @@ func TestOutcomeStable(t *testing.T) {
 		t.Errorf("got %+v", s)
 	}
 	if o.Objects[0].Bytes != 99 || !strings.Contains(string(o.Sent[0].Message), "99") {
-		t.Errorf("the outcome itself was changed: %+v", o)
+		t.Errorf("Stable changed the outcome: %+v", o)
+	}
+}
+
+// TestOutcomeSurvivesALostResponse loses the response of the first receive of dead
+// letters, which leaves them in flight.
+func TestOutcomeSurvivesALostResponse(t *testing.T) {
+	t.Parallel()
+	payload := recorded(t, "messages/data-that-is-not-valid.json")
+	h, err := New(t.Context(), testdata, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	lost := 0
+	server := h.server.Config.Handler
+	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ReceiveMessage") && lost == 0 {
+			lost++
+			server.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		server.ServeHTTP(w, r)
+	})
+	invoke, err := h.Worker("messages", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, failure := invoke(t.Context(), payload)
+	o, err := h.Outcome(t.Context(), payload, response, failure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lost == 0 || len(o.DeadLetters) != 5 || o.Records[0].Became != becameDeadLettered {
+		t.Errorf("%d lost responses: got %+v, want 5 dead letters", lost, o)
 	}
 }

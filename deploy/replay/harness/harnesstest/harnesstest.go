@@ -1,6 +1,6 @@
-// Package rigtest replays recorded events in tests: each is run on a fresh rig
-// and held to what its .want.json says. With -update what came is written there
-// instead, to be read before it is committed.
+// Package harnesstest replays recorded events in tests. Each event runs on a new
+// harness, and its outcome is compared with its .want.json. With -update the
+// outcome is written there instead, to be reviewed before it is committed.
 package harnesstest
 
 import (
@@ -22,14 +22,14 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the .want.json files of recorded events")
 
-// Invoker makes the function that runs a worker on a rig.
-type Invoker func(t *testing.T, r *harness.Harness, worker string) eventsource.Function
+// Invoker returns the function that runs a worker on a harness.
+type Invoker func(t *testing.T, h *harness.Harness, worker string) eventsource.Function
 
-// timeout of one invocation; only the lost ever reach it.
+// timeout bounds one invocation. Only one that hangs reaches it.
 const timeout = 2 * time.Minute
 
-// Run replays the events of a worker. testdata is the folder testdata, as seen
-// from the test.
+// Run replays the events of a worker. testdata is the path of the folder
+// testdata.
 func Run(t *testing.T, testdata, worker string, invoker Invoker) {
 	events, err := filepath.Glob(filepath.Join(testdata, "events", worker, "*.json"))
 	if err != nil {
@@ -48,31 +48,31 @@ func Run(t *testing.T, testdata, worker string, invoker Invoker) {
 		})
 	}
 	if found == 0 {
-		t.Fatalf("no events of worker %s under %s", worker, testdata)
+		t.Fatalf("events of worker %s under %s: got none", worker, testdata)
 	}
 }
 
-// Replay runs one event and returns what is the same each time.
+// Replay runs one event and returns its stable outcome as JSON.
 func Replay(t *testing.T, testdata, worker, file string, invoker Invoker) []byte {
 	t.Helper()
 	event, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := harness.New(t.Context(), testdata, event)
+	h, err := harness.New(t.Context(), testdata, event)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.Close(); err != nil {
+		if err := h.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	invoke := invoker(t, r, worker)
+	invoke := invoker(t, h, worker)
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	answer, failure := invoke(ctx, event)
-	o, err := r.Outcome(t.Context(), event, answer, failure)
+	response, failure := invoke(ctx, event)
+	o, err := h.Outcome(t.Context(), event, response, failure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +94,12 @@ func compare(t *testing.T, file string, got []byte) {
 	}
 	want, err := os.ReadFile(wantFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("%s is missing: go test ./workers/... -update writes it", wantFile)
+		t.Fatalf("%s: no such file; go test ./deploy/replay -update writes it", wantFile)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("another outcome than in %s: got\n%s\nwant\n%s", wantFile, got, want)
+		t.Errorf("outcome differs from %s: got\n%s\nwant\n%s", wantFile, got, want)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"sluice/deploy/replay/harness"
 )
 
-// InProcess runs the worker in the test's own process.
-func InProcess(t *testing.T, r *harness.Harness, worker string) eventsource.Function {
+// InProcess runs the worker in the test's process.
+func InProcess(t *testing.T, h *harness.Harness, worker string) eventsource.Function {
 	t.Helper()
-	invoke, err := r.Worker(worker, nil)
+	invoke, err := h.Worker(worker, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Command changes is what the changes worker's start is measured against: AWS's own
-// library for Lambda, the same clients, and nothing else.
+// Command changes is the baseline of the changes worker's start: AWS's library for
+// Lambda, the same clients, and nothing else.
 package main
 
 import (

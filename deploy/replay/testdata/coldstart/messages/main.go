@@ -1,5 +1,5 @@
-// Command messages is what the messages worker's start is measured against: AWS's own
-// library for Lambda, the same clients, and nothing else.
+// Command messages is the baseline of the messages worker's start: AWS's library for
+// Lambda, the same clients, and nothing else.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command uploads is what the uploads worker's start is measured against: AWS's own
-// library for Lambda, the same clients, and nothing else.
+// Command uploads is the baseline of the uploads worker's start: AWS's library for
+// Lambda, the same clients, and nothing else.
 package main
 
 import (

@@ -10,37 +10,40 @@ import (
 	"strings"
 )
 
-// A Wire stands between a worker and its backends and tells of each operation
-// that crosses it, however the worker's clients were built: in this process or
-// another. It is an http.Handler; AWS_ENDPOINT_URL names it. Requests go on as
-// they are, so signatures stay good. Retries are told of too.
-type Wire struct {
-	// Backends are the base URLs, by the names of the SDK's variables: DYNAMODB,
-	// DYNAMODB_STREAMS, SQS, S3. One that is missing is Otherwise's.
+// RecordingProxy is an http.Handler between a worker and its backends that
+// reports each operation, retries included. The worker may run in this process
+// or in another: AWS_ENDPOINT_URL is the proxy's address. Requests are passed on
+// unchanged, so that their signatures stay valid.
+type RecordingProxy struct {
+	// Backends are the base URLs by the service in the SDK's variables: DYNAMODB,
+	// DYNAMODB_STREAMS, SQS, S3.
 	Backends map[string]string
-	// Otherwise answers what has no backend. Nil: 501.
+	// Otherwise handles the requests that have no backend. Nil responds with
+	// status 501.
 	Otherwise http.Handler
-	// Observe is told before a request goes on; an error ends it with status 500.
+	// Observe is called before a request is passed on. An error ends the request
+	// with status 500. Nil observes nothing.
 	Observe Observer
 }
 
-// targets are the services that name their operation in a header, and how an
-// Observer knows them.
+// targets are the services whose requests name their operation in a header, with
+// the names that an Observer sees.
 var targets = map[string]struct{ backend, service string }{
 	"AmazonSQS":                {"SQS", "SQS"},
 	"DynamoDB_20120810":        {"DYNAMODB", "DynamoDB"},
 	"DynamoDBStreams_20120810": {"DYNAMODB_STREAMS", "DynamoDB Streams"},
 }
 
-// objectOperations are S3's, by the method of a request for an object.
+// objectOperations are the operations of S3, by the method of a request for an
+// object.
 var objectOperations = map[string]string{
 	http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject", http.MethodDelete: "DeleteObject",
 }
 
-func (w *Wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (p *RecordingProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		http.Error(rw, err.Error(), http.StatusBadRequest)
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -62,29 +65,29 @@ func (w *Wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			resource += "?versionId=" + v
 		}
 	}
-	if w.Observe != nil {
-		if err := w.Observe(service, operation, resource); err != nil {
-			http.Error(rw, err.Error(), http.StatusInternalServerError)
+	if p.Observe != nil {
+		if err := p.Observe(service, operation, resource); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 	}
-	to, err := url.Parse(w.Backends[backend])
-	if w.Backends[backend] == "" || err != nil {
-		if w.Otherwise == nil {
-			http.Error(rw, "no backend for "+service, http.StatusNotImplemented)
+	to, err := url.Parse(p.Backends[backend])
+	if p.Backends[backend] == "" || err != nil {
+		if p.Otherwise == nil {
+			http.Error(w, "no backend for "+service, http.StatusNotImplemented)
 			return
 		}
-		w.Otherwise.ServeHTTP(rw, r)
+		p.Otherwise.ServeHTTP(w, r)
 		return
 	}
-	proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-		p.SetURL(to)
-		p.Out.Host = p.In.Host // it is signed
+	proxy := httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // the signature covers it
 	}}
-	proxy.ServeHTTP(rw, r)
+	proxy.ServeHTTP(w, r)
 }
 
-// namedIn is the resource that a request in JSON names.
+// namedIn returns the resource that a JSON request names.
 func namedIn(body []byte) string {
 	var in struct{ QueueUrl, TableName, StreamArn, ShardIterator string }
 	if json.Unmarshal(body, &in) != nil {
