@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // noPictures are the photographs that are no good ones.
@@ -50,7 +52,7 @@ func TestContactSheet(t *testing.T) {
 		if len(pictures) == 0 {
 			continue // the photographs are not part of the project
 		}
-		if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name), mustPNG(sheet(pictures, 172, 10)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name), testpicture.EncodePNG(sheet(pictures, 172, 10)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +86,7 @@ func TestReadmesSheet(t *testing.T) {
 		add(f)
 	}
 	var out bytes.Buffer
-	if err := jpeg.Encode(&out, opaqueRGBA(sheet(pictures, 132, 8)), &jpeg.Options{Quality: 80}); err != nil {
+	if err := jpeg.Encode(&out, testpicture.Opaque(sheet(pictures, 132, 8)), &jpeg.Options{Quality: 80}); err != nil {
 		t.Fatal(err)
 	}
 	if *update {

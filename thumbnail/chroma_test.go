@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // redLines are lines of one pixel of the thumbnail, at full size k pixels wide.
@@ -40,7 +42,7 @@ func TestGraphicsKeepTheirChroma(t *testing.T) {
 		full.Y[i], full.Cb[i], full.Cr[i] = color.RGBToYCbCr(p[0], p[1], p[2])
 	}
 	for name, data := range map[string][]byte{
-		"PNG": mustPNG(redLines(1)), "PNG, reduced": mustPNG(redLines(4)), "JPEG of full chroma, 1/8": fullChromaJPEG(t, full),
+		"PNG": testpicture.EncodePNG(redLines(1)), "PNG, reduced": testpicture.EncodePNG(redLines(4)), "JPEG of full chroma, 1/8": fullChromaJPEG(t, full),
 	} {
 		img, ratio := chromaSampling(t, data)
 		if ratio != image.YCbCrSubsampleRatio444 {
@@ -87,7 +89,7 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 		} else {
 			t.Logf("%s: %.4f %%", f, 100*n)
 		}
-		if _, ratio := chromaSampling(t, mustPNG(img)); ratio != image.YCbCrSubsampleRatio420 {
+		if _, ratio := chromaSampling(t, testpicture.EncodePNG(img)); ratio != image.YCbCrSubsampleRatio420 {
 			t.Errorf("%s as PNG: got %v, want 4:2:0", f, ratio)
 		}
 		full := image.NewYCbCr(img.Bounds(), image.YCbCrSubsampleRatio444)

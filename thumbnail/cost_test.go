@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // tableProfile is an RGB profile with a grid of 33 x 33 x 33 points of 16 bits, and three megabytes of nothing. It packs well.
@@ -33,7 +35,7 @@ func tableProfile() []byte {
 	for range 3 {
 		b = append(b, 0, 0, 0xff, 0xff)
 	}
-	p := profileOf("RGB ", "Lab ", map[string][]byte{"A2B0": b})
+	p := testpicture.Profile("RGB ", "Lab ", map[string][]byte{"A2B0": b})
 	p = append(p, make([]byte, 3<<20)...)
 	binary.BigEndian.PutUint32(p, uint32(len(p)))
 	return p
@@ -51,26 +53,26 @@ func costPictures(t *testing.T) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
-	profile := append([]byte("t\x00\x00"), deflated(tableProfile())...)
+	profile := append([]byte("t\x00\x00"), testpicture.Deflate(tableProfile())...)
 	for _, side := range []int{1, 40, 300} {
 		img := image.NewNRGBA(image.Rect(0, 0, side, side))
 		for i := range img.Pix {
 			img.Pix[i] = byte(i * i >> 3) // many colours, and many degrees of transparency
 		}
-		opaque := opaqueRGBA(image.NewNRGBA(img.Rect))
+		opaque := testpicture.Opaque(image.NewNRGBA(img.Rect))
 		for i := range opaque.Pix {
 			opaque.Pix[i] = img.Pix[i] | map[bool]byte{true: 255}[i%4 == 3]
 		}
-		frame := image.NewPaletted(img.Rect, color.Palette{color.Transparent, topLeft, ink})
+		frame := image.NewPaletted(img.Rect, color.Palette{color.Transparent, testpicture.TopLeft, testpicture.Ink})
 		for i := range frame.Pix {
 			frame.Pix[i] = uint8(i % 3)
 		}
 		for name, data := range map[string][]byte{
-			"opaque.png": mustPNG(opaque), "alpha.png": mustPNG(img), "opaque.jpg": mustJPEG(opaque),
-			"alpha.gif":     mustGIF(&gif.GIF{Image: []*image.Paletted{frame}, Delay: []int{1}}),
-			"profile.png":   withPNGChunk(mustPNG(opaque), "iCCP", profile, false),
-			"profile.jpg":   withSegment(mustJPEG(opaque), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(p3Profile())),
-			"profiles.png":  withPNGChunk(mustPNG(img), "iCCP", profile, false),
+			"opaque.png": testpicture.EncodePNG(opaque), "alpha.png": testpicture.EncodePNG(img), "opaque.jpg": testpicture.EncodeJPEG(opaque),
+			"alpha.gif":     testpicture.EncodeGIF(&gif.GIF{Image: []*image.Paletted{frame}, Delay: []int{1}}),
+			"profile.png":   testpicture.WithPNGChunk(testpicture.EncodePNG(opaque), "iCCP", profile, false),
+			"profile.jpg":   testpicture.WithSegment(testpicture.EncodeJPEG(opaque), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(testpicture.P3Profile())),
+			"profiles.png":  testpicture.WithPNGChunk(testpicture.EncodePNG(img), "iCCP", profile, false),
 			"lossless.webp": webpFile(oneGroup(side, side)),
 		} {
 			all[fmt.Sprintf("%d-%s", side, name)] = data
@@ -117,13 +119,13 @@ func TestCostOfAnAnimation(t *testing.T) {
 	}
 	in := &gif.GIF{}
 	for n := range 40 {
-		f := image.NewPaletted(image.Rect(0, 0, 400, 300), color.Palette{color.Transparent, topLeft, ink, paper})
+		f := image.NewPaletted(image.Rect(0, 0, 400, 300), color.Palette{color.Transparent, testpicture.TopLeft, testpicture.Ink, testpicture.Paper})
 		for i := range f.Pix {
 			f.Pix[i] = uint8((i*(n+3) + i/400) % 7 / 2)
 		}
 		in.Image, in.Delay = append(in.Image, f), append(in.Delay, 3)
 	}
-	data := bytes.NewReader(mustGIF(in))
+	data := bytes.NewReader(testpicture.EncodeGIF(in))
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	live := func() uint64 {
 		runtime.GC()

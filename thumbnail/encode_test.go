@@ -3,13 +3,15 @@ package thumbnail
 import (
 	"bytes"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func TestQualityBySize(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
 	sizes := []Size{{64, 64, false}, {200, 200, false}, {1600, 1600, false}}
-	data := mustPNG(redLines(10)) // 2000 x 1500
+	data := testpicture.EncodePNG(redLines(10)) // 2000 x 1500
 	bySize, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes})
 	if err != nil {
 		t.Fatal(err)

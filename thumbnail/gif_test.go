@@ -11,9 +11,11 @@ import (
 	"image/gif"
 	"slices"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
-var gifColours = color.Palette{color.NRGBA{}, topLeft, topRight, bottomLeft, bottomRight, paper, ink}
+var gifColours = color.Palette{color.NRGBA{}, testpicture.TopLeft, testpicture.TopRight, testpicture.BottomLeft, testpicture.BottomRight, testpicture.Paper, testpicture.Ink}
 
 // frameOf is a frame of one colour, by its index.
 func frameOf(r image.Rectangle, index uint8) *image.Paletted {
@@ -42,14 +44,6 @@ func movingGIF() *gif.GIF {
 		LoopCount: 7,
 		Config:    image.Config{Width: 64, Height: 48, ColorModel: gifColours},
 	}
-}
-
-func mustGIF(g *gif.GIF) []byte {
-	var buf bytes.Buffer
-	if err := gif.EncodeAll(&buf, g); err != nil {
-		panic(err)
-	}
-	return buf.Bytes()
 }
 
 // composited is how each frame stands on the screen, by the book.
@@ -90,7 +84,7 @@ func animate(t *testing.T, data []byte, o Options) *gif.GIF {
 func TestAnimationsAreThoseOfAnotherDecoder(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
-	out := animate(t, mustGIF(in), Options{Sizes: []Size{{64, 48, false}}, MaxFrames: 10})
+	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{64, 48, false}}, MaxFrames: 10})
 	if !slices.Equal(out.Delay, in.Delay) || out.LoopCount != in.LoopCount {
 		t.Errorf("got delays %v and %d loops, want %v and %d", out.Delay, out.LoopCount, in.Delay, in.LoopCount)
 	}
@@ -99,14 +93,14 @@ func TestAnimationsAreThoseOfAnotherDecoder(t *testing.T) {
 		t.Fatalf("got %d frames, want %d", len(got), len(want))
 	}
 	for i := range want {
-		if d := meanDifference(got[i], want[i]); d > 0 {
+		if d := testpicture.MeanDifference(got[i], want[i]); d > 0 {
 			t.Errorf("frame %d differs by %.2f grey levels", i, d)
 		}
 	}
 	// The same, smaller.
-	small := animate(t, mustGIF(in), Options{Sizes: []Size{{32, 24, false}}, MaxFrames: 10})
+	small := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{32, 24, false}}, MaxFrames: 10})
 	for i, f := range composited(small) {
-		if f.Rect.Dx() != 32 || !near(f.At(2, 22), want[i].NRGBAAt(4, 44), 1) || !near(f.At(28, 3), want[i].NRGBAAt(56, 6), 1) {
+		if f.Rect.Dx() != 32 || !testpicture.Near(f.At(2, 22), want[i].NRGBAAt(4, 44), 1) || !testpicture.Near(f.At(28, 3), want[i].NRGBAAt(56, 6), 1) {
 			t.Errorf("frame %d of half the size is another", i)
 		}
 	}
@@ -117,7 +111,7 @@ func TestLoopsOfAnimations(t *testing.T) {
 	for _, loop := range []int{-1, 0, 1, 65535} {
 		in := movingGIF()
 		in.LoopCount = loop
-		if out := animate(t, mustGIF(in), Options{Sizes: []Size{{32, 32, false}}, MaxFrames: 6}); out.LoopCount != loop {
+		if out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{32, 32, false}}, MaxFrames: 6}); out.LoopCount != loop {
 			t.Errorf("got %d, want %d", out.LoopCount, loop)
 		}
 	}
@@ -125,7 +119,7 @@ func TestLoopsOfAnimations(t *testing.T) {
 
 func TestAnimationsOfTooManyFramesAreStills(t *testing.T) {
 	t.Parallel()
-	data := mustGIF(movingGIF())
+	data := testpicture.EncodeGIF(movingGIF())
 	for _, most := range []int{0, 1, 5} {
 		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{64, 48, false}}, MaxFrames: most})
 		if err != nil || res.Thumbnails[0].ContentType != "image/jpeg" {
@@ -137,7 +131,7 @@ func TestAnimationsOfTooManyFramesAreStills(t *testing.T) {
 func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
-	data := mustGIF(in)
+	data := testpicture.EncodeGIF(in)
 	o := Options{Sizes: []Size{{64, 48, false}}, MaxFrames: 10}
 	// In the third frame's data: behind its image descriptor.
 	third := bytes.Index(data, []byte{0x2c, 8, 0, 8, 0, 48, 0, 32, 0}) + 60
@@ -156,7 +150,7 @@ func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 			continue
 		}
 		for i := range got {
-			if d := meanDifference(got[i], want[i]); d > 0 {
+			if d := testpicture.MeanDifference(got[i], want[i]); d > 0 {
 				t.Errorf("%s: frame %d differs by %.2f", tt.name, i, d)
 			}
 		}
@@ -169,7 +163,7 @@ func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 	t.Parallel()
 	// Left half red, right half blue; the first frame has stripes on the left, the second more of them on the right.
-	colours := color.Palette{topLeft, bottomLeft, ink, paper}
+	colours := color.Palette{testpicture.TopLeft, testpicture.BottomLeft, testpicture.Ink, testpicture.Paper}
 	frame := func(stripes image.Rectangle, width int) *image.Paletted {
 		f := image.NewPaletted(image.Rect(0, 0, 200, 50), colours)
 		for i := range f.Pix {
@@ -182,9 +176,9 @@ func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 		return f
 	}
 	in := &gif.GIF{Image: []*image.Paletted{frame(image.Rect(5, 10, 45, 25), 4), frame(image.Rect(155, 10, 195, 40), 2)}, Delay: []int{5, 5}}
-	out := animate(t, mustGIF(in), Options{Sizes: []Size{{50, 50, true}}, MaxFrames: 5, SmartCrop: true})
+	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{50, 50, true}}, MaxFrames: 5, SmartCrop: true})
 	for i, f := range composited(out) {
-		if !near(f.At(25, 48), topLeft, 10) {
+		if !testpicture.Near(f.At(25, 48), testpicture.TopLeft, 10) {
 			t.Errorf("frame %d shows %v, want the left half", i, f.At(25, 48))
 		}
 	}
@@ -218,7 +212,7 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 			t.Fatalf("at most %d frames: %v", frames, err)
 		}
 		img, _, err := image.Decode(bytes.NewReader(res.Thumbnails[0].Data))
-		if err != nil || !near(img.At(9, 9), color.NRGBA{200, 40, 40, 255}, 12) {
+		if err != nil || !testpicture.Near(img.At(9, 9), color.NRGBA{200, 40, 40, 255}, 12) {
 			t.Errorf("at most %d frames: %v, or another colour than the frame's", frames, err)
 		}
 	}
@@ -238,7 +232,7 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 // As imgproxy counts: width x height x frames.
 func TestPixelsOfAnAnimationAreThoseOfItsFrames(t *testing.T) {
 	t.Parallel()
-	data := mustGIF(movingGIF())
+	data := testpicture.EncodeGIF(movingGIF())
 	o := Options{Sizes: []Size{{32, 32, false}}, MaxFrames: 10, MaxPixels: 64 * 48 * 6}
 	if _, err := Make(t.Context(), bytes.NewReader(data), o); err != nil {
 		t.Errorf("exactly at the limit: %v", err)

@@ -7,6 +7,8 @@ import (
 	"image/color"
 	"math"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // wideToSRGB is how the specifications of the spaces have it: to linear light, by a matrix that comes from the primaries' chromaticities under D65,
@@ -42,8 +44,8 @@ func TestWideColoursThatSRGBHas(t *testing.T) {
 		decode  func(float64) float64
 		matrix  [3][3]float64
 	}{
-		{"Display P3", p3Profile(), decodeSRGB, p3ToSRGB},
-		{"Adobe RGB", adobeProfile(), func(v float64) float64 { return math.Pow(v, 563.0/256) }, adobeToSRGB},
+		{"Display P3", testpicture.P3Profile(), decodeSRGB, p3ToSRGB},
+		{"Adobe RGB", testpicture.AdobeProfile(), func(v float64) float64 { return math.Pow(v, 563.0/256) }, adobeToSRGB},
 	} {
 		for _, in := range [][3]byte{{180, 120, 90}, {90, 140, 170}, {120, 160, 100}, {210, 170, 190}, {60, 70, 50}} {
 			picture := image.NewNRGBA(image.Rect(0, 0, 64, 64))
@@ -51,16 +53,16 @@ func TestWideColoursThatSRGBHas(t *testing.T) {
 				copy(picture.Pix[i:], []byte{in[0], in[1], in[2], 255})
 			}
 			want := wideToSRGB(in, space.decode, space.matrix)
-			if near(want, color.NRGBA{in[0], in[1], in[2], 255}, 2) {
+			if testpicture.Near(want, color.NRGBA{in[0], in[1], in[2], 255}, 2) {
 				t.Errorf("%s: %v is hardly another colour in sRGB, and proves nothing", space.name, in)
 			}
 			for name, data := range map[string][]byte{
-				"JPEG": withSegment(mustJPEG(opaqueRGBA(picture)), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(space.profile)),
-				"PNG":  withPNGChunk(mustPNG(picture), "iCCP", append([]byte("p\x00\x00"), deflated(space.profile)...), false),
+				"JPEG": testpicture.WithSegment(testpicture.EncodeJPEG(testpicture.Opaque(picture)), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(space.profile)),
+				"PNG":  testpicture.WithPNGChunk(testpicture.EncodePNG(picture), "iCCP", append([]byte("p\x00\x00"), testpicture.Deflate(space.profile)...), false),
 			} {
 				// JPEG rounds to luma and chroma on the way in.
 				tolerance := map[string]float64{"JPEG": 4, "PNG": 1}[name]
-				if got := onlySmall(t, data, Size{20, 20, false}).At(10, 10); !near(got, want, tolerance) {
+				if got := onlySmall(t, data, Size{20, 20, false}).At(10, 10); !testpicture.Near(got, want, tolerance) {
 					t.Errorf("%s as %s: %v became %v, want %v", space.name, name, in, got, want)
 				}
 			}
@@ -85,7 +87,7 @@ func stagesTag(curve []byte, r, g, b [3]float64, grid [3]byte, size byte) []byte
 	for i := range 3 {
 		m = append(m, r[i]/unit, g[i]/unit, b[i]/unit)
 	}
-	add(16, s15(append(m, 0, 0, 0)...))
+	add(16, testpicture.S15Fixed16(append(m, 0, 0, 0)...))
 	add(20, three(curve))
 	if size == 0 {
 		return out
@@ -111,20 +113,18 @@ func stagesTag(curve []byte, r, g, b [3]float64, grid [3]byte, size byte) []byte
 }
 
 func stagesProfile(version byte, tags map[string][]byte) []byte {
-	p := profileOf("RGB ", "XYZ ", tags)
+	p := testpicture.Profile("RGB ", "XYZ ", tags)
 	p[8] = version
 	return p
 }
 
-var p3Primaries = [3][3]float64{{0.5151, 0.2412, -0.0011}, {0.2920, 0.6922, 0.0419}, {0.1571, 0.0666, 0.7841}}
-
 func TestTablesOfStages(t *testing.T) {
 	t.Parallel()
-	matrix := newColourTransform(p3Profile(), modelRGB)
+	matrix := newColourTransform(testpicture.P3Profile(), modelRGB)
 	for name, tag := range map[string][]byte{
-		"without a grid":         stagesTag(srgbCurve(), p3Primaries[0], p3Primaries[1], p3Primaries[2], [3]byte{}, 0),
-		"with a grid of bytes":   stagesTag(srgbCurve(), p3Primaries[0], p3Primaries[1], p3Primaries[2], [3]byte{2, 4, 6}, 1),
-		"with a grid of 16 bits": stagesTag(srgbCurve(), p3Primaries[0], p3Primaries[1], p3Primaries[2], [3]byte{9, 2, 3}, 2),
+		"without a grid":         stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{}, 0),
+		"with a grid of bytes":   stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{2, 4, 6}, 1),
+		"with a grid of 16 bits": stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{9, 2, 3}, 2),
 	} {
 		tr := newColourTransform(stagesProfile(2, map[string][]byte{"A2B0": tag}), modelRGB)
 		if tr == nil {
@@ -134,7 +134,7 @@ func TestTablesOfStages(t *testing.T) {
 		for _, in := range [][4]byte{{0, 0, 0}, {255, 255, 255}, {180, 120, 90}, {10, 200, 100}, {90, 140, 170}} {
 			got, want := tr.convert(in), matrix.convert(in)
 			for i := range got {
-				if absDiff(got[i], want[i]) > 2 {
+				if testpicture.AbsDiff(got[i], want[i]) > 2 {
 					t.Errorf("%s: %v became %v, want %v as by a matrix", name, in, got, want)
 					break
 				}
@@ -155,16 +155,16 @@ func TestTablesOfStages(t *testing.T) {
 
 func TestATableStandsOverTheMatrix(t *testing.T) {
 	t.Parallel()
-	tags := map[string][]byte{"A2B0": stagesTag(srgbCurve(), p3Primaries[0], p3Primaries[1], p3Primaries[2], [3]byte{}, 0)}
+	tags := map[string][]byte{"A2B0": stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{}, 0)}
 	for i, c := range []string{"r", "g", "b"} {
 		v := [][3]float64{{0.4360, 0.2225, 0.0139}, {0.3851, 0.7169, 0.0971}, {0.1431, 0.0606, 0.7141}}[i]
-		tags[c+"XYZ"], tags[c+"TRC"] = xyzTag(v[0], v[1], v[2]), srgbCurve()
+		tags[c+"XYZ"], tags[c+"TRC"] = testpicture.XYZTag(v), testpicture.SRGBCurve()
 	}
 	tr := newColourTransform(stagesProfile(2, tags), modelRGB)
 	if tr == nil {
 		t.Fatal("the matrix, which is sRGB's, was taken")
 	}
-	if got, want := tr.convert([4]byte{180, 120, 90}), wideToSRGB([3]byte{180, 120, 90}, decodeSRGB, p3ToSRGB); !near(color.NRGBA{got[0], got[1], got[2], 255}, want, 2) {
+	if got, want := tr.convert([4]byte{180, 120, 90}), wideToSRGB([3]byte{180, 120, 90}, decodeSRGB, p3ToSRGB); !testpicture.Near(color.NRGBA{got[0], got[1], got[2], 255}, want, 2) {
 		t.Errorf("got %v, want %v by the table", got, want)
 	}
 	// A table that cannot be used leaves it to the matrix.
@@ -186,7 +186,7 @@ func TestTheBlackOfPerceptualTables(t *testing.T) {
 			m[3*i] = (whiteD50[i] - offset*perceptualBlack[i]) / unit
 			m[9+i] = offset * perceptualBlack[i] / unit
 		}
-		copy(tag[at:], s15(m[:]...))
+		copy(tag[at:], testpicture.S15Fixed16(m[:]...))
 		return tag
 	}
 	for _, tt := range []struct {
@@ -194,10 +194,10 @@ func TestTheBlackOfPerceptualTables(t *testing.T) {
 		want    byte
 	}{{4, 0}, {2, 11}} {
 		tr := newColourTransform(stagesProfile(tt.version, map[string][]byte{"A2B0": grey(1)}), modelRGB)
-		if black := tr.convert([4]byte{}); absDiff(black[1], tt.want) > 1 {
+		if black := tr.convert([4]byte{}); testpicture.AbsDiff(black[1], tt.want) > 1 {
 			t.Errorf("version %d: black is %v, want %d", tt.version, black, tt.want)
 		}
-		if white := tr.convert([4]byte{255, 255, 255}); absDiff(white[1], 255) > 1 {
+		if white := tr.convert([4]byte{255, 255, 255}); testpicture.AbsDiff(white[1], 255) > 1 {
 			t.Errorf("version %d: white is %v", tt.version, white)
 		}
 	}

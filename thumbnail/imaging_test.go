@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/disintegration/imaging"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // imaging is not in the path: it decodes whole pictures. It is what others take, so it says whether ours are right.
@@ -36,7 +38,7 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 			{Size{120, 120, false}, imaging.Resize(upright, 120, 80, imaging.Lanczos)},
 			{Size{90, 90, true}, imaging.Fill(upright, 90, 90, imaging.Center, imaging.Lanczos)},
 		} {
-			if d := meanDifference(onlySmall(t, data, tt.size), tt.want); d > 1 {
+			if d := testpicture.MeanDifference(onlySmall(t, data, tt.size), tt.want); d > 1 {
 				t.Errorf("%s at %s differs by %.2f grey levels from imaging's", filepath.Base(f), tt.size, d)
 			}
 		}
@@ -55,10 +57,10 @@ func TestGammaAndLinearLight(t *testing.T) {
 			stripes.Pix[i] = 255
 		}
 	}
-	if got := onlySmall(t, mustPNG(stripes), Size{40, 40, false}).At(20, 20); !near(got, color.NRGBA{128, 128, 128, 255}, 3) {
+	if got := onlySmall(t, testpicture.EncodePNG(stripes), Size{40, 40, false}).At(20, 20); !testpicture.Near(got, color.NRGBA{128, 128, 128, 255}, 3) {
 		t.Errorf("black and white stripes become %v, want the mean of the stored values", got)
 	}
-	if got := lanczos(linearLight(stripes), 40, 30).At(20, 15); !near(storedLight(got), color.NRGBA{188, 188, 188, 255}, 3) {
+	if got := lanczos(linearLight(stripes), 40, 30).At(20, 15); !testpicture.Near(storedLight(got), color.NRGBA{188, 188, 188, 255}, 3) {
 		t.Errorf("in linear light they become %v, want 188", storedLight(got))
 	}
 	large := onlySmall(t, photo(t, "2569067123_aca715a2ee_o.jpg"), Size{600, 600, false})
@@ -70,7 +72,7 @@ func TestGammaAndLinearLight(t *testing.T) {
 		c := storedLight(color.NRGBA{linear.Pix[i], linear.Pix[i+1], linear.Pix[i+2], 255})
 		copy(linear.Pix[i:], []byte{c.R, c.G, c.B})
 	}
-	d := meanDifference(stored, linear) / 3 * 4 // alpha is the same
+	d := testpicture.MeanDifference(stored, linear) / 3 * 4 // alpha is the same
 	t.Logf("a photograph differs by %.2f grey levels; %d pixels took %v to be converted", d, large.Bounds().Dx()*large.Bounds().Dy(), took)
 	if d > 6 {
 		t.Errorf("a photograph differs by %.2f grey levels in linear light", d)

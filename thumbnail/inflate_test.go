@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/iotest"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func inflateAll(data []byte) ([]byte, error) {
@@ -85,7 +87,7 @@ func TestInflateAgainstTheStandardLibrary(t *testing.T) {
 func TestInflateOfCutData(t *testing.T) {
 	t.Parallel()
 	want := compressible(3000, 5)
-	data := deflated(want)
+	data := testpicture.Deflate(want)
 	for n := range len(data) - 4 { // the checksum is not read
 		got, err := inflateAll(data[:n])
 		if err != io.ErrUnexpectedEOF {
@@ -115,7 +117,7 @@ func TestInflateOfBadData(t *testing.T) {
 // The standard library and this one agree on every input: on data, and on whether it is valid.
 func FuzzInflate(f *testing.F) {
 	for i := range 6 {
-		f.Add(deflated(compressible(300*i*i, uint64(i))))
+		f.Add(testpicture.Deflate(compressible(300*i*i, uint64(i))))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := zlib.NewReader(bytes.NewReader(data))
@@ -152,7 +154,7 @@ func BenchmarkInflate(b *testing.B) {
 	for i := range want {
 		want[i] = byte(rng.NormFloat64() * 3) // as a photograph's filtered rows
 	}
-	data := deflated(want)
+	data := testpicture.Deflate(want)
 	buf := make([]byte, 18000)
 	b.Run("ours", func(b *testing.B) {
 		b.SetBytes(int64(len(want)))

@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // smooth is a plane with content as pictures have it: waves, an edge, a little noise.
@@ -63,7 +65,7 @@ func TestWriteJPEGIsReadByTheStandardLibrary(t *testing.T) {
 				if quality < 80 {
 					continue
 				}
-				if d := meanDifference(got, p.ycbcr()); d > 4 {
+				if d := testpicture.MeanDifference(got, p.ycbcr()); d > 4 {
 					t.Errorf("%s: differs by %.2f grey levels on average", what, d)
 				}
 			}
@@ -91,7 +93,7 @@ func TestJPEGLosesNoMoreThanTheStandardLibraryAndIsSmaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x, y := meanDifference(a, source), meanDifference(b, source); x > y*1.01 {
+	if x, y := testpicture.MeanDifference(a, source), testpicture.MeanDifference(b, source); x > y*1.01 {
 		t.Errorf("differs by %.3f from the source, the standard library by %.3f", x, y)
 	}
 }

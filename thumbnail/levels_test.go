@@ -3,6 +3,8 @@ package thumbnail
 import (
 	"image/color"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func TestWebPColoursAreRight(t *testing.T) {
@@ -20,7 +22,7 @@ func TestWebPColoursAreRight(t *testing.T) {
 	} {
 		x, y := i%4*120+60, i/4*160+80
 		// Read as full range, black would be 16 and white 235.
-		if got := img.At(x, y); !near(got, want, 5) {
+		if got := img.At(x, y); !testpicture.Near(got, want, 5) {
 			t.Errorf("got %v, want %v", color.NRGBAModel.Convert(got), want)
 		}
 	}

@@ -10,13 +10,15 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // largePNG gives a PNG of w x h grey-blue rows.
 func largePNG(w, h int, interlace byte) []byte {
 	ihdr := binary.BigEndian.AppendUint32(nil, uint32(w))
 	ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(h))
-	out := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, 8, pngRGB, 0, 0, interlace))...)
+	out := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 8, pngRGB, 0, 0, interlace))...)
 	var data bytes.Buffer
 	z := zlib.NewWriter(&data)
 	passes := adam7[:]
@@ -33,8 +35,8 @@ func largePNG(w, h int, interlace byte) []byte {
 		}
 	}
 	z.Close()
-	out = append(out, pngChunk("IDAT", data.Bytes())...)
-	return append(out, pngChunk("IEND", nil)...)
+	out = append(out, testpicture.PNGChunk("IDAT", data.Bytes())...)
+	return append(out, testpicture.PNGChunk("IEND", nil)...)
 }
 
 // allocated is how many bytes of heap f allocates, freed or not: an upper bound of what it holds at once.
@@ -97,7 +99,7 @@ func flatJPEG(w, h int) []byte {
 	for i := range grey.Pix {
 		grey.Pix[i] = 128
 	}
-	one := mustJPEG(grey)
+	one := testpicture.EncodeJPEG(grey)
 	at := bytes.Index(one, []byte{0xff, 0xc0})
 	binary.BigEndian.PutUint16(one[at+5:], uint16(h))
 	binary.BigEndian.PutUint16(one[at+7:], uint16(w))
@@ -138,8 +140,8 @@ func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	t.Parallel()
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
-	data := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, 16, pngRGBA, 0, 0, 1))...)
-	data = append(data, pngChunk("IDAT", []byte{0x78, 0xda})...)
+	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 16, pngRGBA, 0, 0, 1))...)
+	data = append(data, testpicture.PNGChunk("IDAT", []byte{0x78, 0xda})...)
 	if _, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction}); err != nil {
 		t.Errorf("200 x 200: %v", err)
 	}

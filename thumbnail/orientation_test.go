@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"image"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func TestOrientationTurnsBack(t *testing.T) {
@@ -14,7 +16,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 	for o := orientation(1); o <= 8; o++ {
 		img := image.NewGray(image.Rect(0, 0, 48, 32))
 		copy(img.Pix, want.pix)
-		turned := stored(img, o)
+		turned := testpicture.Turned(img, int(o))
 		p := newPlane(turned.Rect.Dx(), turned.Rect.Dy())
 		for i := range p.pix {
 			p.pix[i] = turned.Pix[4*i]
@@ -26,7 +28,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 		}
 		for i, v := range got.planes[0] {
 			// Columns are summed before rows, and rounded between.
-			if absDiff(v, first.planes[0][i]) > 1 {
+			if testpicture.AbsDiff(v, first.planes[0][i]) > 1 {
 				t.Fatalf("orientation %d does not come out upright", o)
 			}
 		}
@@ -35,7 +37,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 
 func TestExifOrientation(t *testing.T) {
 	t.Parallel()
-	little, big := tiffOrientation(6, binary.LittleEndian), tiffOrientation(8, binary.BigEndian)
+	little, big := testpicture.EXIF(6, binary.LittleEndian), testpicture.EXIF(8, binary.BigEndian)
 	change := func(b []byte, at int, v ...byte) []byte {
 		b = append([]byte(nil), b...)
 		copy(b[at:], v)
@@ -72,22 +74,22 @@ func TestExifOrientation(t *testing.T) {
 
 func TestOrientationWhereverItStands(t *testing.T) {
 	t.Parallel()
-	turned := stored(letterF(paper), 6)
-	jpg, file := mustJPEG(opaqueRGBA(turned)), mustPNG(turned)
+	turned := testpicture.Turned(testpicture.Letter(testpicture.Paper), 6)
+	jpg, file := testpicture.EncodeJPEG(testpicture.Opaque(turned)), testpicture.EncodePNG(turned)
 	for name, data := range map[string][]byte{
-		"JPEG, EXIF before XMP":        withExif(withSegment(jpg, 0xe1, xmpSegment), 6),
-		"JPEG, XMP before EXIF":        withSegment(withExif(jpg, 6), 0xe1, xmpSegment),
-		"JPEG, padding before markers": append([]byte{0xff, 0xd8, 0xff, 0xff}, withExif(jpg, 6)[2:]...),
-		"PNG, eXIf before the data":    withPNGChunk(file, "eXIf", tiffOrientation(6, binary.BigEndian), false),
-		"PNG, eXIf after the data":     withPNGChunk(file, "eXIf", tiffOrientation(6, binary.BigEndian), true),
+		"JPEG, EXIF before XMP":        testpicture.WithEXIF(testpicture.WithSegment(jpg, 0xe1, testpicture.XMPSegment), 6),
+		"JPEG, XMP before EXIF":        testpicture.WithSegment(testpicture.WithEXIF(jpg, 6), 0xe1, testpicture.XMPSegment),
+		"JPEG, padding before markers": append([]byte{0xff, 0xd8, 0xff, 0xff}, testpicture.WithEXIF(jpg, 6)[2:]...),
+		"PNG, eXIf before the data":    testpicture.WithPNGChunk(file, "eXIf", testpicture.EXIF(6, binary.BigEndian), false),
+		"PNG, eXIf after the data":     testpicture.WithPNGChunk(file, "eXIf", testpicture.EXIF(6, binary.BigEndian), true),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			res, img := makeOne(t, data, "200x200")
-			if res.Width != testWidth || res.Height != testHeight {
-				t.Errorf("got %dx%d, want %dx%d", res.Width, res.Height, testWidth, testHeight)
+			if res.Width != testpicture.LetterWidth || res.Height != testpicture.LetterHeight {
+				t.Errorf("got %dx%d, want %dx%d", res.Width, res.Height, testpicture.LetterWidth, testpicture.LetterHeight)
 			}
-			checkUpright(t, img, paper, 12)
+			checkUpright(t, img, testpicture.Paper, 12)
 		})
 	}
 }

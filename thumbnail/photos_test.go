@@ -7,6 +7,8 @@ import (
 	"image/color"
 	"math"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func TestPhotographsInEveryOrientation(t *testing.T) {
@@ -17,7 +19,7 @@ func TestPhotographsInEveryOrientation(t *testing.T) {
 			_, want := makeOne(t, photo(t, kind+"_1.jpg"), "200x200")
 			for i := 2; i <= 8; i++ {
 				_, got := makeOne(t, photo(t, fmt.Sprintf("%s_%d.jpg", kind, i)), "200x200")
-				if d := meanDifference(got, want); d > 6 {
+				if d := testpicture.MeanDifference(got, want); d > 6 {
 					t.Errorf("orientation %d differs by %.1f grey levels", i, d)
 				}
 			}
@@ -119,7 +121,7 @@ func TestThumbnailsAgainstTheSlowObviousWay(t *testing.T) {
 			}
 			s := onlySmall(t, fixture(t, file), Size{60, 60, false})
 			// Averaging before the filter softens the hard edges of a letter a little.
-			if d := meanDifference(s, lanczos(img, 60, 40)); d > 1.2 {
+			if d := testpicture.MeanDifference(s, lanczos(img, 60, 40)); d > 1.2 {
 				t.Errorf("differs by %.2f grey levels on average", d)
 			}
 		})

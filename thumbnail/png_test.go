@@ -12,6 +12,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // pngFile writes a PNG of random samples in any form there is. Filters change from row to row.
@@ -77,17 +79,17 @@ func (f pngFile) encode(seed uint64) []byte {
 	if f.interlaced {
 		interlace = 1
 	}
-	out := append([]byte(pngSignature), pngChunk("IHDR", append(ihdr, byte(f.depth), f.colour, 0, 0, interlace))...)
+	out := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, byte(f.depth), f.colour, 0, 0, interlace))...)
 	if f.palette != nil {
-		out = append(out, pngChunk("PLTE", f.palette)...)
+		out = append(out, testpicture.PNGChunk("PLTE", f.palette)...)
 	}
 	if f.trns != nil {
-		out = append(out, pngChunk("tRNS", f.trns)...)
+		out = append(out, testpicture.PNGChunk("tRNS", f.trns)...)
 	}
 	// Two IDAT chunks, the first a single byte.
-	out = append(out, pngChunk("IDAT", data.Bytes()[:1])...)
-	out = append(out, pngChunk("IDAT", data.Bytes()[1:])...)
-	return append(out, pngChunk("IEND", nil)...)
+	out = append(out, testpicture.PNGChunk("IDAT", data.Bytes()[:1])...)
+	out = append(out, testpicture.PNGChunk("IDAT", data.Bytes()[1:])...)
+	return append(out, testpicture.PNGChunk("IEND", nil)...)
 }
 
 // filterRow predicts each byte as the standard says.
@@ -231,17 +233,17 @@ func TestBadPNGs(t *testing.T) {
 		b[at] = v
 		return b
 	}
-	chunks := func(c ...[]byte) []byte { return append([]byte(pngSignature), bytes.Join(c, nil)...) }
+	chunks := func(c ...[]byte) []byte { return append([]byte(testpicture.PNGSignature), bytes.Join(c, nil)...) }
 	ihdr := func(depth, colour byte) []byte {
-		return pngChunk("IHDR", []byte{0, 0, 0, 4, 0, 0, 0, 4, depth, colour, 0, 0, 0})
+		return testpicture.PNGChunk("IHDR", []byte{0, 0, 0, 4, 0, 0, 0, 4, depth, colour, 0, 0, 0})
 	}
-	iend := pngChunk("IEND", nil)
+	iend := testpicture.PNGChunk("IEND", nil)
 	idat := func(raw []byte) []byte {
 		var b bytes.Buffer
 		z := zlib.NewWriter(&b)
 		z.Write(raw)
 		z.Close()
-		return pngChunk("IDAT", b.Bytes())
+		return testpicture.PNGChunk("IDAT", b.Bytes())
 	}
 	for _, tt := range []struct {
 		name, kind string
@@ -255,10 +257,10 @@ func TestBadPNGs(t *testing.T) {
 		{"too little data", "corrupt", chunks(ihdr(8, pngGrey), idat(make([]byte, 19)), iend), "ends early"},
 		{"no such filter", "corrupt", chunks(ihdr(8, pngGrey), idat(bytes.Repeat([]byte{9}, 20)), iend), "unknown filter 9"},
 		{"no such form", "unsupported", chunks(ihdr(4, pngRGB)), "colour type 2, 4 bits"},
-		{"Apple's variant", "unsupported", chunks(pngChunk("CgBI", []byte{0, 0, 0, 0})), "CgBI"},
-		{"unknown critical chunk", "unsupported", chunks(ihdr(8, pngGrey), pngChunk("NEWS", nil)), "NEWS"},
-		{"palette of 4 bytes", "corrupt", chunks(ihdr(8, pngPalette), pngChunk("PLTE", make([]byte, 4))), "palette of 4 bytes"},
-		{"transparency before palette", "corrupt", chunks(ihdr(8, pngPalette), pngChunk("tRNS", make([]byte, 4))), "transparency of 4 bytes"},
+		{"Apple's variant", "unsupported", chunks(testpicture.PNGChunk("CgBI", []byte{0, 0, 0, 0})), "CgBI"},
+		{"unknown critical chunk", "unsupported", chunks(ihdr(8, pngGrey), testpicture.PNGChunk("NEWS", nil)), "NEWS"},
+		{"palette of 4 bytes", "corrupt", chunks(ihdr(8, pngPalette), testpicture.PNGChunk("PLTE", make([]byte, 4))), "palette of 4 bytes"},
+		{"transparency before palette", "corrupt", chunks(ihdr(8, pngPalette), testpicture.PNGChunk("tRNS", make([]byte, 4))), "transparency of 4 bytes"},
 	} {
 		_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{10, 10, false}}})
 		if got := kindOf(err); got != tt.kind || !strings.Contains(err.Error(), tt.want) {

@@ -4,6 +4,8 @@ import (
 	"image"
 	"image/color"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func quantised(img *image.NRGBA) *image.Paletted {
@@ -25,7 +27,7 @@ func TestFewColoursStayAsTheyAre(t *testing.T) {
 		copy(img.Pix[4*i:], []byte{byte(n%7) << 5, byte(n/7%7)<<5 | 3, byte(n/49)<<5 | 1, 255})
 	}
 	got := quantised(img)
-	if d := meanDifference(got, img); d > 0 {
+	if d := testpicture.MeanDifference(got, img); d > 0 {
 		t.Errorf("250 colours differ by %.3f", d)
 	}
 	if len(got.Palette) != 251 {
@@ -41,14 +43,14 @@ func TestManyColoursComeNear(t *testing.T) {
 		copy(img.Pix[4*i:], []byte{byte(2 * x), byte(2 * y), byte(x + y), 255})
 	}
 	got := quantised(img)
-	if d := meanDifference(got, img); d > 4 || len(got.Palette) != 256 {
+	if d := testpicture.MeanDifference(got, img); d > 4 || len(got.Palette) != 256 {
 		t.Errorf("a gradient differs by %.2f grey levels with %d colours", d, len(got.Palette))
 	}
 	// A colour that is rare but far from all others keeps an entry.
 	for i := range 40 {
 		copy(img.Pix[4*i*128:], []byte{255, 0, 255, 255})
 	}
-	if got := quantised(img); !near(got.At(0, 20), color.NRGBA{255, 0, 255, 255}, 8) {
+	if got := quantised(img); !testpicture.Near(got.At(0, 20), color.NRGBA{255, 0, 255, 255}, 8) {
 		t.Errorf("magenta became %v", got.At(0, 20))
 	}
 }
@@ -61,7 +63,7 @@ func TestWhatIsHardlySeenIsNot(t *testing.T) {
 	if _, _, _, a := got.At(0, 0).RGBA(); a != 0 {
 		t.Errorf("alpha 127: got %v", got.At(0, 0))
 	}
-	if !near(got.At(1, 0), color.NRGBA{200, 0, 0, 255}, 1) {
+	if !testpicture.Near(got.At(1, 0), color.NRGBA{200, 0, 0, 255}, 1) {
 		t.Errorf("alpha 128: got %v", got.At(1, 0))
 	}
 	if got := quantised(image.NewNRGBA(image.Rect(0, 0, 3, 3))); len(got.Palette) != 1 {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 func noisePlane(w, h int, seed uint64) plane {
@@ -89,7 +91,7 @@ func TestResampleAgainstThePlainWay(t *testing.T) {
 		r.resample(got, tt.sx.n, tt.sy.n, &src, newAxis(tt.sx), newAxis(tt.sy))
 		var off, worst int
 		for i := range want {
-			d := int(absDiff(got[i], want[i]))
+			d := int(testpicture.AbsDiff(got[i], want[i]))
 			worst = max(worst, d)
 			if d > 0 {
 				off++

@@ -6,6 +6,8 @@ import (
 	"image/color"
 	"math/rand/v2"
 	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // plainWith is a grey picture with something at a place.
@@ -20,7 +22,7 @@ func plainWith(w, h int, at image.Rectangle, what func(x, y int) color.NRGBA) []
 			img.SetNRGBA(x, y, c)
 		}
 	}
-	return mustPNG(img)
+	return testpicture.EncodePNG(img)
 }
 
 func cropped(t *testing.T, data []byte, smart bool) image.Image {
@@ -41,7 +43,7 @@ func holds(img image.Image) bool {
 	n := 0
 	for y := range 50 {
 		for x := range 50 {
-			if !near(img.At(x, y), color.NRGBA{120, 130, 140, 255}, 24) {
+			if !testpicture.Near(img.At(x, y), color.NRGBA{120, 130, 140, 255}, 24) {
 				n++
 			}
 		}
@@ -107,11 +109,11 @@ func TestSmartCropFollowsTheOrientation(t *testing.T) {
 	}
 	var first image.Image
 	for o := orientation(1); o <= 8; o++ {
-		got := cropped(t, withExif(mustJPEG(opaqueRGBA(stored(img, o))), o), true)
+		got := cropped(t, testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Opaque(testpicture.Turned(img, int(o)))), int(o)), true)
 		if first == nil {
 			first = got
 		}
-		if d := meanDifference(got, first); d > 6 {
+		if d := testpicture.MeanDifference(got, first); d > 6 {
 			t.Errorf("orientation %d differs by %.1f grey levels", o, d)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // makeOne makes one thumbnail and decodes it.
@@ -31,13 +33,6 @@ func makeOne(tb testing.TB, data []byte, size string) (*Result, image.Image) {
 	return res, img
 }
 
-// near tells whether colours are alike after resizing and JPEG.
-func near(c color.Color, want color.NRGBA, tolerance float64) bool {
-	got := color.NRGBAModel.Convert(c).(color.NRGBA)
-	return absDiff(got.R, want.R) <= tolerance && absDiff(got.G, want.G) <= tolerance &&
-		absDiff(got.B, want.B) <= tolerance && absDiff(got.A, want.A) <= tolerance
-}
-
 // checkUpright expects letterF: its corners, and the letter's stem, arms and free places.
 func checkUpright(t *testing.T, img image.Image, background color.NRGBA, tolerance float64) {
 	t.Helper()
@@ -47,18 +42,18 @@ func checkUpright(t *testing.T, img image.Image, background color.NRGBA, toleran
 		x, y int // in letterF's pixels
 		want color.NRGBA
 	}{
-		{"top left", 40, 40, topLeft},
-		{"top right", 440, 40, topRight},
-		{"bottom left", 40, 280, bottomLeft},
-		{"bottom right", 440, 280, bottomRight},
-		{"stem", 200, 240, ink},
-		{"upper arm", 300, 70, ink},
-		{"lower arm", 260, 160, ink},
+		{"top left", 40, 40, testpicture.TopLeft},
+		{"top right", 440, 40, testpicture.TopRight},
+		{"bottom left", 40, 280, testpicture.BottomLeft},
+		{"bottom right", 440, 280, testpicture.BottomRight},
+		{"stem", 200, 240, testpicture.Ink},
+		{"upper arm", 300, 70, testpicture.Ink},
+		{"lower arm", 260, 160, testpicture.Ink},
 		{"beside the stem", 260, 240, background},
 		{"right of the lower arm", 310, 160, background},
 	} {
-		x, y := at.x*b.Dx()/testWidth, at.y*b.Dy()/testHeight
-		if got := img.At(b.Min.X+x, b.Min.Y+y); !near(got, at.want, tolerance) {
+		x, y := at.x*b.Dx()/testpicture.LetterWidth, at.y*b.Dy()/testpicture.LetterHeight
+		if got := img.At(b.Min.X+x, b.Min.Y+y); !testpicture.Near(got, at.want, tolerance) {
 			t.Errorf("%s (%d, %d of %v): got %v, want %v", at.what, x, y, b.Size(), color.NRGBAModel.Convert(got), at.want)
 		}
 	}
@@ -72,31 +67,31 @@ func TestPicturesComeOutUprightAndRight(t *testing.T) {
 		contentType  string
 		tolerance    float64
 	}{
-		{"orientation-1-upright.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-2-mirrored.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-3-upside-down.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-4-mirrored-upside-down.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-5-mirrored-turned-left.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-6-turned-left.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-7-mirrored-turned-right.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"orientation-8-turned-right.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"xmp-before-exif.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"progressive.jpg", "JPEG", paper, "image/jpeg", 12},
-		{"cmyk.jpg", "JPEG", paper, "image/jpeg", 14},
+		{"orientation-1-upright.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-2-mirrored.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-3-upside-down.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-4-mirrored-upside-down.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-5-mirrored-turned-left.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-6-turned-left.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-7-mirrored-turned-right.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"orientation-8-turned-right.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"xmp-before-exif.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"progressive.jpg", "JPEG", testpicture.Paper, "image/jpeg", 12},
+		{"cmyk.jpg", "JPEG", testpicture.Paper, "image/jpeg", 14},
 		{"transparent.png", "PNG", color.NRGBA{}, "image/png", 2},
-		{"turned.png", "PNG", paper, "image/jpeg", 12},
+		{"turned.png", "PNG", testpicture.Paper, "image/jpeg", 12},
 		{"animated.gif", "GIF", color.NRGBA{0xff, 0xff, 0xff, 0xff}, "image/jpeg", 32}, // 216 colours
-		{"lossy.webp", "WebP", paper, "image/jpeg", 14},
+		{"lossy.webp", "WebP", testpicture.Paper, "image/jpeg", 14},
 		{"lossless.webp", "WebP", color.NRGBA{}, "image/png", 2},
 		{"transparent.webp", "WebP", color.NRGBA{}, "image/png", 14},
-		{"animated.webp", "WebP", paper, "image/jpeg", 14},
-		{"turned.webp", "WebP", paper, "image/jpeg", 14},
+		{"animated.webp", "WebP", testpicture.Paper, "image/jpeg", 14},
+		{"turned.webp", "WebP", testpicture.Paper, "image/jpeg", 14},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			t.Parallel()
 			res, img := makeOne(t, fixture(t, tt.file), "200x200")
-			if res.Format != tt.format || res.Width != testWidth || res.Height != testHeight {
-				t.Errorf("got %s %dx%d, want %s %dx%d", res.Format, res.Width, res.Height, tt.format, testWidth, testHeight)
+			if res.Format != tt.format || res.Width != testpicture.LetterWidth || res.Height != testpicture.LetterHeight {
+				t.Errorf("got %s %dx%d, want %s %dx%d", res.Format, res.Width, res.Height, tt.format, testpicture.LetterWidth, testpicture.LetterHeight)
 			}
 			got := res.Thumbnails[0]
 			if got.ContentType != tt.contentType || "image/"+strings.Replace(got.Ext, "jpg", "jpeg", 1) != tt.contentType {
@@ -121,8 +116,8 @@ func TestFillCropsTheCentre(t *testing.T) {
 		for _, at := range []struct {
 			x, y int
 			want color.NRGBA
-		}{{3, 3, topLeft}, {156, 3, topRight}, {3, 156, bottomLeft}, {156, 156, bottomRight}, {60, 120, ink}, {110, 35, ink}} {
-			if got := img.At(at.x, at.y); !near(got, at.want, 30) {
+		}{{3, 3, testpicture.TopLeft}, {156, 3, testpicture.TopRight}, {3, 156, testpicture.BottomLeft}, {156, 156, testpicture.BottomRight}, {60, 120, testpicture.Ink}, {110, 35, testpicture.Ink}} {
+			if got := img.At(at.x, at.y); !testpicture.Near(got, at.want, 30) {
 				t.Errorf("%s at %d,%d: got %v, want %v", file, at.x, at.y, got, at.want)
 			}
 		}
@@ -142,7 +137,7 @@ func TestSixteenBitsKeepTheGradient(t *testing.T) {
 	_, img := makeOne(t, fixture(t, "sixteen-bit.png"), "200x200")
 	for _, x := range []int{60, 140, 199} {
 		want := uint8(x * 255 / 199)
-		if got := color.NRGBAModel.Convert(img.At(x, 80)).(color.NRGBA); x > 130 && absDiff(got.R, want) > 8 {
+		if got := color.NRGBAModel.Convert(img.At(x, 80)).(color.NRGBA); x > 130 && testpicture.AbsDiff(got.R, want) > 8 {
 			t.Errorf("red at %d: got %v, want %d", x, got, want)
 		}
 	}
@@ -171,7 +166,7 @@ func TestSeveralSizesInTheirOrder(t *testing.T) {
 
 func TestOpaqueAlphaIsNotTransparency(t *testing.T) {
 	t.Parallel()
-	res, _ := makeOne(t, mustPNG(letterF(paper)), "100x100")
+	res, _ := makeOne(t, testpicture.EncodePNG(testpicture.Letter(testpicture.Paper)), "100x100")
 	if res.Thumbnails[0].Ext != "jpg" {
 		t.Errorf("got %s for an alpha channel without transparent pixels, want jpg", res.Thumbnails[0].Ext)
 	}
@@ -191,7 +186,7 @@ func TestMetadataIsStripped(t *testing.T) {
 
 func TestBadPictures(t *testing.T) {
 	t.Parallel()
-	noSize := append([]byte(pngSignature), pngChunk("IHDR", []byte{0, 0, 0, 0, 0, 0, 0, 9, 8, 6, 0, 0, 0})...)
+	noSize := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", []byte{0, 0, 0, 0, 0, 0, 0, 9, 8, 6, 0, 0, 0})...)
 	flipped := bytes.Clone(fixture(t, "transparent.png"))
 	flipped[len(flipped)/2] ^= 1
 	twelveBit := bytes.Replace(fixture(t, "grey.jpg"), []byte("\xff\xc0\x00\x0b\x08"), []byte("\xff\xc0\x00\x0b\x0c"), 1)
@@ -260,7 +255,7 @@ func TestLimitsNameNumberLimitAndSetting(t *testing.T) {
 		o    Options
 		want TooLargeError
 	}{
-		{Options{MaxPixels: testWidth*testHeight - 1}, TooLargeError{What: "pixels", Got: testWidth * testHeight, Limit: testWidth*testHeight - 1, Setting: "MaxPixels"}},
+		{Options{MaxPixels: testpicture.LetterWidth*testpicture.LetterHeight - 1}, TooLargeError{What: "pixels", Got: testpicture.LetterWidth * testpicture.LetterHeight, Limit: testpicture.LetterWidth*testpicture.LetterHeight - 1, Setting: "MaxPixels"}},
 		{Options{MaxBytes: int64(len(data)) - 1}, TooLargeError{What: "bytes", Got: int64(len(data)), Limit: int64(len(data)) - 1, Setting: "MaxBytes"}},
 		{Options{MemoryBytes: 1000}, TooLargeError{What: "memory bytes", Limit: 1000, Setting: "MemoryBytes"}},
 	} {
@@ -275,7 +270,7 @@ func TestLimitsNameNumberLimitAndSetting(t *testing.T) {
 			t.Errorf("got %+v, want %+v", *got, tt.want)
 		}
 	}
-	exact := Options{Sizes: sizes, MaxPixels: testWidth * testHeight, MaxBytes: int64(len(data))}
+	exact := Options{Sizes: sizes, MaxPixels: testpicture.LetterWidth * testpicture.LetterHeight, MaxBytes: int64(len(data))}
 	if _, err := Make(t.Context(), bytes.NewReader(data), exact); err != nil {
 		t.Errorf("exactly at the limits: %v", err)
 	}
@@ -285,8 +280,8 @@ func TestALongThinPictureIsWeighedToo(t *testing.T) {
 	t.Parallel()
 	// 268 megapixels in one row: filter weights would need gigabytes.
 	ihdr := []byte{0x0f, 0xff, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0, 0}
-	data := append([]byte(pngSignature), pngChunk("IHDR", ihdr)...)
-	data = append(data, pngChunk("IDAT", []byte{0x78, 0xda})...)
+	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", ihdr)...)
+	data = append(data, testpicture.PNGChunk("IDAT", []byte{0x78, 0xda})...)
 	_, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}})
 	if got, ok := errors.AsType[*TooLargeError](err); !ok || got.What != "memory bytes" {
 		t.Errorf("got %v, want a refusal by memory", err)
@@ -304,8 +299,8 @@ func TestOpenReadsOnlyTheHeader(t *testing.T) {
 	if read := len(data) - r.Len(); read > 64<<10 {
 		t.Errorf("Open read %d bytes", read)
 	}
-	if p.Format() != "JPEG" || p.Width() != testWidth || p.Height() != testHeight {
-		t.Errorf("got %s %dx%d, want JPEG %dx%d upright", p.Format(), p.Width(), p.Height(), testWidth, testHeight)
+	if p.Format() != "JPEG" || p.Width() != testpicture.LetterWidth || p.Height() != testpicture.LetterHeight {
+		t.Errorf("got %s %dx%d, want JPEG %dx%d upright", p.Format(), p.Width(), p.Height(), testpicture.LetterWidth, testpicture.LetterHeight)
 	}
 	if cost := p.Cost(); cost < 200*133 || cost > 4<<20 {
 		t.Errorf("cost is %d", cost)

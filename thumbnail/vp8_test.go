@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/image/vp8"
 	"golang.org/x/image/webp"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // vp8BoolWriter is the encoder of RFC 6386, section 7.3.
@@ -379,7 +381,7 @@ func checkUnfiltered(t *testing.T, data []byte) {
 	if got.Bounds().Size() != (image.Point{tw, th}) {
 		t.Fatalf("got %v, want %dx%d", got.Bounds(), tw, th)
 	}
-	if d := meanDifference(got, want.image()); d > 1 {
+	if d := testpicture.MeanDifference(got, want.image()); d > 1 {
 		t.Errorf("differs by %.2f grey levels on average", d)
 	}
 }
