@@ -9,15 +9,17 @@ const (
 )
 
 // hardChroma tells whether an RGB thumbnail would lose colour at its edges by halving its chroma.
-func hardChroma(s *small) bool { return countHardChroma(s)*hardShare > s.w*s.h }
+func hardChroma(planes [][]byte, w, h int) bool {
+	return countHardChroma(planes, w, h)*hardShare > w*h
+}
 
-func countHardChroma(s *small) (hard int) {
-	red, green, blue := s.planes[0], s.planes[1], s.planes[2]
-	for y := 0; y+1 < s.h; y += 2 {
-		for x := 0; x+1 < s.w; x += 2 {
+func countHardChroma(planes [][]byte, w, h int) (hard int) {
+	red, green, blue := planes[0], planes[1], planes[2]
+	for y := 0; y+1 < h; y += 2 {
+		for x := 0; x+1 < w; x += 2 {
 			var cb, cr [4]int32
 			var sumB, sumR int32
-			for i, at := range [4]int{y*s.w + x, y*s.w + x + 1, (y+1)*s.w + x, (y+1)*s.w + x + 1} {
+			for i, at := range [4]int{y*w + x, y*w + x + 1, (y+1)*w + x, (y+1)*w + x + 1} {
 				cb[i], cr[i] = chromaOf(int32(red[at]), int32(green[at]), int32(blue[at]))
 				sumB, sumR = sumB+cb[i], sumR+cr[i]
 			}
@@ -38,21 +40,21 @@ func chromaOf(r, g, b int32) (cb, cr int32) {
 }
 
 // rgbToFullYCC is rgbToYCC without halving.
-func rgbToFullYCC(s *small) *jpegPicture {
-	n := s.w * s.h
-	p := &jpegPicture{w: s.w, h: s.h, planes: [][]byte{make([]byte, n), make([]byte, n), make([]byte, n)}}
+func rgbToFullYCC(rgb [][]byte) [][]byte {
+	n := len(rgb[0])
+	out := [][]byte{make([]byte, n), make([]byte, n), make([]byte, n)}
 	for i := range n {
-		r, g, b := int32(s.planes[0][i]), int32(s.planes[1][i]), int32(s.planes[2][i])
+		r, g, b := int32(rgb[0][i]), int32(rgb[1][i]), int32(rgb[2][i])
 		cb, cr := chromaOf(r, g, b)
-		p.planes[0][i] = byte((19595*r + 38470*g + 7471*b + 1<<15) >> 16)
-		p.planes[1][i], p.planes[2][i] = clampByte(cb+128), clampByte(cr+128)
+		out[0][i] = byte((19595*r + 38470*g + 7471*b + 1<<15) >> 16)
+		out[1][i], out[2][i] = clampByte(cb+128), clampByte(cr+128)
 	}
-	return p
+	return out
 }
 
-// hardChroma tells whether a decoded picture may be one of those: it has chroma of full size, and hard steps in it. It is a rough look, so that
+// hasHardSteps tells whether a decoded picture may be one of those: it has chroma of full size, and hard steps in it. It is a rough look, so that
 // photographs of full chroma, too, go the short way.
-func (r *raster) hardChroma() bool {
+func hasHardSteps(r *raster) bool {
 	if r.model != modelYCC || r.planes[1].w != r.planes[0].w || r.planes[1].h != r.planes[0].h {
 		return false
 	}
@@ -61,7 +63,7 @@ func (r *raster) hardChroma() bool {
 		for y := 0; y < p.h; y += 2 {
 			row := p.row(y)
 			for x := 1; x < len(row); x++ {
-				if absDifference(row[x-1], row[x]) > 2*hardStep {
+				if max(row[x-1], row[x])-min(row[x-1], row[x]) > 2*hardStep {
 					hard++
 				}
 			}

@@ -106,29 +106,29 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 // hardShareOf is the part of a picture's pixels that are far from the mean of their four.
 func hardShareOf(img image.Image) float64 {
 	b := img.Bounds()
-	s := &small{w: b.Dx(), h: b.Dy(), planes: make([][]byte, 3)}
-	for i := range s.w * s.h {
-		r, g, b, _ := img.At(i%s.w, i/s.w).RGBA()
+	w, h, planes := b.Dx(), b.Dy(), make([][]byte, 3)
+	for i := range w * h {
+		r, g, b, _ := img.At(i%w, i/w).RGBA()
 		for c, v := range []uint32{r, g, b} {
-			s.planes[c] = append(s.planes[c], byte(v>>8))
+			planes[c] = append(planes[c], byte(v>>8))
 		}
 	}
-	return float64(countHardChroma(s)) / float64(s.w*s.h)
+	return float64(countHardChroma(planes, w, h)) / float64(w*h)
 }
 
 func TestHowHardChromaIs(t *testing.T) {
 	t.Parallel()
-	s := &small{w: 200, h: 150, model: modelRGB, planes: make([][]byte, 3)}
-	for c := range s.planes {
-		s.planes[c] = bytes.Repeat([]byte{200}, 200*150)
+	planes := make([][]byte, 3)
+	for c := range planes {
+		planes[c] = bytes.Repeat([]byte{200}, 200*150)
 	}
 	for y := range 100 { // a red line, which tints two columns
-		if n := countHardChroma(s); n != y/2*4 && n != y/2*4+1 {
+		if n := countHardChroma(planes, 200, 150); n != y/2*4 && n != y/2*4+1 {
 			t.Fatalf("a line of %d pixels: %d are counted", y, n)
 		}
-		if got := hardChroma(s); got != (y >= 76) {
+		if got := hardChroma(planes, 200, 150); got != (y >= 76) {
 			t.Fatalf("a line of %d pixels of 30,000: got %t", y, got)
 		}
-		s.planes[1][200*y], s.planes[2][200*y] = 0, 0
+		planes[1][200*y], planes[2][200*y] = 0, 0
 	}
 }

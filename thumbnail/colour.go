@@ -17,27 +17,35 @@ func fineToRGB(y, cb, cr int16) (r, g, b byte) {
 	return clampByte((l + 91881*v>>fineBits) >> 16), clampByte((l - (22554*u+46802*v)>>fineBits) >> 16), clampByte((l + 116130*u>>fineBits) >> 16)
 }
 
-// rgbToYCC makes luma and chroma planes, chroma of every 2 x 2 pixels' mean.
-func rgbToYCC(s *small) *jpegPicture {
-	cw, ch := (s.w+1)/2, (s.h+1)/2
-	p := &jpegPicture{w: s.w, h: s.h, halved: true, planes: [][]byte{make([]byte, s.w*s.h), make([]byte, cw*ch), make([]byte, cw*ch)}}
-	red, green, blue := s.planes[0], s.planes[1], s.planes[2]
-	for i := range p.planes[0] {
-		p.planes[0][i] = byte((19595*int32(red[i]) + 38470*int32(green[i]) + 7471*int32(blue[i]) + 1<<15) >> 16)
+// lumaOf returns the luma of red, green and blue planes.
+func lumaOf(rgb [][]byte) []byte {
+	red, green, blue := rgb[0], rgb[1], rgb[2]
+	out := make([]byte, len(red))
+	for i := range out {
+		out[i] = byte((19595*int32(red[i]) + 38470*int32(green[i]) + 7471*int32(blue[i]) + 1<<15) >> 16)
 	}
+	return out
+}
+
+// rgbToYCC returns luma and chroma of planes of w x h, chroma as the mean of
+// every 2 x 2 pixels.
+func rgbToYCC(rgb [][]byte, w, h int) [][]byte {
+	cw, ch := (w+1)/2, (h+1)/2
+	out := [][]byte{lumaOf(rgb), make([]byte, cw*ch), make([]byte, cw*ch)}
+	red, green, blue := rgb[0], rgb[1], rgb[2]
 	for y := range ch {
-		top, bottom := 2*y*s.w, min(2*y+1, s.h-1)*s.w
+		top, bottom := 2*y*w, min(2*y+1, h-1)*w
 		for x := range cw {
-			left, right := 2*x, min(2*x+1, s.w-1)
+			left, right := 2*x, min(2*x+1, w-1)
 			// Sums of four, so two more bits in the shift.
 			sum := func(p []byte) int32 {
 				return int32(p[top+left]) + int32(p[top+right]) + int32(p[bottom+left]) + int32(p[bottom+right])
 			}
 			r, g, b := sum(red), sum(green), sum(blue)
 			const half = 128<<18 + 1<<17
-			p.planes[1][y*cw+x] = clampByte((-11058*r - 21710*g + 32768*b + half) >> 18)
-			p.planes[2][y*cw+x] = clampByte((32768*r - 27440*g - 5328*b + half) >> 18)
+			out[1][y*cw+x] = clampByte((-11058*r - 21710*g + 32768*b + half) >> 18)
+			out[2][y*cw+x] = clampByte((32768*r - 27440*g - 5328*b + half) >> 18)
 		}
 	}
-	return p
+	return out
 }

@@ -153,33 +153,31 @@ func greyTransform(p *iccProfile) (*colourTransform, error) {
 
 func absInt(v int) int { return max(v, -v) }
 
-// apply converts in place. Colours that are multiplied by alpha are divided first, and multiplied again.
-func (t *colourTransform) apply(s *small) {
-	n := len(s.planes)
+// apply converts in place. Colours that are multiplied by alpha are divided first, and multiplied again. Of four inks
+// the first three planes are red, green and blue afterwards.
+func (t *colourTransform) apply(planes [][]byte, alpha []byte) {
+	n := len(planes)
 	var in [4]byte
-	for i := range s.planes[0] {
+	for i := range planes[0] {
 		a := byte(255)
-		if s.alpha != nil {
-			if a = s.alpha[i]; a == 0 {
+		if alpha != nil {
+			if a = alpha[i]; a == 0 {
 				continue
 			}
 		}
 		for c := range n {
-			in[c] = s.planes[c][i]
+			in[c] = planes[c][i]
 			if a != 255 {
 				in[c] = unscaleByte(in[c], a)
 			}
 		}
 		out := t.convert(in)
 		for c := range min(n, 3) {
-			s.planes[c][i] = out[c]
+			planes[c][i] = out[c]
 			if a != 255 {
-				s.planes[c][i] = scaleByte(out[c], a)
+				planes[c][i] = scaleByte(out[c], a)
 			}
 		}
-	}
-	if s.model == modelCMYK {
-		s.planes, s.model = s.planes[:3], modelRGB
 	}
 }
 

@@ -23,35 +23,14 @@ type composer struct {
 	resampler     resampler
 }
 
-// flips tells how the stored sides run, and whether they are exchanged afterwards.
-func (o orientation) flips() (x, y, transpose bool) {
-	switch o {
-	case 2:
-		return true, false, false
-	case 3:
-		return true, true, false
-	case 4:
-		return false, true, false
-	case 5:
-		return false, false, true
-	case 6:
-		return false, true, true
-	case 7:
-		return true, true, true
-	case 8:
-		return true, false, true
-	}
-	return false, false, false
-}
-
 // make makes the thumbnail of one size.
 func (c *composer) make(s Size) *small {
-	stored := c.orientation.stored(s)
+	stored := s.turned(c.orientation)
 	tw, th := stored.Of(c.width, c.height)
 	x, y, cw, ch := stored.crop(c.width, c.height, tw, th)
 	if c.smart && s.Fill {
 		if c.interest == nil {
-			c.interest = newInterest(c)
+			c.interest = c.lookForInterest()
 		}
 		x, y = c.interest.place(x, y, cw, ch, c.width, c.height)
 	}
@@ -62,7 +41,7 @@ func (c *composer) make(s Size) *small {
 	out := &small{size: s, model: r.model}
 	out.w, out.h = c.orientation.upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
-	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole && !r.hardChroma()
+	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole && !hasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.model == modelYCC || r.model == modelYCCK) {
 		light = 3
@@ -79,6 +58,14 @@ func (c *composer) make(s Size) *small {
 		out.toDisplay(c.convert, r.invertedInk)
 	}
 	return out
+}
+
+// lookForInterest finds what a smart crop shows, on a small form of the whole
+// picture as it is stored.
+func (c *composer) lookForInterest() *interest {
+	look := &composer{raster: c.raster, width: c.width, height: c.height, convert: c.convert, whole: true}
+	s := look.make(Size{Width: analysisSide, Height: analysisSide})
+	return newInterest(s.planes, s.alpha, s.w, s.h)
 }
 
 // region is the part of the stored picture that a thumbnail shows, and the thumbnail's size before a quarter turn.
@@ -184,7 +171,10 @@ func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
 		}
 	}
 	if convert != nil {
-		convert.apply(s)
+		convert.apply(s.planes, s.alpha)
+		if s.model == modelCMYK {
+			s.planes, s.model = s.planes[:3], modelRGB
+		}
 	}
 	if s.model == modelCMYK {
 		s.inkToLight()

@@ -27,16 +27,13 @@ func QualityOf(w, h int) int {
 
 // encodeJPEG encodes an opaque thumbnail. What its planes hold may be multiplied by an alpha of 255.
 func encodeJPEG(s *small, quality int) Thumbnail {
-	var p *jpegPicture
-	switch s.model {
-	case modelRGB:
-		if hardChroma(s) {
-			p = rgbToFullYCC(s)
-		} else {
-			p = rgbToYCC(s)
-		}
+	p := &jpegPicture{w: s.w, h: s.h, planes: s.planes, halved: s.halved}
+	switch {
+	case s.model != modelRGB:
+	case hardChroma(s.planes, s.w, s.h):
+		p.planes = rgbToFullYCC(s.planes)
 	default:
-		p = &jpegPicture{w: s.w, h: s.h, planes: s.planes, halved: s.halved}
+		p.planes, p.halved = rgbToYCC(s.planes, s.w, s.h), true
 	}
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: writeJPEG(p, quality)}
 }
@@ -101,14 +98,6 @@ func (s *small) nrgba() *image.NRGBA {
 		p[0], p[1], p[2], p[3] = unscaleByte(red[i], a), unscaleByte(green[i], a), unscaleByte(blue[i], a), a
 	}
 	return img
-}
-
-// unscaleByte is v*255/a, rounded. The filter may have left v above a.
-func unscaleByte(v, a byte) byte {
-	if v >= a {
-		return 255
-	}
-	return byte((int(v)*255 + int(a)/2) / int(a))
 }
 
 // withPalette gives the same picture with a palette, or nil when it has more than 256 colours.

@@ -16,6 +16,9 @@ import (
 // errProfile is why a profile is not used. Nobody is told: the picture is shown as if it had none, as other tools do.
 var errProfile = errors.New("profile is not usable")
 
+// maxProfileBytes bounds a colour profile. Larger ones are left out.
+const maxProfileBytes = 4 << 20
+
 // iccProfile is a profile's tags.
 type iccProfile struct {
 	space string // "RGB ", "GRAY" or "CMYK"

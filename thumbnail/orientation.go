@@ -2,6 +2,10 @@ package thumbnail
 
 import "encoding/binary"
 
+// maxExifBytes bounds an EXIF block in PNG and WebP. In JPEG a segment has at
+// most 64 KB.
+const maxExifBytes = 1 << 20
+
 // orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
 // 2 is mirrored left to right, 3 upside down, 4 mirrored top to bottom, 5 transposed, 6 wants a quarter turn to the
 // right, 7 is transposed along the other diagonal, 8 wants a quarter turn to the left. 5 to 8 exchange width and height.
@@ -17,10 +21,25 @@ func (o orientation) upright(w, h int) (int, int) {
 	return w, h
 }
 
-// stored gives the box as it lies over the stored pixels.
-func (o orientation) stored(s Size) Size {
-	s.Width, s.Height = o.upright(s.Width, s.Height)
-	return s
+// flips tells how the stored sides run, and whether they are exchanged afterwards.
+func (o orientation) flips() (x, y, transpose bool) {
+	switch o {
+	case 2:
+		return true, false, false
+	case 3:
+		return true, true, false
+	case 4:
+		return false, true, false
+	case 5:
+		return false, false, true
+	case 6:
+		return false, true, true
+	case 7:
+		return true, true, true
+	case 8:
+		return true, false, true
+	}
+	return false, false, false
 }
 
 // exifOrientation finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0

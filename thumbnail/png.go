@@ -11,13 +11,6 @@ import (
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
 
-const (
-	// maxExifBytes bounds an EXIF block in PNG and WebP. In JPEG a segment is at most 64 KB.
-	maxExifBytes = 1 << 20
-	// maxProfileBytes bounds a colour profile. Larger ones are left out.
-	maxProfileBytes = 4 << 20
-)
-
 // openPNG reads the chunks before the picture's data. The rows are reduced as they are decoded, so
 // that memory depends on a row and on the result; see pngRows.
 func openPNG(r *bufio.Reader, _ *Options) (*header, error) {

@@ -5,6 +5,26 @@ import "encoding/binary"
 // maxReduction is the greatest factor of a reducer: 257 rows of 255 still fit into 16 bits.
 const maxReduction = 256
 
+// boxReduction is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
+// thumbnail, and four times as many when that is little. Two are enough for the eye; four are nearer to the exact filter by 2 to 4 dB.
+func boxReduction(ratio float64, w, h int) int {
+	const little = 1 << 20
+	k := max(1, min(int(ratio/4), maxReduction))
+	if (w/k)*(h/k) > little {
+		k = max(1, min(int(ratio/2), maxReduction))
+	}
+	return k
+}
+
+// limitedMul multiplies without overflow.
+func limitedMul(a, b int64) int64 {
+	const most = 1 << 60
+	if a != 0 && b > most/a {
+		return most
+	}
+	return a * b
+}
+
 // reducer averages k x k samples while rows arrive, so that a picture of any height needs memory for its reduced form and
 // one row. Rows are first added up, eight bytes at a time in lanes of 16 bits, and only every k-th row is summed along
 // its length: the per-byte work is an eighth of the plain way's.
@@ -161,4 +181,12 @@ func premultiply(row []byte, channels int) {
 func scaleByte(v, a byte) byte {
 	t := uint32(v)*uint32(a) + 128
 	return byte((t + t>>8) >> 8)
+}
+
+// unscaleByte is v*255/a, rounded. The filter may have left v above a.
+func unscaleByte(v, a byte) byte {
+	if v >= a {
+		return 255
+	}
+	return byte((int(v)*255 + int(a)/2) / int(a))
 }

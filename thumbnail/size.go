@@ -86,6 +86,12 @@ func (s Size) String() string {
 // Name gives a form that is safe in paths and keys: "200x150" or "200x150-fill".
 func (s Size) Name() string { return strings.Replace(s.String(), ":", "-", 1) }
 
+// turned returns the box as it lies over pixels that are stored in orientation o.
+func (s Size) turned(o orientation) Size {
+	s.Width, s.Height = o.upright(s.Width, s.Height)
+	return s
+}
+
 func (s Size) validate() error {
 	if s.Width < 1 || s.Width > maxSide || s.Height < 1 || s.Height > maxSide {
 		return fmt.Errorf("size %q: sides are 1 to %d", s, maxSide)

@@ -14,32 +14,31 @@ const (
 // interest is how much there is to see along each side of a picture, as stored.
 type interest struct{ columns, rows []float64 }
 
-// newInterest looks at a picture as it is stored.
-func newInterest(c *composer) *interest {
-	look := &composer{raster: c.raster, width: c.width, height: c.height, convert: c.convert, whole: true}
-	s := look.make(Size{Width: analysisSide, Height: analysisSide})
-	i := &interest{columns: make([]float64, s.w), rows: make([]float64, s.h)}
-	luma := s.planes[0]
-	if s.model == modelRGB {
-		luma = rgbToYCC(s).planes[0]
+// newInterest looks at a picture of w x h as it is stored: grey, or red, green
+// and blue.
+func newInterest(planes [][]byte, alpha []byte, w, h int) *interest {
+	i := &interest{columns: make([]float64, w), rows: make([]float64, h)}
+	luma, coloured := planes[0], len(planes) == 3
+	if coloured {
+		luma = lumaOf(planes)
 	}
-	for y := range s.h {
-		for x := range s.w {
-			at := y*s.w + x
+	for y := range h {
+		for x := range w {
+			at := y*w + x
 			seen := 1.0
-			if s.alpha != nil {
-				seen = float64(s.alpha[at]) / 255
+			if alpha != nil {
+				seen = float64(alpha[at]) / 255
 			}
 			// An edge belongs to both sides, so that a mirrored picture is cropped alike.
-			if x+1 < s.w {
+			if x+1 < w {
 				i.add(x, y, seen*absDifference(luma[at], luma[at+1])/2)
 				i.add(x+1, y, seen*absDifference(luma[at], luma[at+1])/2)
 			}
-			if y+1 < s.h {
-				i.add(x, y, seen*absDifference(luma[at], luma[at+s.w])/2)
-				i.add(x, y+1, seen*absDifference(luma[at], luma[at+s.w])/2)
+			if y+1 < h {
+				i.add(x, y, seen*absDifference(luma[at], luma[at+w])/2)
+				i.add(x, y+1, seen*absDifference(luma[at], luma[at+w])/2)
 			}
-			if s.model == modelRGB && isSkin(s.planes[0][at], s.planes[1][at], s.planes[2][at]) {
+			if coloured && isSkin(planes[0][at], planes[1][at], planes[2][at]) {
 				i.add(x, y, seen*skinWeight)
 			}
 		}

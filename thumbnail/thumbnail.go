@@ -209,7 +209,7 @@ func (h *header) leastRatio(sizes []Size) float64 {
 	}
 	for _, s := range sizes {
 		for _, turn := range turns {
-			s := turn.stored(s)
+			s := s.turned(turn)
 			if h.lateHeight {
 				// However high it is, it is reduced at least as its width wants.
 				least = min(least, float64(h.width)/float64(s.Width))
@@ -221,17 +221,6 @@ func (h *header) leastRatio(sizes []Size) float64 {
 		}
 	}
 	return max(1, least)
-}
-
-// boxReduction is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
-// thumbnail, and four times as many when that is little. Two are enough for the eye; four are nearer to the exact filter by 2 to 4 dB.
-func boxReduction(ratio float64, w, h int) int {
-	const little = 1 << 20
-	k := max(1, min(int(ratio/4), maxReduction))
-	if (w/k)*(h/k) > little {
-		k = max(1, min(int(ratio/2), maxReduction))
-	}
-	return k
 }
 
 func (p *Picture) checkLimits() error {
@@ -292,15 +281,6 @@ func (p *Picture) resizeBytes() int64 {
 		n += 24 * int64(min(s.Width, max(p.header.width, p.header.height))) * int64(min(s.Height, max(p.header.width, p.header.height)))
 	}
 	return n
-}
-
-// limitedMul multiplies without overflow.
-func limitedMul(a, b int64) int64 {
-	const most = 1 << 60
-	if a != 0 && b > most/a {
-		return most
-	}
-	return a * b
 }
 
 // Thumbnails decodes the picture and makes all sizes. A Picture is read once, by Thumbnails or by Images. Errors are
