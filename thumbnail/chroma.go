@@ -1,5 +1,7 @@
 package thumbnail
 
+import "sluice/thumbnail/internal/raster"
+
 // Half of the chroma (4:2:0) is enough for photographs, and saves a third of the bytes. It is not for graphics: a red line of one pixel on white
 // becomes a pink shadow of two. What a thumbnail loses can be counted: the pixels whose chroma is far from the mean of their 2 x 2.
 const (
@@ -47,21 +49,21 @@ func rgbToFullYCC(rgb [][]byte) [][]byte {
 		r, g, b := int32(rgb[0][i]), int32(rgb[1][i]), int32(rgb[2][i])
 		cb, cr := chromaOf(r, g, b)
 		out[0][i] = byte((19595*r + 38470*g + 7471*b + 1<<15) >> 16)
-		out[1][i], out[2][i] = clampByte(cb+128), clampByte(cr+128)
+		out[1][i], out[2][i] = raster.Clamp(cb+128), raster.Clamp(cr+128)
 	}
 	return out
 }
 
 // hasHardSteps tells whether a decoded picture may be one of those: it has chroma of full size, and hard steps in it. It is a rough look, so that
 // photographs of full chroma, too, go the short way.
-func hasHardSteps(r *raster) bool {
-	if r.model != modelYCC || r.planes[1].w != r.planes[0].w || r.planes[1].h != r.planes[0].h {
+func hasHardSteps(r *raster.Raster) bool {
+	if r.Model != raster.YCC || r.Planes[1].W != r.Planes[0].W || r.Planes[1].H != r.Planes[0].H {
 		return false
 	}
 	hard, seen := 0, 0
-	for _, p := range r.planes[1:3] {
-		for y := 0; y < p.h; y += 2 {
-			row := p.row(y)
+	for _, p := range r.Planes[1:3] {
+		for y := 0; y < p.H; y += 2 {
+			row := p.Row(y)
 			for x := 1; x < len(row); x++ {
 				if max(row[x-1], row[x])-min(row[x-1], row[x]) > 2*hardStep {
 					hard++

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/jpegenc"
 )
 
 // redLines are lines of one pixel of the thumbnail, at full size k pixels wide.
@@ -57,8 +59,8 @@ func TestGraphicsKeepTheirChroma(t *testing.T) {
 // fullChromaJPEG encodes by our own writer: image/jpeg halves chroma always.
 func fullChromaJPEG(t *testing.T, img *image.YCbCr) []byte {
 	t.Helper()
-	p := &jpegPicture{w: img.Rect.Dx(), h: img.Rect.Dy(), planes: [][]byte{img.Y, img.Cb, img.Cr}}
-	return writeJPEG(p, 90)
+	p := &jpegenc.Picture{W: img.Rect.Dx(), H: img.Rect.Dy(), Planes: [][]byte{img.Y, img.Cb, img.Cr}}
+	return jpegenc.Encode(p, 90)
 }
 
 func TestPhotographsHaveHalfTheirChroma(t *testing.T) {

@@ -1,5 +1,7 @@
 package thumbnail
 
+import "sluice/thumbnail/internal/raster"
+
 // JPEG's colours (ITU-T T.871), in fixed point of 16 bits:
 //
 //	R = Y + 1.402·(Cr-128)                         Y  =  0.299·R    + 0.587·G    + 0.114·B
@@ -8,13 +10,13 @@ package thumbnail
 
 func yccToRGB(y, cb, cr byte) (r, g, b byte) {
 	l, u, v := int32(y)<<16+1<<15, int32(cb)-128, int32(cr)-128
-	return clampByte((l + 91881*v) >> 16), clampByte((l - 22554*u - 46802*v) >> 16), clampByte((l + 116130*u) >> 16)
+	return raster.Clamp((l + 91881*v) >> 16), raster.Clamp((l - 22554*u - 46802*v) >> 16), raster.Clamp((l + 116130*u) >> 16)
 }
 
 // fineToRGB is yccToRGB of samples with fineBits fractional bits.
 func fineToRGB(y, cb, cr int16) (r, g, b byte) {
 	l, u, v := int32(y)<<(16-fineBits)+1<<15, int32(cb)-128<<fineBits, int32(cr)-128<<fineBits
-	return clampByte((l + 91881*v>>fineBits) >> 16), clampByte((l - (22554*u+46802*v)>>fineBits) >> 16), clampByte((l + 116130*u>>fineBits) >> 16)
+	return raster.Clamp((l + 91881*v>>fineBits) >> 16), raster.Clamp((l - (22554*u+46802*v)>>fineBits) >> 16), raster.Clamp((l + 116130*u>>fineBits) >> 16)
 }
 
 // lumaOf returns the luma of red, green and blue planes.
@@ -43,8 +45,8 @@ func rgbToYCC(rgb [][]byte, w, h int) [][]byte {
 			}
 			r, g, b := sum(red), sum(green), sum(blue)
 			const half = 128<<18 + 1<<17
-			out[1][y*cw+x] = clampByte((-11058*r - 21710*g + 32768*b + half) >> 18)
-			out[2][y*cw+x] = clampByte((32768*r - 27440*g - 5328*b + half) >> 18)
+			out[1][y*cw+x] = raster.Clamp((-11058*r - 21710*g + 32768*b + half) >> 18)
+			out[2][y*cw+x] = raster.Clamp((32768*r - 27440*g - 5328*b + half) >> 18)
 		}
 	}
 	return out

@@ -3,6 +3,8 @@ package thumbnail
 import (
 	"math"
 	"sync"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // D50 is the white of profiles.
@@ -65,7 +67,7 @@ type colourTransform struct {
 }
 
 // newColourTransform gives nil when the profile is absent, not usable, of another kind than the picture, or sRGB itself.
-func newColourTransform(profile []byte, model colourModel) *colourTransform {
+func newColourTransform(profile []byte, model raster.Model) *colourTransform {
 	if profile == nil {
 		return nil
 	}
@@ -75,13 +77,13 @@ func newColourTransform(profile []byte, model colourModel) *colourTransform {
 	}
 	var t *colourTransform
 	switch {
-	case p.space == "RGB " && (model == modelRGB || model == modelYCC):
+	case p.space == "RGB " && (model == raster.RGB || model == raster.YCC):
 		if t, err = tableTransform(p, 3); err != nil {
 			t, err = matrixTransform(p)
 		}
-	case p.space == "GRAY" && model == modelGrey:
+	case p.space == "GRAY" && model == raster.Grey:
 		t, err = greyTransform(p)
-	case p.space == "CMYK" && (model == modelCMYK || model == modelYCCK):
+	case p.space == "CMYK" && (model == raster.CMYK || model == raster.YCCK):
 		t, err = tableTransform(p, 4)
 	}
 	if err != nil {
@@ -143,15 +145,14 @@ func greyTransform(p *iccProfile) (*colourTransform, error) {
 	same := true
 	for i, v := range curve {
 		t.grey[i] = encodeSRGB()[int(v*srgbSteps+0.5)]
-		same = same && absInt(int(t.grey[i])-i) <= 1
+		d := int(t.grey[i]) - i
+		same = same && max(d, -d) <= 1
 	}
 	if same {
 		return nil, nil
 	}
 	return t, nil
 }
-
-func absInt(v int) int { return max(v, -v) }
 
 // apply converts in place. Colours that are multiplied by alpha are divided first, and multiplied again. Of four inks
 // the first three planes are red, green and blue afterwards.
@@ -168,14 +169,14 @@ func (t *colourTransform) apply(planes [][]byte, alpha []byte) {
 		for c := range n {
 			in[c] = planes[c][i]
 			if a != 255 {
-				in[c] = unscaleByte(in[c], a)
+				in[c] = raster.Unscale(in[c], a)
 			}
 		}
 		out := t.convert(in)
 		for c := range min(n, 3) {
 			planes[c][i] = out[c]
 			if a != 255 {
-				planes[c][i] = scaleByte(out[c], a)
+				planes[c][i] = raster.Scale(out[c], a)
 			}
 		}
 	}

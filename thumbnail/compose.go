@@ -1,11 +1,16 @@
 package thumbnail
 
+import (
+	"sluice/thumbnail/internal/exif"
+	"sluice/thumbnail/internal/raster"
+)
+
 // small is one thumbnail's pixels, upright.
 type small struct {
 	size   Size
 	w, h   int
-	model  colourModel // modelGrey, modelYCC or modelRGB
-	planes [][]byte    // w*h each, but chroma of (w+1)/2 * (h+1)/2 when halved
+	model  raster.Model // modelGrey, modelYCC or modelRGB
+	planes [][]byte     // w*h each, but chroma of (w+1)/2 * (h+1)/2 when halved
 	halved bool
 	alpha  []byte // nil where there is none; else the planes are multiplied by it
 }
@@ -13,9 +18,9 @@ type small struct {
 // composer makes thumbnails of one raster. Orientation is part of resampling: a mirrored side is an axis that runs
 // backwards, and only a quarter turn moves pixels, those of the thumbnail.
 type composer struct {
-	raster        *raster
+	raster        *raster.Raster
 	width, height int // of the picture as stored
-	orientation   orientation
+	orientation   exif.Orientation
 	convert       *colourTransform // nil when colours are sRGB already
 	whole         bool             // chroma at full size, for pictures that are not encoded
 	smart         bool             // filled boxes show what is interesting
@@ -36,26 +41,26 @@ func (c *composer) make(s Size) *small {
 	}
 	part := region{x: x, y: y, w: cw, h: ch, tw: tw, th: th}
 
-	scale := c.raster.planes[0].extentW / float64(c.width)
-	r := c.raster.level(scale * min(cw/float64(tw), ch/float64(th)))
-	out := &small{size: s, model: r.model}
-	out.w, out.h = c.orientation.upright(tw, th)
+	scale := c.raster.Planes[0].ExtentW / float64(c.width)
+	r := c.raster.Level(scale * min(cw/float64(tw), ch/float64(th)))
+	out := &small{size: s, model: r.Model}
+	out.w, out.h = c.orientation.Upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
-	out.halved = r.model == modelYCC && c.convert == nil && r.alpha == nil && !c.whole && !hasHardSteps(r)
+	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !hasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
-	if !out.halved && (r.model == modelYCC || r.model == modelYCCK) {
+	if !out.halved && (r.Model == raster.YCC || r.Model == raster.YCCK) {
 		light = 3
 		out.planes = c.colours(r, part)
 	}
-	for i := range r.planes[light:] {
+	for i := range r.Planes[light:] {
 		i += light
-		out.planes = append(out.planes, c.plane(&r.planes[i], part, out.halved && i > 0, r.droop+r.extraDroop[i]))
+		out.planes = append(out.planes, c.plane(&r.Planes[i], part, out.halved && i > 0, r.Droop+r.ExtraDroop[i]))
 	}
-	if r.alpha != nil {
-		out.alpha = c.plane(r.alpha, part, false, r.droop)
+	if r.Alpha != nil {
+		out.alpha = c.plane(r.Alpha, part, false, r.Droop)
 	}
 	if !out.halved {
-		out.toDisplay(c.convert, r.invertedInk)
+		out.toDisplay(c.convert, r.InvertedInk)
 	}
 	return out
 }
@@ -75,24 +80,24 @@ type region struct {
 }
 
 // plane resamples one plane, to half the size for chroma.
-func (c *composer) plane(p *plane, part region, halved bool, droop float64) []byte {
+func (c *composer) plane(p *raster.Plane, part region, halved bool, droop float64) []byte {
 	columns, rows := c.spans(p, part, halved, droop)
 	out := make([]byte, columns.n*rows.n)
 	c.resampler.resample(out, columns.n, rows.n, p, newAxis(columns), newAxis(rows))
-	if _, _, transpose := c.orientation.flips(); transpose {
+	if _, _, transpose := c.orientation.Flips(); transpose {
 		return transposed(out, columns.n, rows.n)
 	}
 	return out
 }
 
 // colours resamples luma and chroma and turns them into red, green and blue.
-func (c *composer) colours(r *raster, part region) [][]byte {
+func (c *composer) colours(r *raster.Raster, part region) [][]byte {
 	var fine [3][]int16
 	var columns, rows span
 	for i := range fine {
-		columns, rows = c.spans(&r.planes[i], part, false, r.droop+r.extraDroop[i])
+		columns, rows = c.spans(&r.Planes[i], part, false, r.Droop+r.ExtraDroop[i])
 		fine[i] = make([]int16, columns.n*rows.n)
-		c.resampler.resampleFine(fine[i], columns.n, rows.n, &r.planes[i], newAxis(columns), newAxis(rows))
+		c.resampler.resampleFine(fine[i], columns.n, rows.n, &r.Planes[i], newAxis(columns), newAxis(rows))
 	}
 	out := make([][]byte, 3)
 	for i := range out {
@@ -101,7 +106,7 @@ func (c *composer) colours(r *raster, part region) [][]byte {
 	for i := range fine[0] {
 		out[0][i], out[1][i], out[2][i] = fineToRGB(fine[0][i], fine[1][i], fine[2][i])
 	}
-	if _, _, transpose := c.orientation.flips(); transpose {
+	if _, _, transpose := c.orientation.Flips(); transpose {
 		for i := range out {
 			out[i] = transposed(out[i], columns.n, rows.n)
 		}
@@ -109,10 +114,10 @@ func (c *composer) colours(r *raster, part region) [][]byte {
 	return out
 }
 
-func (c *composer) spans(p *plane, part region, halved bool, droop float64) (columns, rows span) {
-	flipX, flipY, _ := c.orientation.flips()
-	columns = sideSpan(part.x, part.w, part.tw, halved, p.extentW/float64(c.width), p.w, flipX)
-	rows = sideSpan(part.y, part.h, part.th, halved, p.extentH/float64(c.height), p.h, flipY)
+func (c *composer) spans(p *raster.Plane, part region, halved bool, droop float64) (columns, rows span) {
+	flipX, flipY, _ := c.orientation.Flips()
+	columns = sideSpan(part.x, part.w, part.tw, halved, p.ExtentW/float64(c.width), p.W, flipX)
+	rows = sideSpan(part.y, part.h, part.th, halved, p.ExtentH/float64(c.height), p.H, flipY)
 	columns.droop, rows.droop = droop, droop
 	return columns, rows
 }
@@ -155,28 +160,28 @@ func (s *small) opaque() bool {
 // toDisplay turns any model into grey or RGB in sRGB. Luma and chroma have been converted before.
 func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
 	switch s.model {
-	case modelYCC:
-		s.model = modelRGB
-	case modelYCCK:
+	case raster.YCC:
+		s.model = raster.RGB
+	case raster.YCCK:
 		// What YCC gives is light, 255 - ink: with inverted inks, it is ink.
-		s.model = modelCMYK
+		s.model = raster.CMYK
 		if invertedInk {
 			invert(s.planes[3:])
 		} else {
 			invert(s.planes[:3])
 		}
-	case modelCMYK:
+	case raster.CMYK:
 		if invertedInk {
 			invert(s.planes)
 		}
 	}
 	if convert != nil {
 		convert.apply(s.planes, s.alpha)
-		if s.model == modelCMYK {
-			s.planes, s.model = s.planes[:3], modelRGB
+		if s.model == raster.CMYK {
+			s.planes, s.model = s.planes[:3], raster.RGB
 		}
 	}
-	if s.model == modelCMYK {
+	if s.model == raster.CMYK {
 		s.inkToLight()
 	}
 }
@@ -194,8 +199,8 @@ func (s *small) inkToLight() {
 	black := s.planes[3]
 	for _, p := range s.planes[:3] {
 		for i, ink := range p {
-			p[i] = scaleByte(255-ink, 255-black[i])
+			p[i] = raster.Scale(255-ink, 255-black[i])
 		}
 	}
-	s.planes, s.model = s.planes[:3], modelRGB
+	s.planes, s.model = s.planes[:3], raster.RGB
 }

@@ -5,6 +5,10 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+
+	"sluice/thumbnail/internal/jpegenc"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // QualityOf is the quality that a JPEG of w x h gets where none is asked for: the one at which thumbnails of photographs are as like the picture
@@ -27,15 +31,15 @@ func QualityOf(w, h int) int {
 
 // encodeJPEG encodes an opaque thumbnail. What its planes hold may be multiplied by an alpha of 255.
 func encodeJPEG(s *small, quality int) Thumbnail {
-	p := &jpegPicture{w: s.w, h: s.h, planes: s.planes, halved: s.halved}
+	p := &jpegenc.Picture{W: s.w, H: s.h, Planes: s.planes, Halved: s.halved}
 	switch {
-	case s.model != modelRGB:
+	case s.model != raster.RGB:
 	case hardChroma(s.planes, s.w, s.h):
-		p.planes = rgbToFullYCC(s.planes)
+		p.Planes = rgbToFullYCC(s.planes)
 	default:
-		p.planes, p.halved = rgbToYCC(s.planes, s.w, s.h), true
+		p.Planes, p.Halved = rgbToYCC(s.planes, s.w, s.h), true
 	}
-	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: writeJPEG(p, quality)}
+	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: jpegenc.Encode(p, quality)}
 }
 
 // encodePNG encodes a transparent thumbnail. One that has at most 256 colours gets a palette, if that is smaller.
@@ -72,7 +76,7 @@ func compressPNG(img image.Image, work *pngBuffer) ([]byte, error) {
 
 // image gives a thumbnail that has its chroma at full size.
 func (s *small) image() image.Image {
-	if s.model == modelGrey && s.alpha == nil {
+	if s.model == raster.Grey && s.alpha == nil {
 		return &image.Gray{Pix: s.planes[0], Stride: s.w, Rect: image.Rect(0, 0, s.w, s.h)}
 	}
 	return s.nrgba()
@@ -83,7 +87,7 @@ func (s *small) nrgba() *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, s.w, s.h))
 	red := s.planes[0]
 	green, blue := red, red
-	if s.model == modelRGB {
+	if s.model == raster.RGB {
 		green, blue = s.planes[1], s.planes[2]
 	}
 	for i := range red {
@@ -95,7 +99,7 @@ func (s *small) nrgba() *image.NRGBA {
 			continue
 		}
 		p := img.Pix[4*i : 4*i+4 : 4*i+4]
-		p[0], p[1], p[2], p[3] = unscaleByte(red[i], a), unscaleByte(green[i], a), unscaleByte(blue[i], a), a
+		p[0], p[1], p[2], p[3] = raster.Unscale(red[i], a), raster.Unscale(green[i], a), raster.Unscale(blue[i], a), a
 	}
 	return img
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/exif"
 )
 
 var update = flag.Bool("update", false, "rewrite the pictures that testdata/images/README.md says are made by this test")
@@ -113,7 +115,7 @@ func madeFixtures() map[string][]byte {
 		"5-mirrored-turned-left", "6-turned-left", "7-mirrored-turned-right", "8-turned-right",
 	}
 	for i, name := range names {
-		o := orientation(i + 1)
+		o := exif.Orientation(i + 1)
 		files["orientation-"+name+".jpg"] = testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Opaque(testpicture.Turned(upright, int(o)))), int(o))
 	}
 	files["display-p3.png"] = testpicture.WithPNGChunk(testpicture.EncodePNG(upright), "iCCP", append([]byte("Display P3\x00\x00"), testpicture.Deflate(testpicture.P3Profile())...), false)

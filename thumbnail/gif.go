@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"image"
 	"io"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // openGIF reads the screen's size. The first frame is the picture; further ones are read only for an animation.
@@ -18,15 +20,15 @@ func openGIF(r *bufio.Reader, o *Options) (*header, error) {
 	h := &header{width: g.w, height: g.h}
 	w, ht := int64(g.w), int64(g.h)
 	h.memory = func(ratio float64) int64 {
-		k := int64(boxReduction(ratio, g.w, g.h))
+		k := int64(raster.ReductionFor(ratio, g.w, g.h))
 		// A row of the screen, and what is kept of it. Rows of an interlaced frame come in any order: sums of four bytes.
-		n := 5*w + reducedBytes(w, ht, 4, k) + 16*((w+k-1)/k)*((ht+k-1)/k)
+		n := 5*w + raster.ReducerBytes(w, ht, 4, k) + 16*((w+k-1)/k)*((ht+k-1)/k)
 		if o.MaxFrames > 1 {
 			n += 2*4*w*ht + o.animationBytes(g.w, g.h) // the screen, and as it was before the frame
 		}
 		return n
 	}
-	h.decode = func(ratio float64) (*raster, error) {
+	h.decode = func(ratio float64) (*raster.Raster, error) {
 		f, err := g.nextFrame()
 		if err != nil {
 			return nil, err
@@ -34,12 +36,12 @@ func openGIF(r *bufio.Reader, o *Options) (*header, error) {
 		if f == nil {
 			return nil, &CorruptError{Format: formatGIF, Reason: "GIF holds no picture"}
 		}
-		return g.still(f, boxReduction(ratio, g.w, g.h))
+		return g.still(f, raster.ReductionFor(ratio, g.w, g.h))
 	}
 	if o.MaxFrames > 1 {
 		h.loop = func() int { return g.loop }
-		h.animate = func(ratio float64, show func(*raster, int) error) error {
-			return g.animate(boxReduction(ratio, g.w, g.h), show)
+		h.animate = func(ratio float64, show func(*raster.Raster, int) error) error {
+			return g.animate(raster.ReductionFor(ratio, g.w, g.h), show)
 		}
 	}
 	return h, nil
@@ -230,43 +232,43 @@ func (f *gifFrame) paint(screen []byte, indices []byte) {
 }
 
 // still reduces one frame on an empty screen. A frame may be smaller than the screen; what it leaves free is transparent.
-func (g *gifReader) still(f *gifFrame, reduction int) (*raster, error) {
+func (g *gifReader) still(f *gifFrame, reduction int) (*raster.Raster, error) {
 	if !f.interlaced {
 		return g.stillByRows(f, reduction)
 	}
-	cells := newCells(g.w, g.h, 4, reduction)
+	cells := raster.NewCells(g.w, g.h, 4, reduction)
 	row := make([]byte, 4*g.w)
 	err := f.rows(func(y int, indices []byte) {
 		if y += f.rect.Min.Y; y < g.h {
 			clear(row)
 			f.paint(row, indices)
-			cells.add(row, 0, y, 1)
+			cells.Add(row, 0, y, 1)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return cells.raster(true), nil
+	return cells.Raster(true), nil
 }
 
-func (g *gifReader) stillByRows(f *gifFrame, reduction int) (*raster, error) {
-	red := newReducer(g.w, g.h, 4, reduction)
+func (g *gifReader) stillByRows(f *gifFrame, reduction int) (*raster.Raster, error) {
+	red := raster.NewReducer(g.w, g.h, 4, reduction)
 	empty, row := make([]byte, 4*g.w), make([]byte, 4*g.w)
 	for range min(f.rect.Min.Y, g.h) {
-		red.add(empty)
+		red.Add(empty)
 	}
 	err := f.rows(func(_ int, indices []byte) {
 		clear(row)
 		f.paint(row, indices)
-		red.add(row)
+		red.Add(row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	for red.done < g.h {
-		red.add(empty)
+	for red.Done < g.h {
+		red.Add(empty)
 	}
-	return red.raster(true), nil
+	return red.Raster(true), nil
 }
 
 // gifBlocks reads data that is cut into blocks of at most 255 bytes; an empty one ends it.

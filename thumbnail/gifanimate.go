@@ -5,11 +5,13 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // animate shows each frame of an animation as it stands on the screen, reduced. It ends after the frame at which show
 // says so by errEnough.
-func (g *gifReader) animate(reduction int, show func(img *raster, delay int) error) error {
+func (g *gifReader) animate(reduction int, show func(img *raster.Raster, delay int) error) error {
 	screen := newScreen(g.w, g.h)
 	for n := 0; ; n++ {
 		f, err := g.nextFrame()
@@ -76,12 +78,12 @@ func (s *screen) dispose(f *gifFrame) {
 	}
 }
 
-func (s *screen) reduce(reduction int) *raster {
-	r := newReducer(s.w, s.h, 4, reduction)
+func (s *screen) reduce(reduction int) *raster.Raster {
+	r := raster.NewReducer(s.w, s.h, 4, reduction)
 	for y := range s.h {
-		r.add(s.row(y))
+		r.Add(s.row(y))
 	}
-	return r.raster(true)
+	return r.Raster(true)
 }
 
 // animation collects the frames of one size.

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 func TestProfilesOfRGB(t *testing.T) {
 	t.Parallel()
-	if newColourTransform(testpicture.SRGBProfile(), modelRGB) != nil {
+	if newColourTransform(testpicture.SRGBProfile(), raster.RGB) != nil {
 		t.Error("sRGB is converted to sRGB")
 	}
 	// Known pairs: colours that both spaces have.
@@ -33,7 +35,7 @@ func TestProfilesOfRGB(t *testing.T) {
 		{"Adobe form of sRGB green", testpicture.AdobeProfile(), [3]byte{144, 255, 60}, [3]byte{0, 255, 0}},
 		{"Adobe form of a blue", testpicture.AdobeProfile(), [3]byte{61, 96, 157}, [3]byte{32, 96, 160}},
 	} {
-		tr := newColourTransform(tt.profile, modelRGB)
+		tr := newColourTransform(tt.profile, raster.RGB)
 		if tr == nil {
 			t.Fatalf("%s: the profile is not used", tt.name)
 		}
@@ -52,7 +54,7 @@ func TestProfilesOfCMYK(t *testing.T) {
 	t.Parallel()
 	for _, sixteen := range []bool{false, true} {
 		profile := testpicture.Profile("CMYK", "Lab ", map[string][]byte{"A2B0": testpicture.CMYKTable(sixteen)})
-		tr := newColourTransform(profile, modelCMYK)
+		tr := newColourTransform(profile, raster.CMYK)
 		if tr == nil {
 			t.Fatal("the profile is not used")
 		}
@@ -71,7 +73,7 @@ func TestProfilesOfCMYK(t *testing.T) {
 func TestProfilesOfGrey(t *testing.T) {
 	t.Parallel()
 	linear := []byte("curv\x00\x00\x00\x00\x00\x00\x00\x00")
-	tr := newColourTransform(testpicture.Profile("GRAY", "XYZ ", map[string][]byte{"kTRC": linear}), modelGrey)
+	tr := newColourTransform(testpicture.Profile("GRAY", "XYZ ", map[string][]byte{"kTRC": linear}), raster.Grey)
 	if tr == nil {
 		t.Fatal("the profile is not used")
 	}
@@ -87,26 +89,26 @@ func TestBadProfilesAreLeftOut(t *testing.T) {
 	good := testpicture.P3Profile()
 	cmyk := testpicture.Profile("CMYK", "Lab ", map[string][]byte{"A2B0": testpicture.CMYKTable(true)})
 	for n := range good {
-		newColourTransform(good[:n], modelRGB) // must not panic
+		newColourTransform(good[:n], raster.RGB) // must not panic
 	}
 	for n := 0; n < len(cmyk); n += 3 {
-		newColourTransform(cmyk[:n], modelCMYK)
+		newColourTransform(cmyk[:n], raster.CMYK)
 	}
 	for i := range good {
 		b := bytes.Clone(good)
 		b[i] ^= 0xff
-		if tr := newColourTransform(b, modelRGB); tr != nil {
+		if tr := newColourTransform(b, raster.RGB); tr != nil {
 			tr.convert([4]byte{1, 128, 255})
 		}
 	}
 	for i := range cmyk[:200] {
 		b := bytes.Clone(cmyk)
 		b[i] ^= 0xff
-		if tr := newColourTransform(b, modelCMYK); tr != nil {
+		if tr := newColourTransform(b, raster.CMYK); tr != nil {
 			tr.convert([4]byte{1, 128, 255, 9})
 		}
 	}
-	if newColourTransform(good, modelGrey) != nil || newColourTransform(cmyk, modelRGB) != nil {
+	if newColourTransform(good, raster.Grey) != nil || newColourTransform(cmyk, raster.RGB) != nil {
 		t.Error("a profile of another kind of picture is used")
 	}
 }

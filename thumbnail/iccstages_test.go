@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // wideToSRGB is how the specifications of the spaces have it: to linear light, by a matrix that comes from the primaries' chromaticities under D65,
@@ -120,13 +122,13 @@ func stagesProfile(version byte, tags map[string][]byte) []byte {
 
 func TestTablesOfStages(t *testing.T) {
 	t.Parallel()
-	matrix := newColourTransform(testpicture.P3Profile(), modelRGB)
+	matrix := newColourTransform(testpicture.P3Profile(), raster.RGB)
 	for name, tag := range map[string][]byte{
 		"without a grid":         stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{}, 0),
 		"with a grid of bytes":   stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{2, 4, 6}, 1),
 		"with a grid of 16 bits": stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{9, 2, 3}, 2),
 	} {
-		tr := newColourTransform(stagesProfile(2, map[string][]byte{"A2B0": tag}), modelRGB)
+		tr := newColourTransform(stagesProfile(2, map[string][]byte{"A2B0": tag}), raster.RGB)
 		if tr == nil {
 			t.Errorf("%s: the table is not used", name)
 			continue
@@ -145,7 +147,7 @@ func TestTablesOfStages(t *testing.T) {
 			bad := bytes.Clone(tag)
 			bad[i] ^= 0xff
 			for _, tag := range [][]byte{bad, tag[:i]} {
-				if tr := newColourTransform(stagesProfile(2, map[string][]byte{"A2B0": tag}), modelRGB); tr != nil {
+				if tr := newColourTransform(stagesProfile(2, map[string][]byte{"A2B0": tag}), raster.RGB); tr != nil {
 					tr.convert([4]byte{1, 128, 255})
 				}
 			}
@@ -160,7 +162,7 @@ func TestATableStandsOverTheMatrix(t *testing.T) {
 		v := [][3]float64{{0.4360, 0.2225, 0.0139}, {0.3851, 0.7169, 0.0971}, {0.1431, 0.0606, 0.7141}}[i]
 		tags[c+"XYZ"], tags[c+"TRC"] = testpicture.XYZTag(v), testpicture.SRGBCurve()
 	}
-	tr := newColourTransform(stagesProfile(2, tags), modelRGB)
+	tr := newColourTransform(stagesProfile(2, tags), raster.RGB)
 	if tr == nil {
 		t.Fatal("the matrix, which is sRGB's, was taken")
 	}
@@ -169,7 +171,7 @@ func TestATableStandsOverTheMatrix(t *testing.T) {
 	}
 	// A table that cannot be used leaves it to the matrix.
 	tags["A2B0"] = []byte("mAB \x00\x00\x00\x00\x03\x03\x00\x00")
-	if newColourTransform(stagesProfile(2, tags), modelRGB) != nil {
+	if newColourTransform(stagesProfile(2, tags), raster.RGB) != nil {
 		t.Error("the matrix, which is sRGB's, was not taken")
 	}
 }
@@ -193,7 +195,7 @@ func TestTheBlackOfPerceptualTables(t *testing.T) {
 		version byte
 		want    byte
 	}{{4, 0}, {2, 11}} {
-		tr := newColourTransform(stagesProfile(tt.version, map[string][]byte{"A2B0": grey(1)}), modelRGB)
+		tr := newColourTransform(stagesProfile(tt.version, map[string][]byte{"A2B0": grey(1)}), raster.RGB)
 		if black := tr.convert([4]byte{}); testpicture.AbsDiff(black[1], tt.want) > 1 {
 			t.Errorf("version %d: black is %v, want %d", tt.version, black, tt.want)
 		}

@@ -11,12 +11,14 @@ import (
 	"github.com/disintegration/imaging"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/exif"
 )
 
 // imaging is not in the path: it decodes whole pictures. It is what others take, so it says whether ours are right.
 func TestThumbnailsAgainstImaging(t *testing.T) {
 	t.Parallel()
-	turns := map[orientation]func(image.Image) *image.NRGBA{
+	turns := map[exif.Orientation]func(image.Image) *image.NRGBA{
 		1: imaging.Clone, 2: imaging.FlipH, 3: imaging.Rotate180, 4: imaging.FlipV,
 		5: imaging.Transpose, 6: imaging.Rotate270, 7: imaging.Transverse, 8: imaging.Rotate90,
 	}
@@ -30,7 +32,7 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		upright := turns[orientation(i+1)](img)
+		upright := turns[exif.Orientation(i+1)](img)
 		for _, tt := range []struct {
 			size Size
 			want image.Image

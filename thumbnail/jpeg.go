@@ -6,6 +6,10 @@ import (
 	"fmt"
 
 	"sluice/thumbnail/scaledjpeg"
+
+	"sluice/thumbnail/internal/exif"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // openJPEG reads up to the first scan. The decoder goes on from there at the scale that the sizes allow.
@@ -19,22 +23,21 @@ func openJPEG(r *bufio.Reader, o *Options) (*header, error) {
 	h := &header{
 		width:       hdr.Width,
 		height:      hdr.Height,
-		orientation: exifOrientation(hdr.EXIF),
+		orientation: exif.Parse(hdr.EXIF),
 		profile:     hdr.ICC,
 		lateHeight:  hdr.Height == 0,
 	}
 	h.memory = func(ratio float64) int64 { return hdr.MemoryBytes(jpegOptions(&hdr, o, ratio, true)) }
-	h.decode = func(ratio float64) (*raster, error) {
-		whole := h.wholeChroma || hdr.ColorModel == scaledjpeg.YCbCr && h.transform(modelYCC) != nil
+	h.decode = func(ratio float64) (*raster.Raster, error) {
+		whole := h.wholeChroma || hdr.ColorModel == scaledjpeg.YCbCr && h.transform(raster.YCC) != nil
 		img, err := decoder.Decode(jpegOptions(&hdr, o, ratio, whole))
 		if err != nil {
 			o.Pool.putJPEG(decoder)
 			return nil, jpegError(err)
 		}
 		h.width, h.height = img.Width, img.Height
-		out := jpegRaster(img)
-		out.decoder = decoder
-		return out, nil
+		h.decoder = decoder
+		return jpegRaster(img), nil
 	}
 	return h, nil
 }
@@ -90,15 +93,15 @@ func jpegScale(ratio float64, w, h int) int {
 }
 
 // jpegRaster takes over the decoder's planes. Inks are stored inverted where Adobe wrote them.
-func jpegRaster(img *scaledjpeg.Image) *raster {
-	r := &raster{model: map[scaledjpeg.ColorModel]colourModel{
-		scaledjpeg.Gray: modelGrey, scaledjpeg.YCbCr: modelYCC, scaledjpeg.RGB: modelRGB,
-		scaledjpeg.CMYK: modelCMYK, scaledjpeg.YCCK: modelYCCK,
+func jpegRaster(img *scaledjpeg.Image) *raster.Raster {
+	r := &raster.Raster{Model: map[scaledjpeg.ColorModel]raster.Model{
+		scaledjpeg.Gray: raster.Grey, scaledjpeg.YCbCr: raster.YCC, scaledjpeg.RGB: raster.RGB,
+		scaledjpeg.CMYK: raster.CMYK, scaledjpeg.YCCK: raster.YCCK,
 	}[img.ColorModel]}
-	r.invertedInk, r.droop = img.Inverted, img.Planes[0].Droop
+	r.InvertedInk, r.Droop = img.Inverted, img.Planes[0].Droop
 	for i, p := range img.Planes {
-		r.planes = append(r.planes, plane{pix: p.Pix, stride: p.Stride, w: p.W, h: p.H, extentW: p.ExtentW, extentH: p.ExtentH})
-		r.extraDroop[i] = p.Droop - r.droop
+		r.Planes = append(r.Planes, raster.Plane{Pix: p.Pix, Stride: p.Stride, W: p.W, H: p.H, ExtentW: p.ExtentW, ExtentH: p.ExtentH})
+		r.ExtraDroop[i] = p.Droop - r.Droop
 	}
 	return r
 }

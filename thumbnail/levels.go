@@ -1,5 +1,7 @@
 package thumbnail
 
+import "sluice/thumbnail/internal/raster"
+
 // WebP's lossy pictures hold BT.601 "video" levels: luma runs from 16 to 235 and chroma from 16 to 240, where JPEG and
 // image/color use 0 to 255 for both. golang.org/x/image/webp labels them image.YCbCr unchanged, so that black
 // becomes (16, 16, 16) and white (235, 235, 235): pictures look washed out. With
@@ -26,14 +28,14 @@ func levelTables() (luma, chroma [256]uint8) {
 func clamp8(v int) uint8 { return uint8(min(max(v, 0), 255)) }
 
 // fullRange stretches video levels in place.
-func fullRange(r *raster) {
-	for c, p := range r.planes {
+func fullRange(r *raster.Raster) {
+	for c, p := range r.Planes {
 		table := &chromaLevels
 		if c == 0 {
 			table = &lumaLevels
 		}
-		for i, v := range p.pix {
-			p.pix[i] = table[v]
+		for i, v := range p.Pix {
+			p.Pix[i] = table[v]
 		}
 	}
 }

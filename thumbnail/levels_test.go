@@ -1,32 +1,6 @@
 package thumbnail
 
-import (
-	"image/color"
-	"testing"
-
-	"sluice/thumbnail/internal/testpicture"
-)
-
-func TestWebPColoursAreRight(t *testing.T) {
-	t.Parallel()
-	_, img := makeOne(t, fixture(t, "known-colours.webp"), "480x320")
-	for i, want := range []color.NRGBA{
-		{0, 0, 0, 255},
-		{255, 255, 255, 255},
-		{128, 128, 128, 255},
-		{255, 0, 0, 255},
-		{0, 255, 0, 255},
-		{0, 0, 255, 255},
-		{255, 255, 0, 255},
-		{32, 96, 160, 255},
-	} {
-		x, y := i%4*120+60, i/4*160+80
-		// Read as full range, black would be 16 and white 235.
-		if got := img.At(x, y); !testpicture.Near(got, want, 5) {
-			t.Errorf("got %v, want %v", color.NRGBAModel.Convert(got), want)
-		}
-	}
-}
+import "testing"
 
 func TestLevelTablesMeetTheEnds(t *testing.T) {
 	t.Parallel()

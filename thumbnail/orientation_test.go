@@ -3,25 +3,34 @@ package thumbnail
 import (
 	"encoding/binary"
 	"image"
+	"math/rand/v2"
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/exif"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 func TestOrientationTurnsBack(t *testing.T) {
 	t.Parallel()
-	want := noisePlane(48, 32, 9)
-	upright := &raster{model: modelGrey, planes: []plane{want}}
+	want := raster.NewPlane(48, 32)
+	rng := rand.New(rand.NewPCG(9, 1))
+	for i := range want.Pix {
+		want.Pix[i] = byte(rng.Uint32())
+	}
+	upright := &raster.Raster{Model: raster.Grey, Planes: []raster.Plane{want}}
 	first := (&composer{raster: upright, width: 48, height: 32}).make(Size{20, 20, false})
-	for o := orientation(1); o <= 8; o++ {
+	for o := exif.Orientation(1); o <= 8; o++ {
 		img := image.NewGray(image.Rect(0, 0, 48, 32))
-		copy(img.Pix, want.pix)
+		copy(img.Pix, want.Pix)
 		turned := testpicture.Turned(img, int(o))
-		p := newPlane(turned.Rect.Dx(), turned.Rect.Dy())
-		for i := range p.pix {
-			p.pix[i] = turned.Pix[4*i]
+		p := raster.NewPlane(turned.Rect.Dx(), turned.Rect.Dy())
+		for i := range p.Pix {
+			p.Pix[i] = turned.Pix[4*i]
 		}
-		c := &composer{raster: &raster{model: modelGrey, planes: []plane{p}}, width: p.w, height: p.h, orientation: o}
+		c := &composer{raster: &raster.Raster{Model: raster.Grey, Planes: []raster.Plane{p}}, width: p.W, height: p.H, orientation: o}
 		got := c.make(Size{20, 20, false})
 		if got.w != first.w || got.h != first.h {
 			t.Fatalf("orientation %d: got %dx%d, want %dx%d", o, got.w, got.h, first.w, first.h)
@@ -32,43 +41,6 @@ func TestOrientationTurnsBack(t *testing.T) {
 				t.Fatalf("orientation %d does not come out upright", o)
 			}
 		}
-	}
-}
-
-func TestExifOrientation(t *testing.T) {
-	t.Parallel()
-	little, big := testpicture.EXIF(6, binary.LittleEndian), testpicture.EXIF(8, binary.BigEndian)
-	change := func(b []byte, at int, v ...byte) []byte {
-		b = append([]byte(nil), b...)
-		copy(b[at:], v)
-		return b
-	}
-	for _, tt := range []struct {
-		name string
-		in   []byte
-		want orientation
-	}{
-		{"little-endian", little, 6},
-		{"big-endian", big, 8},
-		{"LONG instead of SHORT", change(little, 12, 4), 6},
-		{"empty", nil, 0},
-		{"no TIFF", []byte("this is no TIFF structure"), 0},
-		{"value 0", change(little, 18, 0), 0},
-		{"value 9", change(little, 18, 9), 0},
-		{"two values", change(little, 14, 2), 0},
-		{"type ASCII", change(little, 12, 2), 0},
-		{"directory outside", change(little, 4, 200), 0},
-		{"directory inside the header", change(little, 4, 2), 0},
-		{"directory at the far end", change(little, 4, 0xff, 0xff, 0xff, 0xff), 0},
-		{"more entries than data", change(change(little, 8, 0xff, 0xff), 10, 0), 0},
-		{"another tag", change(little, 10, 0x13), 0},
-	} {
-		if got := exifOrientation(tt.in); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
-		}
-	}
-	for n := range little {
-		exifOrientation(little[:n]) // must not panic
 	}
 }
 

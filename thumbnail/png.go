@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"sluice/thumbnail/internal/exif"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
@@ -41,8 +45,10 @@ func openPNG(r *bufio.Reader, _ *Options) (*header, error) {
 	if err := c.toData(form); err != nil {
 		return nil, err
 	}
-	h.memory = func(ratio float64) int64 { return form.memory(boxReduction(ratio, form.w, form.h)) }
-	h.decode = func(ratio float64) (*raster, error) { return decodePNG(c, form, boxReduction(ratio, form.w, form.h)) }
+	h.memory = func(ratio float64) int64 { return form.memory(raster.ReductionFor(ratio, form.w, form.h)) }
+	h.decode = func(ratio float64) (*raster.Raster, error) {
+		return decodePNG(c, form, raster.ReductionFor(ratio, form.w, form.h))
+	}
 	return h, nil
 }
 
@@ -122,9 +128,9 @@ func (f *pngForm) rowBytes(w int64) int64 { return (w*int64(f.samples()*f.depth)
 func (f *pngForm) memory(reduction int) int64 {
 	w, h, k := int64(f.w), int64(f.h), int64(reduction)
 	rows := 2*f.rowBytes(w) + w*int64(f.channels()) + 256<<10
-	kept := reducedBytes(w, h, int64(f.channels()), k)
+	kept := raster.ReducerBytes(w, h, int64(f.channels()), k)
 	if f.interlaced {
-		kept = limitedMul(limitedMul((w+k-1)/k, (h+k-1)/k), 5*int64(f.channels()))
+		kept = raster.MulBytes(raster.MulBytes((w+k-1)/k, (h+k-1)/k), 5*int64(f.channels()))
 	}
 	return rows + kept
 }
@@ -195,7 +201,7 @@ func (c *pngChunks) toData(f *pngForm) error {
 			return nil
 		case kind == "IEND":
 			return &CorruptError{Format: formatPNG, Reason: "PNG holds no picture"}
-		case kind == "PLTE" && n <= 768, kind == "tRNS" && n <= 256, kind == "eXIf" && n <= maxExifBytes, kind == "iCCP" && n <= maxProfileBytes:
+		case kind == "PLTE" && n <= 768, kind == "tRNS" && n <= 256, kind == "eXIf" && n <= exif.MaxBytes, kind == "iCCP" && n <= maxProfileBytes:
 			data, err := c.body(kind, n)
 			if errors.Is(err, errDamagedNote) {
 				continue
@@ -279,7 +285,7 @@ func (c *pngChunks) readTail() error {
 		return err
 	}
 	for kind, n := c.kind, c.next; kind != "IEND"; {
-		if kind == "eXIf" && n <= maxExifBytes {
+		if kind == "eXIf" && n <= exif.MaxBytes {
 			data, err := c.body(kind, n)
 			if err == nil {
 				c.header.noteExif(data)
@@ -316,7 +322,7 @@ func (f *pngForm) readTransparency(data []byte) error {
 			e := &f.palette[i]
 			e[3] = a
 			f.clear = f.clear || a != 255
-			premultiply(e[:], 4)
+			raster.Premultiply(e[:], 4)
 		}
 		return nil
 	case f.colour == pngGrey && len(data) == 2, f.colour == pngRGB && len(data) == 6:

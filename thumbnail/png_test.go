@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // pngFile writes a PNG of random samples in any form there is. Filters change from row to row.
@@ -154,7 +156,7 @@ func pngForms() map[string]pngFile {
 	return forms
 }
 
-func decodePNGFile(tb testing.TB, data []byte, reduction int) (*raster, error) {
+func decodePNGFile(tb testing.TB, data []byte, reduction int) (*raster.Raster, error) {
 	tb.Helper()
 	h, err := openPNG(bufio.NewReader(bytes.NewReader(data)), nil)
 	if err != nil {
@@ -181,19 +183,19 @@ func TestEveryFormOfPNGAgainstTheStandardLibrary(t *testing.T) {
 			for y := range f.h {
 				for x := range f.w {
 					c := color.NRGBA64Model.Convert(want.At(x, y)).(color.NRGBA64)
-					check := func(what string, p *plane, v uint16) {
+					check := func(what string, p *raster.Plane, v uint16) {
 						// Rounded to 8 bits and multiplied by alpha, in whichever order.
-						if w := float64(v) * float64(c.A) / 65535 / 257; math.Abs(float64(p.row(y)[x])-w) > 1.5 {
-							t.Fatalf("%s %v: %s at %d,%d is %d, want %.2f", name, dim, what, x, y, p.row(y)[x], w)
+						if w := float64(v) * float64(c.A) / 65535 / 257; math.Abs(float64(p.Row(y)[x])-w) > 1.5 {
+							t.Fatalf("%s %v: %s at %d,%d is %d, want %.2f", name, dim, what, x, y, p.Row(y)[x], w)
 						}
 					}
-					check("first channel", &got.planes[0], c.R)
-					if len(got.planes) == 3 {
-						check("green", &got.planes[1], c.G)
-						check("blue", &got.planes[2], c.B)
+					check("first channel", &got.Planes[0], c.R)
+					if len(got.Planes) == 3 {
+						check("green", &got.Planes[1], c.G)
+						check("blue", &got.Planes[2], c.B)
 					}
-					if got.alpha != nil {
-						check("alpha", got.alpha, 65535)
+					if got.Alpha != nil {
+						check("alpha", got.Alpha, 65535)
 					} else if c.A != 65535 {
 						t.Fatalf("%s %v: transparency is lost", name, dim)
 					}
@@ -216,9 +218,9 @@ func TestInterlacedReducesToTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range plain.planes {
-			p, q := &plain.planes[i], &interlaced.planes[i]
-			if !bytes.Equal(p.pix, q.pix) || p.extentW != q.extentW || p.extentH != q.extentH {
+		for i := range plain.Planes {
+			p, q := &plain.Planes[i], &interlaced.Planes[i]
+			if !bytes.Equal(p.Pix, q.Pix) || p.ExtentW != q.ExtentW || p.ExtentH != q.ExtentH {
 				t.Errorf("by %d: plane %d differs", k, i)
 			}
 		}
@@ -268,3 +270,5 @@ func TestBadPNGs(t *testing.T) {
 		}
 	}
 }
+
+func absInt(v int) int { return max(v, -v) }

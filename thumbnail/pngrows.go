@@ -4,16 +4,20 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"sluice/thumbnail/internal/inflate"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // decodePNG inflates, unfilters and reduces row by row.
-func decodePNG(c *pngChunks, f *pngForm, reduction int) (*raster, error) {
-	inflated, err := newInflater(c)
+func decodePNG(c *pngChunks, f *pngForm, reduction int) (*raster.Raster, error) {
+	inflated, err := inflate.NewReader(c)
 	if err != nil {
 		return nil, err
 	}
 	rows := &pngRows{form: f, r: inflated, wide: make([]byte, f.w*f.channels())}
-	var out *raster
+	var out *raster.Raster
 	if f.interlaced {
 		out, err = rows.interlaced(reduction)
 	} else {
@@ -33,17 +37,17 @@ type pngRows struct {
 	wide          []byte // a row of 8 bits a channel, colours multiplied by alpha
 }
 
-func (p *pngRows) plain(reduction int) (*raster, error) {
-	red := newReducer(p.form.w, p.form.h, p.form.channels(), reduction)
+func (p *pngRows) plain(reduction int) (*raster.Raster, error) {
+	red := raster.NewReducer(p.form.w, p.form.h, p.form.channels(), reduction)
 	p.begin(p.form.w)
 	for range p.form.h {
 		row, err := p.next(p.form.w)
 		if err != nil {
 			return nil, err
 		}
-		red.add(row)
+		red.Add(row)
 	}
-	return red.raster(p.form.alpha()), nil
+	return red.Raster(p.form.alpha()), nil
 }
 
 // adam7 are the seven passes of an interlaced picture: where each begins, and how far its pixels lie apart.
@@ -52,9 +56,9 @@ var adam7 = [7]struct{ x, y, dx, dy int }{
 }
 
 // interlaced reads the passes.
-func (p *pngRows) interlaced(reduction int) (*raster, error) {
+func (p *pngRows) interlaced(reduction int) (*raster.Raster, error) {
 	f := p.form
-	s := newCells(f.w, f.h, f.channels(), reduction)
+	s := raster.NewCells(f.w, f.h, f.channels(), reduction)
 	for _, pass := range adam7 {
 		w, h := (f.w-pass.x+pass.dx-1)/pass.dx, (f.h-pass.y+pass.dy-1)/pass.dy
 		if w <= 0 || h <= 0 {
@@ -66,10 +70,10 @@ func (p *pngRows) interlaced(reduction int) (*raster, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.add(row, pass.x, pass.y+y*pass.dy, pass.dx)
+			s.Add(row, pass.x, pass.y+y*pass.dy, pass.dx)
 		}
 	}
-	return s.raster(f.alpha()), nil
+	return s.Raster(f.alpha()), nil
 }
 
 // begin starts a picture or a pass of w pixels a row: the row before the first counts as zeros.
@@ -113,12 +117,12 @@ func (f *pngForm) widen(dst, src []byte, w int) []byte {
 			dst[i] = eightBits(binary.BigEndian.Uint16(src[2*i:]))
 		}
 		if f.alpha() {
-			premultiply(dst, f.channels())
+			raster.Premultiply(dst, f.channels())
 		}
 	case f.alpha():
 		// The next row is predicted from src, so it must stay as it is.
 		copy(dst, src)
-		premultiply(dst, f.channels())
+		raster.Premultiply(dst, f.channels())
 	default:
 		return src[:w*f.channels()]
 	}

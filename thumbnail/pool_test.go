@@ -53,14 +53,13 @@ func TestPoolTakesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := p.header.decode(p.ratio)
-	if err != nil {
+	if _, err := p.header.decode(p.ratio); err != nil {
 		t.Fatal(err)
 	}
 	if got := pool.jpeg.Get(); got != nil {
 		t.Error("the pool has the decoder whose planes are in use")
 	}
-	if img.decoder == nil {
+	if p.header.decoder == nil {
 		t.Error("the decoder stays with its picture")
 	}
 }

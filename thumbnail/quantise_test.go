@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 func quantised(img *image.NRGBA) *image.Paletted {
-	s := &small{w: img.Rect.Dx(), h: img.Rect.Dy(), model: modelRGB, planes: [][]byte{nil, nil, nil}}
+	s := &small{w: img.Rect.Dx(), h: img.Rect.Dy(), model: raster.RGB, planes: [][]byte{nil, nil, nil}}
 	for i := 0; i < len(img.Pix); i += 4 {
 		for c := range 3 {
-			s.planes[c] = append(s.planes[c], scaleByte(img.Pix[i+c], img.Pix[i+3]))
+			s.planes[c] = append(s.planes[c], raster.Scale(img.Pix[i+c], img.Pix[i+3]))
 		}
 		s.alpha = append(s.alpha, img.Pix[i+3])
 	}

@@ -1,6 +1,10 @@
 package thumbnail
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"sluice/thumbnail/internal/raster"
+)
 
 // Resampling is separable: first along columns, then along rows, both with the integer weights of an axis.
 //
@@ -26,7 +30,7 @@ type resampler struct {
 }
 
 // resample fills dst, which has w x h samples without gaps, by the samples of src.
-func (r *resampler) resample(dst []byte, w, h int, src *plane, columns, rows *axis) {
+func (r *resampler) resample(dst []byte, w, h int, src *raster.Plane, columns, rows *axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRows(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
@@ -37,19 +41,19 @@ func (r *resampler) resample(dst []byte, w, h int, src *plane, columns, rows *ax
 const fineBits = 6
 
 // resampleFine is resample with fineBits more bits. Samples are not clipped.
-func (r *resampler) resampleFine(dst []int16, w, h int, src *plane, columns, rows *axis) {
+func (r *resampler) resampleFine(dst []int16, w, h int, src *raster.Plane, columns, rows *axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRowsFine(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
 }
 
 // pairs sums the columns of two output rows at a time and hands them on: y, and the next row or y again.
-func (r *resampler) pairs(h int, src *plane, columns, rows *axis, use func(y, next, from int, pair []int64)) {
+func (r *resampler) pairs(h int, src *raster.Plane, columns, rows *axis, use func(y, next, from int, pair []int64)) {
 	src = wideEnough(src)
 	// Only the columns that are used are summed.
 	from, to := columns.from, columns.to
 	if to-from < 8 {
-		from = max(0, min(from, src.w-8))
+		from = max(0, min(from, src.W-8))
 		to = max(to, from+8)
 	}
 	if cap(r.pair) < to-from {
@@ -68,29 +72,29 @@ func (r *resampler) pairs(h int, src *plane, columns, rows *axis, use func(y, ne
 }
 
 // wideEnough gives src with at least 8 columns, which sumColumns takes at once.
-func wideEnough(src *plane) *plane {
-	if src.w >= 8 {
+func wideEnough(src *raster.Plane) *raster.Plane {
+	if src.W >= 8 {
 		return src
 	}
-	wide := newPlane(8, src.h)
-	for y := range src.h {
-		copy(wide.row(y), src.row(y))
+	wide := raster.NewPlane(8, src.H)
+	for y := range src.H {
+		copy(wide.Row(y), src.Row(y))
 	}
 	return &wide
 }
 
 // sumColumns puts one output row's column sums into the lower halves of pair, or adds them as the upper ones.
-func sumColumns(pair []int64, src *plane, from int, rows *axis, y int, upper bool) {
+func sumColumns(pair []int64, src *raster.Plane, from int, rows *axis, y int, upper bool) {
 	const lanes = 0x000000ff000000ff
 	t := rows.taps[y]
 	weights := rows.weight[t.at : t.at+t.n]
-	top := int(t.first)*src.stride + from
+	top := int(t.first)*src.Stride + from
 	for x := 0; x < len(pair); x += 8 {
 		if x+8 > len(pair) {
 			// The last columns are taken by a window that overlaps the one before; adding twice would be wrong.
 			if upper {
 				for i := x; i < len(pair); i++ {
-					pair[i] += columnSum(src.pix[top+i:], src.stride, weights) << 32
+					pair[i] += columnSum(src.Pix[top+i:], src.Stride, weights) << 32
 				}
 				return
 			}
@@ -99,8 +103,8 @@ func sumColumns(pair []int64, src *plane, from int, rows *axis, y int, upper boo
 		var a, b, c, d int64
 		at := top + x
 		for _, w := range weights {
-			v := binary.LittleEndian.Uint64(src.pix[at:])
-			at += src.stride
+			v := binary.LittleEndian.Uint64(src.Pix[at:])
+			at += src.Stride
 			w := int64(w)
 			a += int64(v&lanes) * w
 			b += int64(v>>8&lanes) * w
@@ -159,8 +163,8 @@ func sumRows(lower, upper []byte, pair []int64, from int, columns *axis) {
 		}
 		low := int32(sum)
 		high := int32((sum - int64(low)) >> 32)
-		upper[x] = clampByte((high + half) >> rowShift)
-		lower[x] = clampByte((low + half) >> rowShift)
+		upper[x] = raster.Clamp((high + half) >> rowShift)
+		lower[x] = raster.Clamp((low + half) >> rowShift)
 	}
 }
 
@@ -182,12 +186,4 @@ func sumRowsFine(lower, upper []int16, pair []int64, from int, columns *axis) {
 		upper[x] = int16((high + half) >> shift)
 		lower[x] = int16((low + half) >> shift)
 	}
-}
-
-// clampByte limits v to 0 … 255.
-func clampByte(v int32) byte {
-	if uint32(v) > 255 {
-		return byte(^v >> 31)
-	}
-	return byte(v)
 }

@@ -7,19 +7,21 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
-func noisePlane(w, h int, seed uint64) plane {
+func noisePlane(w, h int, seed uint64) raster.Plane {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	p := newPlane(w, h)
-	for i := range p.pix {
-		p.pix[i] = byte(rng.Uint32())
+	p := raster.NewPlane(w, h)
+	for i := range p.Pix {
+		p.Pix[i] = byte(rng.Uint32())
 	}
 	return p
 }
 
 // resamplePlainly is the same filter in floating point, one sample after the other.
-func resamplePlainly(src *plane, sx, sy span) []byte {
+func resamplePlainly(src *raster.Plane, sx, sy span) []byte {
 	weights := func(s span, i int) (from int, ws []float64) {
 		if s.flip {
 			i = s.n - 1 - i
@@ -56,7 +58,7 @@ func resamplePlainly(src *plane, sx, sy span) []byte {
 			var sum float64
 			for j, fy := range wy {
 				for i, fx := range wx {
-					sum += fx * fy * float64(src.pix[(y0+j)*src.stride+x0+i])
+					sum += fx * fy * float64(src.Pix[(y0+j)*src.Stride+x0+i])
 				}
 			}
 			out = append(out, byte(math.Round(min(max(sum, 0), 255))))
@@ -107,9 +109,9 @@ func TestResampleAgainstThePlainWay(t *testing.T) {
 func TestResampleKeepsFlatPicturesFlat(t *testing.T) {
 	t.Parallel()
 	for _, v := range []byte{0, 1, 127, 254, 255} {
-		src := newPlane(333, 222)
-		for i := range src.pix {
-			src.pix[i] = v
+		src := raster.NewPlane(333, 222)
+		for i := range src.Pix {
+			src.Pix[i] = v
 		}
 		got := make([]byte, 50*40)
 		var r resampler
@@ -117,28 +119,6 @@ func TestResampleKeepsFlatPicturesFlat(t *testing.T) {
 		for i := range got {
 			if got[i] != v {
 				t.Fatalf("got %d at %d, want %d: weights must add up exactly", got[i], i, v)
-			}
-		}
-	}
-}
-
-func TestHalveAgainstThePlainWay(t *testing.T) {
-	t.Parallel()
-	for w := 1; w < 40; w++ {
-		for _, h := range []int{1, 2, 3, 8} {
-			src := noisePlane(w, h, uint64(w))
-			got := src.halve()
-			if got.w != (w+1)/2 || got.h != (h+1)/2 || got.extentW != float64(w)/2 || got.extentH != float64(h)/2 {
-				t.Fatalf("%dx%d: got %dx%d, extent %gx%g", w, h, got.w, got.h, got.extentW, got.extentH)
-			}
-			for y := range got.h {
-				for x := range got.w {
-					x1, y1 := min(2*x+1, w-1), min(2*y+1, h-1)
-					sum := int(src.row(2 * y)[2*x]) + int(src.row(2 * y)[x1]) + int(src.row(y1)[2*x]) + int(src.row(y1)[x1])
-					if want := byte((sum + 2) / 4); got.row(y)[x] != want {
-						t.Fatalf("%dx%d at %d,%d: got %d, want %d", w, h, x, y, got.row(y)[x], want)
-					}
-				}
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"sluice/thumbnail/internal/exif"
 )
 
 // maxSide is the longest side a thumbnail may have. Above it "thumbnail" is the wrong word.
@@ -87,8 +89,8 @@ func (s Size) String() string {
 func (s Size) Name() string { return strings.Replace(s.String(), ":", "-", 1) }
 
 // turned returns the box as it lies over pixels that are stored in orientation o.
-func (s Size) turned(o orientation) Size {
-	s.Width, s.Height = o.upright(s.Width, s.Height)
+func (s Size) turned(o exif.Orientation) Size {
+	s.Width, s.Height = o.Upright(s.Width, s.Height)
 	return s
 }
 

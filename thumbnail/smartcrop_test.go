@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/exif"
 )
 
 // plainWith is a grey picture with something at a place.
@@ -108,7 +110,7 @@ func TestSmartCropFollowsTheOrientation(t *testing.T) {
 		}
 	}
 	var first image.Image
-	for o := orientation(1); o <= 8; o++ {
+	for o := exif.Orientation(1); o <= 8; o++ {
 		got := cropped(t, testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Opaque(testpicture.Turned(img, int(o)))), int(o)), true)
 		if first == nil {
 			first = got

@@ -18,6 +18,11 @@ import (
 	"io"
 	"math"
 	"runtime/debug"
+
+	"sluice/thumbnail/internal/exif"
+	"sluice/thumbnail/scaledjpeg"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // The values that a zero field of Options stands for.
@@ -126,7 +131,7 @@ type Picture struct {
 // header is what a format's reader learned before the picture's data.
 type header struct {
 	width, height int // as stored, before orientation
-	orientation   orientation
+	orientation   exif.Orientation
 	profile       []byte // ICC, nil where there is none
 	packed        packedProfile
 	convert       *colourTransform // see transform
@@ -141,16 +146,18 @@ type header struct {
 	// each thumbnail takes for one of its own, at least.
 	memory func(ratio float64) int64
 	// decode gives the picture, reduced as far as the ratio allows.
-	decode func(ratio float64) (*raster, error)
+	decode func(ratio float64) (*raster.Raster, error)
 	// animate, where it is not nil, is called instead of decode. It shows frame after frame, with delays in hundredths of a second, and
 	// ends with what show returns if that is not nil.
-	animate func(ratio float64, show func(img *raster, delay int) error) error
+	animate func(ratio float64, show func(img *raster.Raster, delay int) error) error
+	// decoder, where it is not nil, owns the planes that decode returned.
+	decoder *scaledjpeg.Decoder
 	// loop is how often an animation runs, as image/gif counts; it is known when the first frame is.
 	loop func() int
 }
 
 // transform is what the profile asks for, made once: a picture has one model.
-func (h *header) transform(model colourModel) *colourTransform {
+func (h *header) transform(model raster.Model) *colourTransform {
 	if !h.converted {
 		h.convert, h.converted = newColourTransform(h.profile, model), true
 	}
@@ -160,7 +167,7 @@ func (h *header) transform(model colourModel) *colourTransform {
 // noteExif takes the first orientation that is found.
 func (h *header) noteExif(tiff []byte) {
 	if h.orientation == 0 {
-		h.orientation = exifOrientation(tiff)
+		h.orientation = exif.Parse(tiff)
 	}
 }
 
@@ -203,9 +210,9 @@ func Open(r io.Reader, o Options) (_ *Picture, err error) {
 // leastRatio is the ratio of the size that reduces least.
 func (h *header) leastRatio(sizes []Size) float64 {
 	least := math.Inf(1)
-	turns := []orientation{h.orientation}
+	turns := []exif.Orientation{h.orientation}
 	if h.lateOrientation && h.orientation == 0 {
-		turns = []orientation{1, 6}
+		turns = []exif.Orientation{1, 6}
 	}
 	for _, s := range sizes {
 		for _, turn := range turns {
@@ -244,13 +251,13 @@ func (p *Picture) Format() string { return p.format }
 // Width is the source's width in pixels, upright as far as the header tells. PNG and WebP may hold
 // their orientation behind the data; Result has the last word.
 func (p *Picture) Width() int {
-	w, _ := p.header.orientation.upright(p.header.width, p.header.height)
+	w, _ := p.header.orientation.Upright(p.header.width, p.header.height)
 	return w
 }
 
 // Height is the source's height in pixels, see Width. It is 0 for a JPEG that tells its height after the data.
 func (p *Picture) Height() int {
-	_, h := p.header.orientation.upright(p.header.width, p.header.height)
+	_, h := p.header.orientation.Upright(p.header.width, p.header.height)
 	return h
 }
 
@@ -276,7 +283,7 @@ const workBytes = 3 << 19
 func (p *Picture) resizeBytes() int64 {
 	// The coarsest reduction leaves the most for what comes after: twice the thumbnails' pixels, or the picture.
 	w, h := int64(float64(p.header.width)/max(1, p.ratio/8))+1, int64(float64(p.header.height)/max(1, p.ratio/8))+1
-	n := limitedMul(w, h)/2 + 40*(w+h)
+	n := raster.MulBytes(w, h)/2 + 40*(w+h)
 	for _, s := range p.o.Sizes {
 		n += 24 * int64(min(s.Width, max(p.header.width, p.header.height))) * int64(min(s.Height, max(p.header.width, p.header.height)))
 	}
@@ -325,7 +332,7 @@ func (p *Picture) animation(ctx context.Context) (*Result, error) {
 	moving := make([]animation, len(p.o.Sizes))
 	frames := 0
 	err := p.begin(ctx, func() error {
-		err := p.header.animate(p.ratio, func(img *raster, delay int) error {
+		err := p.header.animate(p.ratio, func(img *raster.Raster, delay int) error {
 			if frames++; frames > p.o.MaxFrames {
 				return errEnough
 			}
@@ -383,8 +390,8 @@ func (p *Picture) read(ctx context.Context, whole bool, use func([]*small) error
 			return p.src.fail(p.format, err)
 		}
 		pictures, err := p.makeAll(ctx, img, whole)
-		if img.decoder != nil {
-			p.o.Pool.putJPEG(img.decoder)
+		if d := p.header.decoder; d != nil {
+			p.o.Pool.putJPEG(d)
 		}
 		if err != nil {
 			return err
@@ -409,14 +416,14 @@ func (p *Picture) begin(ctx context.Context, work func() error) (err error) {
 }
 
 // makeAll makes all sizes of a decoded picture.
-func (p *Picture) makeAll(ctx context.Context, img *raster, whole bool) ([]*small, error) {
+func (p *Picture) makeAll(ctx context.Context, img *raster.Raster, whole bool) ([]*small, error) {
 	h := p.header
 	if h.packed.data != nil {
 		h.profile, h.packed = h.packed.unpack(), packedProfile{}
 	}
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,
-		convert: h.transform(img.model), whole: whole, smart: p.o.SmartCrop, interest: p.interest,
+		convert: h.transform(img.Model), whole: whole, smart: p.o.SmartCrop, interest: p.interest,
 	}
 	pictures := make([]*small, len(p.o.Sizes))
 	for i, size := range p.o.Sizes {

@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 
 	"sluice/thumbnail/internal/testpicture"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // makeOne makes one thumbnail and decodes it.
@@ -380,7 +382,7 @@ func TestAPanicIsCorruption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.header.decode = func(float64) (*raster, error) { panic("index out of range") }
+	p.header.decode = func(float64) (*raster.Raster, error) { panic("index out of range") }
 	_, err = p.Thumbnails(t.Context())
 	corrupt, ok := errors.AsType[*CorruptError](err)
 	if !ok || !strings.Contains(err.Error(), "index out of range") || !bytes.Contains(corrupt.Stack, []byte("TestAPanic")) {

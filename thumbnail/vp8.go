@@ -3,6 +3,8 @@ package thumbnail
 import (
 	"errors"
 	"math"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // vp8Picture decodes a lossy WebP's frame, which is a VP8 key frame (RFC 6386), for thumbnails: row by row, into planes that are reduced
@@ -23,7 +25,7 @@ type vp8Picture struct {
 	segment    [3]uint8
 	skipping   bool // macroblocks may say that they have no coefficients
 	skipProb   uint8
-	reducers   [3]*reducer
+	reducers   [3]*raster.Reducer
 	luma       vp8Plane
 	chroma     [2]vp8Plane
 	above      []vp8Context // of each column
@@ -77,7 +79,7 @@ func newVP8Picture(data []byte, reduction int) (*vp8Picture, error) {
 		return nil, err
 	}
 	cw, ch := (p.w+1)/2, (p.h+1)/2
-	p.reducers = [3]*reducer{newReducer(p.w, p.h, 1, reduction), newReducer(cw, ch, 1, reduction), newReducer(cw, ch, 1, reduction)}
+	p.reducers = [3]*raster.Reducer{raster.NewReducer(p.w, p.h, 1, reduction), raster.NewReducer(cw, ch, 1, reduction), raster.NewReducer(cw, ch, 1, reduction)}
 	p.luma = newVP8Plane(16, p.unitsX)
 	p.chroma = [2]vp8Plane{newVP8Plane(8, p.unitsX), newVP8Plane(8, p.unitsX)}
 	p.above = make([]vp8Context, p.unitsX)
@@ -152,7 +154,7 @@ func (p *vp8Picture) splitTokens(n int, rest []byte) error {
 	for i := range n {
 		size := len(data)
 		if i < n-1 {
-			size = uint24(rest[3*i:])
+			size = int(rest[3*i]) | int(rest[3*i+1])<<8 | int(rest[3*i+2])<<16
 		}
 		if size > len(data) {
 			return errVP8
@@ -187,7 +189,7 @@ func (p *vp8Picture) readQuant(segments [4]int, absolute bool) {
 }
 
 // decode decodes and reduces all rows.
-func (p *vp8Picture) decode() (*raster, error) {
+func (p *vp8Picture) decode() (*raster.Raster, error) {
 	for y := range p.unitsY {
 		p.left = vp8Context{}
 		p.luma.begin(y)
@@ -207,14 +209,14 @@ func (p *vp8Picture) decode() (*raster, error) {
 		p.chroma[0].emit(p.reducers[1])
 		p.chroma[1].emit(p.reducers[2])
 	}
-	out := &raster{model: modelYCC, droop: droopOf(p.reducers[0].k)}
+	out := &raster.Raster{Model: raster.YCC, Droop: raster.DroopOf(p.reducers[0].K)}
 	for i, r := range p.reducers {
-		plane := r.planes[0]
+		plane := r.Planes[0]
 		if i > 0 {
 			// Of an odd side the last chroma sample covers half a step only.
-			plane.extentW, plane.extentH = float64(p.w)/2/float64(r.k), float64(p.h)/2/float64(r.k)
+			plane.ExtentW, plane.ExtentH = float64(p.w)/2/float64(r.K), float64(p.h)/2/float64(r.K)
 		}
-		out.planes = append(out.planes, plane)
+		out.Planes = append(out.Planes, plane)
 	}
 	fullRange(out)
 	return out, nil

@@ -3,14 +3,12 @@ package thumbnail
 import (
 	"bytes"
 	"fmt"
-	"image"
 	"math/rand/v2"
 	"testing"
 
 	"golang.org/x/image/vp8"
-	"golang.org/x/image/webp"
 
-	"sluice/thumbnail/internal/testpicture"
+	"sluice/thumbnail/internal/raster"
 )
 
 // vp8BoolWriter is the encoder of RFC 6386, section 7.3.
@@ -311,7 +309,7 @@ func (c *vp8BlockWriter) large(b *vp8BoolWriter, p *[11]uint8) {
 }
 
 // planesOf decodes at full size.
-func planesOf(data []byte) ([]plane, error) {
+func planesOf(data []byte) ([]raster.Plane, error) {
 	p, err := newVP8Picture(data, 1)
 	if err != nil {
 		return nil, err
@@ -320,7 +318,19 @@ func planesOf(data []byte) ([]plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.planes, nil
+	return r.Planes, nil
+}
+
+// checkPlane compares a plane with what another decoder gives.
+func checkPlane(t *testing.T, what string, p *raster.Plane, want func(x, y int) byte) {
+	t.Helper()
+	for y := range p.H {
+		for x := range p.W {
+			if got := p.Row(y)[x]; got != want(x, y) {
+				t.Fatalf("%s: at %d,%d got %d, want %d", what, x, y, got, want(x, y))
+			}
+		}
+	}
 }
 
 func TestVP8AgainstAnotherDecoder(t *testing.T) {
@@ -342,47 +352,14 @@ func TestVP8AgainstAnotherDecoder(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%dx%d: %v", w, h, err)
 		}
-		check := func(name string, p *plane, pix []byte, stride int, levels *[256]uint8) {
-			comparePlane(t, fmt.Sprintf("%s of %dx%d, %d partitions", name, w, h, 1<<partitions), p, func(x, y int) byte {
+		check := func(name string, p *raster.Plane, pix []byte, stride int, levels *[256]uint8) {
+			checkPlane(t, fmt.Sprintf("%s of %dx%d, %d partitions", name, w, h, 1<<partitions), p, func(x, y int) byte {
 				return levels[pix[y*stride+x]]
 			})
 		}
 		check("luma", &got[0], want.Y, want.YStride, &lumaLevels)
 		check("cb", &got[1], want.Cb, want.CStride, &chromaLevels)
 		check("cr", &got[2], want.Cr, want.CStride, &chromaLevels)
-	}
-}
-
-func TestSmallWebPsAreThoseOfTheFilteredPicture(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"lossy.webp", "known-colours.webp"} {
-		checkUnfiltered(t, fixture(t, name))
-	}
-}
-
-func TestSmallPhotographsAreThoseOfTheFilteredPicture(t *testing.T) {
-	t.Parallel()
-	checkUnfiltered(t, photo(t, "4.webp"))
-}
-
-// checkUnfiltered compares with the whole picture decoded with its loop filter, and reduced after.
-func checkUnfiltered(t *testing.T, data []byte) {
-	t.Helper()
-	img, err := webp.Decode(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ycc := img.(*image.YCbCr)
-	size := Size{ycc.Rect.Dx() / 5, ycc.Rect.Dy(), false}
-	tw, th := size.Of(ycc.Rect.Dx(), ycc.Rect.Dy())
-	c := &composer{raster: reduceYCC(ycc, 1), width: ycc.Rect.Dx(), height: ycc.Rect.Dy(), whole: true}
-	want := c.make(size)
-	got := onlySmall(t, data, size)
-	if got.Bounds().Size() != (image.Point{tw, th}) {
-		t.Fatalf("got %v, want %dx%d", got.Bounds(), tw, th)
-	}
-	if d := testpicture.MeanDifference(got, want.image()); d > 1 {
-		t.Errorf("differs by %.2f grey levels on average", d)
 	}
 }
 

@@ -307,7 +307,7 @@ var vp8lNear = sync.OnceValue(func() (near []struct{ x, y int }) {
 		}
 	}
 	slices.SortFunc(near, func(a, b struct{ x, y int }) int {
-		return cmp.Or(a.x*a.x+a.y*a.y-b.x*b.x-b.y*b.y, absInt(a.x)-absInt(b.x), b.x-a.x)
+		return cmp.Or(a.x*a.x+a.y*a.y-b.x*b.x-b.y*b.y, max(a.x, -a.x)-max(b.x, -b.x), b.x-a.x)
 	})
 	return near
 })

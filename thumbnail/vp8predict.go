@@ -1,5 +1,7 @@
 package thumbnail
 
+import "sluice/thumbnail/internal/raster"
+
 // vp8Plane holds a row of macroblocks of one channel, the row of samples above it, and what stands for samples beyond the
 // left and right edges.
 type vp8Plane struct {
@@ -42,9 +44,9 @@ func (p *vp8Plane) begin(y int) {
 }
 
 // emit hands the finished rows on. The reducer takes as many as the picture has.
-func (p *vp8Plane) emit(r *reducer) {
+func (p *vp8Plane) emit(r *raster.Reducer) {
 	for i := 1; i <= p.n; i++ {
-		r.add(p.pix[i*p.stride+vp8Margin : i*p.stride+vp8Margin+r.w])
+		r.Add(p.pix[i*p.stride+vp8Margin : i*p.stride+vp8Margin+r.W])
 	}
 }
 
@@ -92,7 +94,7 @@ func (p *vp8Plane) predict(x int, mode uint8) {
 			row := p.pix[at+y*p.stride : at+y*p.stride+n]
 			d := int32(p.pix[at+y*p.stride-1]) - corner
 			for i, v := range above {
-				row[i] = clampByte(int32(v) + d)
+				row[i] = raster.Clamp(int32(v) + d)
 			}
 		}
 	default:
@@ -164,7 +166,7 @@ func (p *vp8Plane) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 	case vp8TrueMode:
 		for i, r := range [4][]byte{r0, r1, r2, r3} {
 			d := e[3-i] - e[4]
-			r[0], r[1], r[2], r[3] = clampByte(e[5]+d), clampByte(e[6]+d), clampByte(e[7]+d), clampByte(e[8]+d)
+			r[0], r[1], r[2], r[3] = raster.Clamp(e[5]+d), raster.Clamp(e[6]+d), raster.Clamp(e[7]+d), raster.Clamp(e[8]+d)
 		}
 	case vp8VerticalMode:
 		r0[0], r0[1], r0[2], r0[3] = three(5), three(6), three(7), three(8)
@@ -223,7 +225,7 @@ func (p *vp8Plane) add(x, bx, by int, c *[16]int16, last uint8) {
 		d := (int32(c[0]) + 4) >> 3
 		for range 4 {
 			r := p.pix[at : at+4 : at+4]
-			r[0], r[1], r[2], r[3] = clampByte(int32(r[0])+d), clampByte(int32(r[1])+d), clampByte(int32(r[2])+d), clampByte(int32(r[3])+d)
+			r[0], r[1], r[2], r[3] = raster.Clamp(int32(r[0])+d), raster.Clamp(int32(r[1])+d), raster.Clamp(int32(r[2])+d), raster.Clamp(int32(r[3])+d)
 			at += p.stride
 		}
 		return
@@ -244,10 +246,10 @@ func (p *vp8Plane) add(x, bx, by int, c *[16]int16, last uint8) {
 		u := t1*sine>>16 - (t3 + t3*cosine>>16)
 		v := t1 + t1*cosine>>16 + t3*sine>>16
 		r := p.pix[at : at+4 : at+4]
-		r[0] = clampByte(int32(r[0]) + (a+v)>>3)
-		r[1] = clampByte(int32(r[1]) + (b+u)>>3)
-		r[2] = clampByte(int32(r[2]) + (b-u)>>3)
-		r[3] = clampByte(int32(r[3]) + (a-v)>>3)
+		r[0] = raster.Clamp(int32(r[0]) + (a+v)>>3)
+		r[1] = raster.Clamp(int32(r[1]) + (b+u)>>3)
+		r[2] = raster.Clamp(int32(r[2]) + (b-u)>>3)
+		r[3] = raster.Clamp(int32(r[3]) + (a-v)>>3)
 		at += p.stride
 	}
 }

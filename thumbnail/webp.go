@@ -9,6 +9,10 @@ import (
 	"io"
 
 	"golang.org/x/image/webp"
+
+	"sluice/thumbnail/internal/exif"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // VP8X flags.
@@ -138,7 +142,7 @@ func (w *webpReader) readFrame(n int64) error {
 }
 
 func (w *webpReader) readExif(n int64, h *header) error {
-	if n > maxExifBytes || h.orientation != 0 {
+	if n > exif.MaxBytes || h.orientation != 0 {
 		return w.skip(n)
 	}
 	data, err := w.read(n)
@@ -146,7 +150,7 @@ func (w *webpReader) readExif(n int64, h *header) error {
 		return err
 	}
 	// The chunk is a bare TIFF structure; some writers keep the name it has in JPEG.
-	h.orientation = exifOrientation(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
+	h.orientation = exif.Parse(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
 	return nil
 }
 
@@ -175,18 +179,18 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	}
 	w.lookAhead(kind, n, width, height)
 	h.memory = func(ratio float64) int64 {
-		reduction := int64(boxReduction(ratio, h.width, h.height))
+		reduction := int64(raster.ReductionFor(ratio, h.width, h.height))
 		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
-			return n + vp8Bytes(int64(width)) + reducedBytes(int64(width), int64(height), 2, reduction)
+			return n + vp8Bytes(int64(width)) + raster.ReducerBytes(int64(width), int64(height), 2, reduction)
 		}
-		return webpBytes(kind, int64(width), int64(height), n) + w.groups.bytes() + 4*int64(h.width) + reducedBytes(int64(h.width), int64(h.height), 4, reduction)
+		return webpBytes(kind, int64(width), int64(height), n) + w.groups.bytes() + 4*int64(h.width) + raster.ReducerBytes(int64(h.width), int64(h.height), 4, reduction)
 	}
 	at := image.Pt(0, 0)
 	if !w.frame.Empty() {
 		at = w.frame.Min
 	}
-	h.decode = func(ratio float64) (*raster, error) {
-		reduction := boxReduction(ratio, h.width, h.height)
+	h.decode = func(ratio float64) (*raster.Raster, error) {
+		reduction := raster.ReductionFor(ratio, h.width, h.height)
 		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
 			return w.decodeReduced(h, n, reduction)
 		}
@@ -293,7 +297,7 @@ func (w *webpReader) decode(kind string, n int64, width, height int) (image.Imag
 const unfilteredRatio = 4
 
 // decodeReduced decodes a plain lossy frame at the size that is wanted.
-func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster, error) {
+func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster.Raster, error) {
 	data, err := w.read(n)
 	if err != nil {
 		return nil, err

@@ -3,36 +3,38 @@ package thumbnail
 import (
 	"fmt"
 	"image"
+
+	"sluice/thumbnail/internal/raster"
 )
 
 // reduceYCC reduces the planes of a lossy WebP. The levels are put right afterwards, on fewer samples.
-func reduceYCC(img *image.YCbCr, reduction int) *raster {
+func reduceYCC(img *image.YCbCr, reduction int) *raster.Raster {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	out := &raster{model: modelYCC, droop: droopOf(reduction), planes: []plane{
+	out := &raster.Raster{Model: raster.YCC, Droop: raster.DroopOf(reduction), Planes: []raster.Plane{
 		reducePlane(img.Y, img.YStride, w, h, reduction),
 		reducePlane(img.Cb, img.CStride, (w+1)/2, (h+1)/2, reduction),
 		reducePlane(img.Cr, img.CStride, (w+1)/2, (h+1)/2, reduction),
 	}}
-	for i := range out.planes[1:] {
-		p := &out.planes[i+1]
+	for i := range out.Planes[1:] {
+		p := &out.Planes[i+1]
 		// Of an odd side the last chroma sample covers half a step only.
-		p.extentW, p.extentH = float64(w)/2/float64(reduction), float64(h)/2/float64(reduction)
+		p.ExtentW, p.ExtentH = float64(w)/2/float64(reduction), float64(h)/2/float64(reduction)
 	}
 	fullRange(out)
 	return out
 }
 
-func reducePlane(pix []byte, stride, w, h, reduction int) plane {
-	r := newReducer(w, h, 1, reduction)
+func reducePlane(pix []byte, stride, w, h, reduction int) raster.Plane {
+	r := raster.NewReducer(w, h, 1, reduction)
 	for y := range h {
-		r.add(pix[y*stride : y*stride+w])
+		r.Add(pix[y*stride : y*stride+w])
 	}
-	return r.planes[0]
+	return r.Planes[0]
 }
 
 // reduceOnCanvas reduces a frame with transparency, or one that is only a part of its canvas.
-func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*raster, error) {
-	red := newReducer(w, h, 4, reduction)
+func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*raster.Raster, error) {
+	red := raster.NewReducer(w, h, 4, reduction)
 	row := make([]byte, 4*w)
 	size := img.Bounds().Size()
 	for y := range h {
@@ -42,7 +44,7 @@ func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*rast
 			switch img := img.(type) {
 			case *image.NRGBA:
 				copy(out, img.Pix[(y-at.Y)*img.Stride:])
-				premultiply(out, 4)
+				raster.Premultiply(out, 4)
 			case *image.YCbCr:
 				lossyRow(out, img, nil, y-at.Y)
 			case *image.NYCbCrA:
@@ -51,9 +53,9 @@ func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*rast
 				return nil, &UnsupportedError{Format: formatWebP, Reason: fmt.Sprintf("its frame is %T", img)}
 			}
 		}
-		red.add(row)
+		red.Add(row)
 	}
-	return red.raster(true), nil
+	return red.Raster(true), nil
 }
 
 // lossyRow converts a row of a lossy frame to RGBA, multiplied by alpha.
@@ -72,7 +74,7 @@ func lossyRow(out []byte, img *image.YCbCr, alpha []byte, y int) {
 		p[0], p[1], p[2] = yccToRGB(lumaLevels[luma[x]], chromaLevels[cb[x/2]], chromaLevels[cr[x/2]])
 		p[3] = a
 		if a != 255 {
-			p[0], p[1], p[2] = scaleByte(p[0], a), scaleByte(p[1], a), scaleByte(p[2], a)
+			p[0], p[1], p[2] = raster.Scale(p[0], a), raster.Scale(p[1], a), raster.Scale(p[2], a)
 		}
 	}
 }

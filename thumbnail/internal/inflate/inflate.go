@@ -1,4 +1,4 @@
-package thumbnail
+package inflate
 
 import (
 	"encoding/binary"
@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// inflater reads a zlib stream (RFC 1950, RFC 1951). It is here because inflating is most of a PNG's cost: on a photograph's 33 MB
+// Reader reads a zlib stream (RFC 1950, RFC 1951). It is here because inflating is most of a PNG's cost: on a photograph's 33 MB
 // it takes 0.44 of the standard library's CPU time, and a kept replacement 0.72. BenchmarkInflate has the former. What it does otherwise:
 //
 //   - Bits come from a 64-bit reservoir that is refilled eight bytes at a time without a branch: the word at the input's
@@ -18,7 +18,7 @@ import (
 //   - Matches are copied in words of eight bytes where they do not overlap closer than that.
 //
 // The Adler-32 checksum at the end is not compared: PNG's chunks have CRCs of the same bytes.
-type inflater struct {
+type Reader struct {
 	src io.Reader
 	in  []byte // in[pos:end] is read and not yet in bits
 	pos int
@@ -32,7 +32,7 @@ type inflater struct {
 
 	window   []byte // the last 32 KiB and what follows, up to w
 	r, w     int    // window[r:w] is not yet read
-	state    inflateState
+	state    state
 	final    bool
 	stored   int // bytes left of a stored block
 	lit      huffTable
@@ -42,30 +42,30 @@ type inflater struct {
 	err      error
 }
 
-type inflateState uint8
+type state uint8
 
 const (
-	inBlockHeader inflateState = iota
+	inBlockHeader state = iota
 	inStored
 	inCodes
 	inEnd
 )
 
 const (
-	inflateInput  = 32 << 10
-	inflateWindow = 32 << 10
-	inflateOutput = 64 << 10
-	// inflateMargin is what one step may write beyond its start: the longest match, and a word.
-	inflateMargin = 258 + 16
-	inputMargin   = 16
+	inputBytes  = 32 << 10
+	windowBytes = 32 << 10
+	outputBytes = 64 << 10
+	// outputMargin is what one step may write beyond its start: the longest match, and a word.
+	outputMargin = 258 + 16
+	inputMargin  = 16
 )
 
-// newInflater reads the stream's head.
-func newInflater(src io.Reader) (*inflater, error) {
-	f := &inflater{
+// NewReader reads the stream's head.
+func NewReader(src io.Reader) (*Reader, error) {
+	f := &Reader{
 		src:    src,
-		in:     make([]byte, inflateInput+inputMargin),
-		window: make([]byte, inflateWindow+inflateOutput+inflateMargin),
+		in:     make([]byte, inputBytes+inputMargin),
+		window: make([]byte, windowBytes+outputBytes+outputMargin),
 	}
 	if err := f.more(); err != nil {
 		return nil, err
@@ -76,15 +76,15 @@ func newInflater(src io.Reader) (*inflater, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if head&15 != 8 || head>>4&15 > 7 || (head&255<<8|head>>8)%31 != 0 || head>>13&1 != 0 {
-		return nil, errInflate
+		return nil, errCorrupt
 	}
 	return f, nil
 }
 
-var errInflate = errors.New("invalid deflate data")
+var errCorrupt = errors.New("invalid deflate data")
 
 // Read gives the next bytes.
-func (f *inflater) Read(p []byte) (int, error) {
+func (f *Reader) Read(p []byte) (int, error) {
 	for f.r == f.w {
 		if f.err != nil {
 			return 0, f.err
@@ -97,10 +97,10 @@ func (f *inflater) Read(p []byte) (int, error) {
 }
 
 // fill makes more output, or sets err.
-func (f *inflater) fill() {
-	if f.w > inflateWindow {
-		copy(f.window, f.window[f.w-inflateWindow:f.w])
-		f.w = inflateWindow
+func (f *Reader) fill() {
+	if f.w > windowBytes {
+		copy(f.window, f.window[f.w-windowBytes:f.w])
+		f.w = windowBytes
 	}
 	f.r = f.w
 	for f.err == nil && f.w == f.r {
@@ -115,7 +115,7 @@ func (f *inflater) fill() {
 			f.err = io.EOF
 		}
 	}
-	if f.err == errInflate && f.padded && f.realEnd-f.pos+int(f.n/8) < 8 {
+	if f.err == errCorrupt && f.padded && f.realEnd-f.pos+int(f.n/8) < 8 {
 		// What does not make sense at the very end is something whose rest is missing.
 		f.err = io.ErrUnexpectedEOF
 	}
@@ -125,7 +125,7 @@ func (f *inflater) fill() {
 }
 
 // more reads input. What is left moves to the front. When src has ended, zeros follow.
-func (f *inflater) more() error {
+func (f *Reader) more() error {
 	if f.padded {
 		if f.overrun() || f.pos >= f.end-8 {
 			return io.ErrUnexpectedEOF
@@ -136,7 +136,7 @@ func (f *inflater) more() error {
 	f.end -= f.pos
 	f.pos = 0
 	for f.end < inputMargin {
-		n, err := f.src.Read(f.in[f.end:inflateInput])
+		n, err := f.src.Read(f.in[f.end:inputBytes])
 		f.end += n
 		if err == io.EOF {
 			f.padded, f.realEnd = true, f.end
@@ -152,17 +152,17 @@ func (f *inflater) more() error {
 }
 
 // overrun tells whether bits beyond the input's end were used.
-func (f *inflater) overrun() bool {
+func (f *Reader) overrun() bool {
 	return f.padded && f.pos-int(f.n/8) > f.realEnd
 }
 
-func (f *inflater) refill() {
+func (f *Reader) refill() {
 	f.bits |= binary.LittleEndian.Uint64(f.in[f.pos:]) << f.n
 	f.pos += int(63-f.n) >> 3
 	f.n |= 56
 }
 
-func (f *inflater) take(n uint) uint64 {
+func (f *Reader) take(n uint) uint64 {
 	v := f.bits & (1<<n - 1)
 	f.bits >>= n
 	f.n -= n
@@ -170,7 +170,7 @@ func (f *inflater) take(n uint) uint64 {
 }
 
 // ensure has at least 56 bits ready.
-func (f *inflater) ensure() error {
+func (f *Reader) ensure() error {
 	if f.pos+8 > f.end {
 		if err := f.more(); err != nil {
 			return err
@@ -183,7 +183,7 @@ func (f *inflater) ensure() error {
 	return nil
 }
 
-func (f *inflater) blockHeader() error {
+func (f *Reader) blockHeader() error {
 	if f.final {
 		f.state = inEnd
 		return nil
@@ -216,33 +216,33 @@ func (f *inflater) blockHeader() error {
 			return err
 		}
 	default:
-		return errInflate
+		return errCorrupt
 	}
 	if !f.lit.build(f.litLens[:], litEntry, litBits) || !f.dist.build(f.distLens[:], distEntry, distBits) {
-		return errInflate
+		return errCorrupt
 	}
 	f.lit.joinLiterals()
 	f.state = inCodes
 	return nil
 }
 
-func (f *inflater) storedHeader() error {
+func (f *Reader) storedHeader() error {
 	f.take(f.n & 7)
 	if err := f.ensure(); err != nil {
 		return err
 	}
 	n := f.take(16)
 	if f.take(16) != n^0xffff {
-		return errInflate
+		return errCorrupt
 	}
 	f.stored, f.state = int(n), inStored
 	return nil
 }
 
 // copyStored copies what the reservoir holds of a stored block, then from the input.
-func (f *inflater) copyStored() error {
+func (f *Reader) copyStored() error {
 	f.bits &= 1<<f.n - 1
-	for f.stored > 0 && f.w < inflateWindow+inflateOutput {
+	for f.stored > 0 && f.w < windowBytes+outputBytes {
 		switch {
 		case f.n >= 8:
 			f.window[f.w] = byte(f.take(8))
@@ -258,7 +258,7 @@ func (f *inflater) copyStored() error {
 			if f.padded {
 				have = f.realEnd - f.pos
 			}
-			n := min(f.stored, have, inflateWindow+inflateOutput-f.w)
+			n := min(f.stored, have, windowBytes+outputBytes-f.w)
 			if n <= 0 {
 				return io.ErrUnexpectedEOF
 			}
@@ -281,10 +281,10 @@ func (f *inflater) copyStored() error {
 var codeOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // readLengths reads the code lengths of a dynamic block.
-func (f *inflater) readLengths() error {
+func (f *Reader) readLengths() error {
 	nlit, ndist, ncode := int(f.take(5))+257, int(f.take(5))+1, int(f.take(4))+4
 	if nlit > 286 || ndist > 30 {
-		return errInflate
+		return errCorrupt
 	}
 	var lens [19]uint8
 	for i := range ncode {
@@ -297,7 +297,7 @@ func (f *inflater) readLengths() error {
 	}
 	var table huffTable
 	if !table.build(lens[:], plainEntry, 7) {
-		return errInflate
+		return errCorrupt
 	}
 	var all [286 + 30]uint8
 	total := nlit + ndist
@@ -307,14 +307,14 @@ func (f *inflater) readLengths() error {
 		}
 		e := table.entries[f.bits&127]
 		if e&entryBits == 0 {
-			return errInflate
+			return errCorrupt
 		}
 		f.take(uint(e & entryBits))
 		value, repeat := uint8(e>>16), 1
 		switch value {
 		case 16:
 			if i == 0 {
-				return errInflate
+				return errCorrupt
 			}
 			value, repeat = all[i-1], 3+int(f.take(2))
 		case 17:
@@ -323,7 +323,7 @@ func (f *inflater) readLengths() error {
 			value, repeat = 0, 11+int(f.take(7))
 		}
 		if i+repeat > total {
-			return errInflate
+			return errCorrupt
 		}
 		for range repeat {
 			all[i] = value
@@ -335,19 +335,19 @@ func (f *inflater) readLengths() error {
 	copy(f.litLens[:], all[:nlit])
 	copy(f.distLens[:], all[nlit:total])
 	if f.litLens[256] == 0 {
-		return errInflate
+		return errCorrupt
 	}
 	return nil
 }
 
 // codes decodes symbols until the window is full or the block ends.
-func (f *inflater) codes() error {
+func (f *Reader) codes() error {
 	lit, dist := (*[1 << litBits]uint32)(f.lit.entries[:1<<litBits]), (*[1 << distBits]uint32)(f.dist.entries[:1<<distBits])
 	window, w := f.window, f.w
 	in, pos, end := f.in, f.pos, f.end
 	bits, n := f.bits, f.n
 	var err error
-	for w < inflateWindow+inflateOutput {
+	for w < windowBytes+outputBytes {
 		if pos+8 > end {
 			f.pos, f.bits, f.n = pos, bits, n
 			if err = f.more(); err != nil {
@@ -395,7 +395,7 @@ func (f *inflater) codes() error {
 		}
 		if e&entryKind == entryEnd {
 			if e&entryBits == 0 {
-				err = errInflate
+				err = errCorrupt
 				break
 			}
 			bits >>= e & entryBits
@@ -427,7 +427,7 @@ func (f *inflater) codes() error {
 		bits >>= e & entryBits
 		n -= uint(e & entryBits)
 		if back > w || back == 0 {
-			err = errInflate
+			err = errCorrupt
 			break
 		}
 		copyMatch(window, w, back, length)

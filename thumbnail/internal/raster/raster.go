@@ -1,39 +1,37 @@
-package thumbnail
+package raster
 
 import (
 	"encoding/binary"
-
-	"sluice/thumbnail/scaledjpeg"
 )
 
-// plane is one channel of a picture, 8 bits a sample.
-type plane struct {
-	pix    []byte // sample (x, y) is pix[y*stride+x]
-	stride int
-	w, h   int // whole and begun samples
+// Plane is one channel of a picture, 8 bits a sample.
+type Plane struct {
+	Pix    []byte // sample (x, y) is pix[y*stride+x]
+	Stride int
+	W, H   int // whole and begun samples
 	// extentW and extentH are the part of w x h that the picture covers. A picture 2725 wide, reduced by 8, covers 340.625
 	// samples; the 341st is mostly padding. Resizing from 341 would shrink the picture by a tenth of a pixel, and
 	// 50 dB become 35.
-	extentW, extentH float64
+	ExtentW, ExtentH float64
 }
 
-func newPlane(w, h int) plane {
-	return plane{pix: make([]byte, w*h), stride: w, w: w, h: h, extentW: float64(w), extentH: float64(h)}
+func NewPlane(w, h int) Plane {
+	return Plane{Pix: make([]byte, w*h), Stride: w, W: w, H: h, ExtentW: float64(w), ExtentH: float64(h)}
 }
 
-func (p *plane) row(y int) []byte { return p.pix[y*p.stride : y*p.stride+p.w] }
+func (p *Plane) Row(y int) []byte { return p.Pix[y*p.Stride : y*p.Stride+p.W] }
 
 // halve averages 2 x 2 samples. A last column or row without a partner stands for itself.
-func (p *plane) halve() plane {
-	out := newPlane((p.w+1)/2, (p.h+1)/2)
-	out.extentW, out.extentH = p.extentW/2, p.extentH/2
-	for y := range out.h {
-		a := p.row(2 * y)
+func (p *Plane) halve() Plane {
+	out := NewPlane((p.W+1)/2, (p.H+1)/2)
+	out.ExtentW, out.ExtentH = p.ExtentW/2, p.ExtentH/2
+	for y := range out.H {
+		a := p.Row(2 * y)
 		b := a
-		if 2*y+1 < p.h {
-			b = p.row(2*y + 1)
+		if 2*y+1 < p.H {
+			b = p.Row(2*y + 1)
 		}
-		halveRows(out.row(y), a, b)
+		halveRows(out.Row(y), a, b)
 	}
 	return out
 }
@@ -56,55 +54,53 @@ func halveRows(dst, a, b []byte) {
 	}
 }
 
-// colourModel says what a raster's planes mean.
-type colourModel uint8
+// Model says what a raster's planes mean.
+type Model uint8
 
 const (
-	modelGrey colourModel = iota + 1 // one plane
-	modelYCC                         // Y, Cb, Cr with full range; the latter two may have fewer samples
-	modelRGB
-	modelCMYK // inks: 0 is none
-	modelYCCK // inks as Y, Cb, Cr, and black
+	Grey Model = iota + 1 // one plane
+	YCC                   // Y, Cb, Cr with full range; the latter two may have fewer samples
+	RGB
+	CMYK // inks: 0 is none
+	YCCK // inks as Y, Cb, Cr, and black
 )
 
-// raster is a decoded picture, reduced or not, not yet turned upright.
-type raster struct {
-	model  colourModel
-	planes []plane
+// Raster is a decoded picture, reduced or not, not yet turned upright.
+type Raster struct {
+	Model  Model
+	Planes []Plane
 	// alpha is nil where the format has no transparency. Where it has, the other planes are multiplied by it, so that
 	// the colour of what cannot be seen does not bleed.
-	alpha *plane
-	// droop tells how much fine detail averaging took from the samples, see droopOf.
-	droop float64
+	Alpha *Plane
+	// droop tells how much fine detail averaging took from the samples, see DroopOf.
+	Droop float64
 	// extraDroop is what planes of another reduction have more of it, or less.
-	extraDroop  [4]float64
-	invertedInk bool // inks are stored as 255 - ink
+	ExtraDroop  [4]float64
+	InvertedInk bool // inks are stored as 255 - ink
 	// smaller is the same picture at half the size, made when it is first wanted.
-	smaller *raster
-	// decoder, where it is not nil, owns the planes, and goes back to the pool when they are not read any more.
-	decoder *scaledjpeg.Decoder
+	smaller *Raster
 }
 
-// droopOf gives the loss of averaging k samples to one. The mean over a width of 1 takes from a wave of f cycles a sample the factor
+// DroopOf gives the loss of averaging k samples to one. The mean over a width of 1 takes from a wave of f cycles a sample the factor
 //
 //	sin(πf)/(πf) ≈ 1 - (πf)²/6
 //
 // and k samples that were points themselves come to 1 - (πf)²/6·(1-1/k²). A second derivative multiplies by -(2πf)²,
 // so subtracting it (1-1/k²)/24 times puts the loss right, as far as the thumbnail's own detail goes. The filter's weights
 // take it in, which costs nothing; it brings up to 1 dB.
-func droopOf(k int) float64 { return (1 - 1/float64(k*k)) / 24 }
+func DroopOf(k int) float64 { return (1 - 1/float64(k*k)) / 24 }
 
 // half gives the raster at half the size.
-func (r *raster) half() *raster {
+func (r *Raster) half() *Raster {
 	if r.smaller == nil {
-		s := &raster{model: r.model, invertedInk: r.invertedInk, droop: r.droop/4 + droopOf(2)}
-		for i := range r.planes {
-			s.planes = append(s.planes, r.planes[i].halve())
-			s.extraDroop[i] = r.extraDroop[i] / 4
+		s := &Raster{Model: r.Model, InvertedInk: r.InvertedInk, Droop: r.Droop/4 + DroopOf(2)}
+		for i := range r.Planes {
+			s.Planes = append(s.Planes, r.Planes[i].halve())
+			s.ExtraDroop[i] = r.ExtraDroop[i] / 4
 		}
-		if r.alpha != nil {
-			a := r.alpha.halve()
-			s.alpha = &a
+		if r.Alpha != nil {
+			a := r.Alpha.halve()
+			s.Alpha = &a
 		}
 		r.smaller = s
 	}
@@ -113,7 +109,7 @@ func (r *raster) half() *raster {
 
 // level gives a smaller form of r for a thumbnail that takes ratio samples of r for a pixel. It leaves at least four of them: two would do
 // for the eye, but cost 2 to 4 dB against the exact filter, and save little.
-func (r *raster) level(ratio float64) *raster {
+func (r *Raster) Level(ratio float64) *Raster {
 	for ratio >= 8 {
 		r, ratio = r.half(), ratio/2
 	}

@@ -1,4 +1,4 @@
-package thumbnail
+package inflate
 
 import "math/bits"
 

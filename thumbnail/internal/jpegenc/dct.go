@@ -1,4 +1,4 @@
-package thumbnail
+package jpegenc
 
 // The forward DCT is that of Arai, Agui and Nakajima: 5 multiplications and 29 additions a row. It leaves each coefficient scaled by a
 // known factor,

@@ -1,22 +1,22 @@
-package thumbnail
+package raster
 
-// cells averages pixels that come in any order, which a reducer cannot: it keeps the sum of each cell of k x k
+// Cells averages pixels that come in any order, which a reducer cannot: it keeps the sum of each cell of k x k
 // pixels. So an interlaced picture, too, needs memory for its result only, not for itself.
-type cells struct {
+type Cells struct {
 	k, w, h, channels int
 	cellsW, cellsH    int
 	sums              []uint32 // by cell, then channel; 256 x 256 x 255 fits
 }
 
-func newCells(w, h, channels, k int) *cells {
+func NewCells(w, h, channels, k int) *Cells {
 	k = max(1, min(k, maxReduction))
-	s := &cells{k: k, w: w, h: h, channels: channels, cellsW: (w + k - 1) / k, cellsH: (h + k - 1) / k}
+	s := &Cells{k: k, w: w, h: h, channels: channels, cellsW: (w + k - 1) / k, cellsH: (h + k - 1) / k}
 	s.sums = make([]uint32, s.cellsW*s.cellsH*channels)
 	return s
 }
 
 // add adds a row: pixels from x on, dx apart.
-func (s *cells) add(row []byte, x, y, dx int) {
+func (s *Cells) Add(row []byte, x, y, dx int) {
 	base := y / s.k * s.cellsW * s.channels
 	for ; len(row) >= s.channels; row = row[s.channels:] {
 		cell := s.sums[base+x/s.k*s.channels:]
@@ -27,9 +27,9 @@ func (s *cells) add(row []byte, x, y, dx int) {
 	}
 }
 
-// raster divides the sums by the pixels of their cells; the last column and row have fewer.
-func (s *cells) raster(alpha bool) *raster {
-	r := newReducer(s.cellsW, s.cellsH, s.channels, 1)
+// Raster divides the sums by the pixels of their cells; the last column and row have fewer.
+func (s *Cells) Raster(alpha bool) *Raster {
+	r := NewReducer(s.cellsW, s.cellsH, s.channels, 1)
 	row := make([]byte, s.cellsW*s.channels)
 	for y := range s.cellsH {
 		rows := min(s.k, s.h-y*s.k)
@@ -40,12 +40,12 @@ func (s *cells) raster(alpha bool) *raster {
 				row[x*s.channels+c] = byte((s.sums[at+c] + n/2) / n)
 			}
 		}
-		r.add(row)
+		r.Add(row)
 	}
-	for i := range r.planes {
-		r.planes[i].extentW, r.planes[i].extentH = float64(s.w)/float64(s.k), float64(s.h)/float64(s.k)
+	for i := range r.Planes {
+		r.Planes[i].ExtentW, r.Planes[i].ExtentH = float64(s.w)/float64(s.k), float64(s.h)/float64(s.k)
 	}
-	out := r.raster(alpha)
-	out.droop = droopOf(s.k)
+	out := r.Raster(alpha)
+	out.Droop = DroopOf(s.k)
 	return out
 }

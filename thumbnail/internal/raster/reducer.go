@@ -1,13 +1,13 @@
-package thumbnail
+package raster
 
 import "encoding/binary"
 
 // maxReduction is the greatest factor of a reducer: 257 rows of 255 still fit into 16 bits.
 const maxReduction = 256
 
-// boxReduction is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
+// ReductionFor is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
 // thumbnail, and four times as many when that is little. Two are enough for the eye; four are nearer to the exact filter by 2 to 4 dB.
-func boxReduction(ratio float64, w, h int) int {
+func ReductionFor(ratio float64, w, h int) int {
 	const little = 1 << 20
 	k := max(1, min(int(ratio/4), maxReduction))
 	if (w/k)*(h/k) > little {
@@ -16,8 +16,8 @@ func boxReduction(ratio float64, w, h int) int {
 	return k
 }
 
-// limitedMul multiplies without overflow.
-func limitedMul(a, b int64) int64 {
+// MulBytes multiplies without overflow.
+func MulBytes(a, b int64) int64 {
 	const most = 1 << 60
 	if a != 0 && b > most/a {
 		return most
@@ -25,28 +25,28 @@ func limitedMul(a, b int64) int64 {
 	return a * b
 }
 
-// reducer averages k x k samples while rows arrive, so that a picture of any height needs memory for its reduced form and
+// Reducer averages k x k samples while rows arrive, so that a picture of any height needs memory for its reduced form and
 // one row. Rows are first added up, eight bytes at a time in lanes of 16 bits, and only every k-th row is summed along
 // its length: the per-byte work is an eighth of the plain way's.
-type reducer struct {
-	k        int
+type Reducer struct {
+	K        int
 	channels int // interleaved in a row, one plane each
-	w, h     int
-	planes   []plane
+	W, h     int
+	Planes   []Plane
 	lanes    []uint64 // even bytes of eight, then odd ones
 	sums     []uint16 // the same, byte by byte
 	rows     int      // added since the last reduced row
 	y        int      // reduced rows done
-	done     int      // rows added in all
+	Done     int      // rows added in all
 }
 
-func newReducer(w, h, channels, k int) *reducer {
+func NewReducer(w, h, channels, k int) *Reducer {
 	k = max(1, min(k, maxReduction))
-	r := &reducer{k: k, channels: channels, w: w, h: h, planes: make([]plane, channels)}
-	for i := range r.planes {
-		p := newPlane((w+k-1)/k, (h+k-1)/k)
-		p.extentW, p.extentH = float64(w)/float64(k), float64(h)/float64(k)
-		r.planes[i] = p
+	r := &Reducer{K: k, channels: channels, W: w, h: h, Planes: make([]Plane, channels)}
+	for i := range r.Planes {
+		p := NewPlane((w+k-1)/k, (h+k-1)/k)
+		p.ExtentW, p.ExtentH = float64(w)/float64(k), float64(h)/float64(k)
+		r.Planes[i] = p
 	}
 	if k > 1 {
 		words := (w*channels + 7) / 8
@@ -56,9 +56,9 @@ func newReducer(w, h, channels, k int) *reducer {
 	return r
 }
 
-// reducedBytes is what a reducer allocates.
-func reducedBytes(w, h, channels, k int64) int64 {
-	n := limitedMul(limitedMul((w+k-1)/k, (h+k-1)/k), channels)
+// ReducerBytes is what a reducer allocates.
+func ReducerBytes(w, h, channels, k int64) int64 {
+	n := MulBytes(MulBytes((w+k-1)/k, (h+k-1)/k), channels)
 	if k > 1 {
 		n += 32*(w*channels/8) + 32
 	}
@@ -66,12 +66,12 @@ func reducedBytes(w, h, channels, k int64) int64 {
 }
 
 // add takes the next row: w*channels bytes. Rows beyond the height are ignored.
-func (r *reducer) add(row []byte) {
-	if r.done == r.h {
+func (r *Reducer) Add(row []byte) {
+	if r.Done == r.h {
 		return
 	}
-	r.done++
-	if r.k == 1 {
+	r.Done++
+	if r.K == 1 {
 		r.split(row)
 		r.y++
 		return
@@ -92,19 +92,19 @@ func (r *reducer) add(row []byte) {
 		lanes[1] += v >> 8 & even
 	}
 	r.rows++
-	if r.rows == r.k || r.done == r.h {
+	if r.rows == r.K || r.Done == r.h {
 		r.flush()
 	}
 }
 
 // split copies a row into the planes.
-func (r *reducer) split(row []byte) {
+func (r *Reducer) split(row []byte) {
 	if r.channels == 1 {
-		copy(r.planes[0].row(r.y), row)
+		copy(r.Planes[0].Row(r.y), row)
 		return
 	}
-	for c := range r.planes {
-		out := r.planes[c].row(r.y)
+	for c := range r.Planes {
+		out := r.Planes[c].Row(r.y)
 		for x, i := 0, c; x < len(out); x, i = x+1, i+r.channels {
 			out[x] = row[i]
 		}
@@ -112,7 +112,7 @@ func (r *reducer) split(row []byte) {
 }
 
 // flush makes a reduced row of the rows added. The last row and column may be means of fewer samples.
-func (r *reducer) flush() {
+func (r *Reducer) flush() {
 	for i := 0; i < len(r.lanes); i += 2 {
 		a, b := r.lanes[i], r.lanes[i+1]
 		s := r.sums[4*i : 4*i+8 : 4*i+8]
@@ -120,23 +120,23 @@ func (r *reducer) flush() {
 		s[1], s[3], s[5], s[7] = uint16(b), uint16(b>>16), uint16(b>>32), uint16(b>>48)
 	}
 	clear(r.lanes)
-	n := r.k * r.rows
+	n := r.K * r.rows
 	// Means by multiplication: sums are at most 255·n ≤ 2²⁴, so a factor of 2⁴⁰/n is exact after rounding.
 	factor := (uint64(1)<<40 + uint64(n) - 1) / uint64(n)
-	whole := r.w / r.k
-	for c := range r.planes {
-		out := r.planes[c].row(r.y)
+	whole := r.W / r.K
+	for c := range r.Planes {
+		out := r.Planes[c].Row(r.y)
 		i := c
 		for x := range whole {
 			var sum uint32
-			for range r.k {
+			for range r.K {
 				sum += uint32(r.sums[i])
 				i += r.channels
 			}
 			out[x] = byte((uint64(sum) + uint64(n/2)) * factor >> 40)
 		}
 		if whole < len(out) {
-			left := r.w - whole*r.k
+			left := r.W - whole*r.K
 			var sum int
 			for range left {
 				sum += int(r.sums[i])
@@ -149,44 +149,52 @@ func (r *reducer) flush() {
 	r.y++
 }
 
-// raster hands the planes over: grey or RGB by their number, the last one alpha.
-func (r *reducer) raster(alpha bool) *raster {
-	out := &raster{planes: r.planes, model: modelRGB, droop: droopOf(r.k)}
+// Raster hands the planes over: grey or RGB by their number, the last one alpha.
+func (r *Reducer) Raster(alpha bool) *Raster {
+	out := &Raster{Planes: r.Planes, Model: RGB, Droop: DroopOf(r.K)}
 	if alpha {
-		out.planes, out.alpha = r.planes[:len(r.planes)-1], &r.planes[len(r.planes)-1]
+		out.Planes, out.Alpha = r.Planes[:len(r.Planes)-1], &r.Planes[len(r.Planes)-1]
 	}
-	if len(out.planes) == 1 {
-		out.model = modelGrey
+	if len(out.Planes) == 1 {
+		out.Model = Grey
 	}
 	return out
 }
 
-// premultiply multiplies the colours of a row by its alpha, the last of its channels.
-func premultiply(row []byte, channels int) {
+// Premultiply multiplies the colours of a row by its alpha, the last of its channels.
+func Premultiply(row []byte, channels int) {
 	switch channels {
 	case 2:
 		for ; len(row) >= 2; row = row[2:] {
-			row[0] = scaleByte(row[0], row[1])
+			row[0] = Scale(row[0], row[1])
 		}
 	case 4:
 		for ; len(row) >= 4; row = row[4:] {
 			if a := row[3]; a != 255 {
-				row[0], row[1], row[2] = scaleByte(row[0], a), scaleByte(row[1], a), scaleByte(row[2], a)
+				row[0], row[1], row[2] = Scale(row[0], a), Scale(row[1], a), Scale(row[2], a)
 			}
 		}
 	}
 }
 
-// scaleByte is v*a/255, rounded.
-func scaleByte(v, a byte) byte {
+// Scale is v*a/255, rounded.
+func Scale(v, a byte) byte {
 	t := uint32(v)*uint32(a) + 128
 	return byte((t + t>>8) >> 8)
 }
 
-// unscaleByte is v*255/a, rounded. The filter may have left v above a.
-func unscaleByte(v, a byte) byte {
+// Unscale is v*255/a, rounded. The filter may have left v above a.
+func Unscale(v, a byte) byte {
 	if v >= a {
 		return 255
 	}
 	return byte((int(v)*255 + int(a)/2) / int(a))
+}
+
+// Clamp limits v to 0 … 255.
+func Clamp(v int32) byte {
+	if uint32(v) > 255 {
+		return byte(^v >> 31)
+	}
+	return byte(v)
 }

@@ -1,20 +1,20 @@
-package thumbnail
+package exif
 
 import "encoding/binary"
 
-// maxExifBytes bounds an EXIF block in PNG and WebP. In JPEG a segment has at
+// MaxBytes bounds an EXIF block in PNG and WebP. In JPEG a segment has at
 // most 64 KB.
-const maxExifBytes = 1 << 20
+const MaxBytes = 1 << 20
 
-// orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
+// Orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
 // 2 is mirrored left to right, 3 upside down, 4 mirrored top to bottom, 5 transposed, 6 wants a quarter turn to the
 // right, 7 is transposed along the other diagonal, 8 wants a quarter turn to the left. 5 to 8 exchange width and height.
-type orientation int
+type Orientation int
 
-func (o orientation) swaps() bool { return o >= 5 && o <= 8 }
+func (o Orientation) swaps() bool { return o >= 5 && o <= 8 }
 
 // upright gives the size after orientation.
-func (o orientation) upright(w, h int) (int, int) {
+func (o Orientation) Upright(w, h int) (int, int) {
 	if o.swaps() {
 		return h, w
 	}
@@ -22,7 +22,7 @@ func (o orientation) upright(w, h int) (int, int) {
 }
 
 // flips tells how the stored sides run, and whether they are exchanged afterwards.
-func (o orientation) flips() (x, y, transpose bool) {
+func (o Orientation) Flips() (x, y, transpose bool) {
 	switch o {
 	case 2:
 		return true, false, false
@@ -42,9 +42,9 @@ func (o orientation) flips() (x, y, transpose bool) {
 	return false, false, false
 }
 
-// exifOrientation finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0
+// Parse finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0
 // when there is none or the block is damaged: a broken note does not make a broken picture.
-func exifOrientation(tiff []byte) orientation {
+func Parse(tiff []byte) Orientation {
 	if len(tiff) < 8 {
 		return 0
 	}
@@ -75,7 +75,7 @@ func exifOrientation(tiff []byte) orientation {
 }
 
 // orientationValue reads type, count and value. The standard says SHORT; some writers use LONG or BYTE.
-func orientationValue(order binary.ByteOrder, field []byte) orientation {
+func orientationValue(order binary.ByteOrder, field []byte) Orientation {
 	if order.Uint32(field[2:]) != 1 {
 		return 0
 	}
@@ -91,5 +91,5 @@ func orientationValue(order binary.ByteOrder, field []byte) orientation {
 	if v < 1 || v > 8 {
 		return 0
 	}
-	return orientation(v)
+	return Orientation(v)
 }

@@ -1,4 +1,4 @@
-package thumbnail
+package jpegenc
 
 import (
 	"bytes"
@@ -30,17 +30,17 @@ func smooth(w, h int, seed uint64) []byte {
 }
 
 // ycbcr gives the picture as image/jpeg sees it.
-func (p *jpegPicture) ycbcr() image.Image {
-	rect := image.Rect(0, 0, p.w, p.h)
-	if len(p.planes) == 1 {
-		return &image.Gray{Pix: p.planes[0], Stride: p.w, Rect: rect}
+func (p *Picture) ycbcr() image.Image {
+	rect := image.Rect(0, 0, p.W, p.H)
+	if len(p.Planes) == 1 {
+		return &image.Gray{Pix: p.Planes[0], Stride: p.W, Rect: rect}
 	}
 	img := &image.YCbCr{
-		Y: p.planes[0], Cb: p.planes[1], Cr: p.planes[2], YStride: p.w, CStride: p.w, Rect: rect,
+		Y: p.Planes[0], Cb: p.Planes[1], Cr: p.Planes[2], YStride: p.W, CStride: p.W, Rect: rect,
 		SubsampleRatio: image.YCbCrSubsampleRatio444,
 	}
-	if p.halved {
-		img.CStride, img.SubsampleRatio = (p.w+1)/2, image.YCbCrSubsampleRatio420
+	if p.Halved {
+		img.CStride, img.SubsampleRatio = (p.W+1)/2, image.YCbCrSubsampleRatio420
 	}
 	return img
 }
@@ -50,13 +50,13 @@ func TestWriteJPEGIsReadByTheStandardLibrary(t *testing.T) {
 	for _, dim := range [][2]int{{1, 1}, {7, 9}, {8, 8}, {16, 16}, {17, 15}, {33, 100}, {200, 133}} {
 		w, h := dim[0], dim[1]
 		for _, quality := range []int{1, 20, 50, 80, 95, 100} {
-			grey := &jpegPicture{w: w, h: h, planes: [][]byte{smooth(w, h, 1)}}
-			whole := &jpegPicture{w: w, h: h, planes: [][]byte{smooth(w, h, 1), smooth(w, h, 2), smooth(w, h, 3)}}
+			grey := &Picture{W: w, H: h, Planes: [][]byte{smooth(w, h, 1)}}
+			whole := &Picture{W: w, H: h, Planes: [][]byte{smooth(w, h, 1), smooth(w, h, 2), smooth(w, h, 3)}}
 			cw, ch := (w+1)/2, (h+1)/2
-			halved := &jpegPicture{w: w, h: h, halved: true, planes: [][]byte{smooth(w, h, 1), smooth(cw, ch, 2), smooth(cw, ch, 3)}}
-			for name, p := range map[string]*jpegPicture{"grey": grey, "4:4:4": whole, "4:2:0": halved} {
+			halved := &Picture{W: w, H: h, Halved: true, Planes: [][]byte{smooth(w, h, 1), smooth(cw, ch, 2), smooth(cw, ch, 3)}}
+			for name, p := range map[string]*Picture{"grey": grey, "4:4:4": whole, "4:2:0": halved} {
 				what := fmt.Sprintf("%s %dx%d, quality %d", name, w, h, quality)
-				got, err := jpeg.Decode(bytes.NewReader(writeJPEG(p, quality)))
+				got, err := jpeg.Decode(bytes.NewReader(Encode(p, quality)))
 				if err != nil {
 					t.Errorf("%s: %v", what, err)
 					continue
@@ -75,13 +75,13 @@ func TestWriteJPEGIsReadByTheStandardLibrary(t *testing.T) {
 
 func TestJPEGLosesNoMoreThanTheStandardLibraryAndIsSmaller(t *testing.T) {
 	t.Parallel()
-	p := &jpegPicture{w: 200, h: 133, halved: true, planes: [][]byte{smooth(200, 133, 1), smooth(100, 67, 2), smooth(100, 67, 3)}}
+	p := &Picture{W: 200, H: 133, Halved: true, Planes: [][]byte{smooth(200, 133, 1), smooth(100, 67, 2), smooth(100, 67, 3)}}
 	source := p.ycbcr()
 	var std bytes.Buffer
 	if err := jpeg.Encode(&std, source, &jpeg.Options{Quality: 80}); err != nil {
 		t.Fatal(err)
 	}
-	ours := writeJPEG(p, 80)
+	ours := Encode(p, 80)
 	if len(ours)*100 > std.Len()*95 {
 		t.Errorf("%d bytes, the standard library %d: fitting tables should save more than 5 %%", len(ours), std.Len())
 	}
@@ -177,10 +177,10 @@ func TestHuffmanCodesAreShortAndComplete(t *testing.T) {
 }
 
 func BenchmarkWriteJPEG(b *testing.B) {
-	p := &jpegPicture{w: 200, h: 133, halved: true, planes: [][]byte{smooth(200, 133, 1), smooth(100, 67, 2), smooth(100, 67, 3)}}
+	p := &Picture{W: 200, H: 133, Halved: true, Planes: [][]byte{smooth(200, 133, 1), smooth(100, 67, 2), smooth(100, 67, 3)}}
 	b.SetBytes(200 * 133)
 	b.ReportAllocs()
 	for b.Loop() {
-		writeJPEG(p, 80)
+		Encode(p, 80)
 	}
 }

@@ -1,4 +1,4 @@
-package thumbnail
+package inflate
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 )
 
 func inflateAll(data []byte) ([]byte, error) {
-	f, err := newInflater(bytes.NewReader(data))
+	f, err := NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func TestInflateAgainstTheStandardLibrary(t *testing.T) {
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("%d bytes, level %d: %v, equal %t", n, level, err, bytes.Equal(got, want))
 			}
-			f, err := newInflater(iotest.OneByteReader(bytes.NewReader(data)))
+			f, err := NewReader(iotest.OneByteReader(bytes.NewReader(data)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,7 @@ func FuzzInflate(f *testing.F) {
 		if wantErr == zlib.ErrChecksum {
 			wantErr = nil // not compared here
 		}
-		got, err := newInflater(bytes.NewReader(data))
+		got, err := NewReader(bytes.NewReader(data))
 		if err != nil {
 			if wantErr == nil {
 				t.Fatalf("head: %v", err)
@@ -159,7 +159,7 @@ func BenchmarkInflate(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		b.SetBytes(int64(len(want)))
 		for b.Loop() {
-			f, err := newInflater(bytes.NewReader(data))
+			f, err := NewReader(bytes.NewReader(data))
 			if err != nil {
 				b.Fatal(err)
 			}

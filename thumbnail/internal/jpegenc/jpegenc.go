@@ -1,10 +1,10 @@
-package thumbnail
+package jpegenc
 
-// jpegPicture is what writeJPEG encodes: luma, and chroma of the same or half the size, rounded up.
-type jpegPicture struct {
-	w, h   int
-	planes [][]byte // one, or Y, Cb, Cr; without gaps
-	halved bool     // chroma has half the samples in both directions (4:2:0)
+// Picture is what Encode encodes: luma, and chroma of the same or half the size, rounded up.
+type Picture struct {
+	W, H   int
+	Planes [][]byte // one, or Y, Cb, Cr; without gaps
+	Halved bool     // chroma has half the samples in both directions (4:2:0)
 }
 
 // The coefficients' order in a block, from coarse to fine.
@@ -55,30 +55,30 @@ func quantTable(base *[64]uint8, quality int) (q [64]uint8) {
 	return q
 }
 
-// jpegWriter encodes a baseline picture in two passes: the coefficients are kept, so that the Huffman
+// encoder encodes a baseline picture in two passes: the coefficients are kept, so that the Huffman
 // tables fit them. That makes files about 8 % smaller than with the standard's example tables.
-type jpegWriter struct {
+type encoder struct {
 	out    []byte
 	acc    uint64
 	n      uint // bits in acc
-	blocks []jpegBlock
+	blocks []codedBlock
 }
 
-// jpegBlock is a quantised block in zig-zag order, its DC as difference to the one before.
-type jpegBlock struct {
+// codedBlock is a quantised block in zig-zag order, its DC as difference to the one before.
+type codedBlock struct {
 	coeff [64]int16
 	last  uint8 // index of the last coefficient that is not zero
 	table uint8 // 0 luma, 1 chroma
 }
 
-// writeJPEG returns the encoded file.
-func writeJPEG(p *jpegPicture, quality int) []byte {
-	w := &jpegWriter{}
+// Encode returns the encoded file.
+func Encode(p *Picture, quality int) []byte {
+	w := &encoder{}
 	quants := [2][64]uint8{quantTable(&lumaQuant, quality), quantTable(&chromaQuant, quality)}
 	w.transform(p, &quants)
 	var codes [2][2]huffmanCode // by table: DC, AC
 	tables := 1
-	if len(p.planes) > 1 {
+	if len(p.Planes) > 1 {
 		tables = 2
 	}
 	counts := w.count()
@@ -92,24 +92,24 @@ func writeJPEG(p *jpegPicture, quality int) []byte {
 }
 
 // transform fills blocks in the order of the scan.
-func (w *jpegWriter) transform(p *jpegPicture, quants *[2][64]uint8) {
+func (w *encoder) transform(p *Picture, quants *[2][64]uint8) {
 	var factors [2][64]float32
 	for t := range factors {
 		factors[t] = dctFactors(&quants[t])
 	}
 	var dc [3]int16
 	block := func(c, bx, by int) {
-		pw, ph, table := p.w, p.h, uint8(0)
+		pw, ph, table := p.W, p.H, uint8(0)
 		if c > 0 {
 			table = 1
-			if p.halved {
+			if p.Halved {
 				pw, ph = (pw+1)/2, (ph+1)/2
 			}
 		}
 		var samples [64]float32
-		loadBlock(&samples, p.planes[c], pw, ph, 8*bx, 8*by)
+		loadBlock(&samples, p.Planes[c], pw, ph, 8*bx, 8*by)
 		forwardDCT(&samples)
-		w.blocks = append(w.blocks, jpegBlock{table: table})
+		w.blocks = append(w.blocks, codedBlock{table: table})
 		b := &w.blocks[len(w.blocks)-1]
 		for i, z := range zigzag {
 			// Rounded to nearest; the offset keeps the conversion's cutting off away from the sign.
@@ -121,14 +121,14 @@ func (w *jpegWriter) transform(p *jpegPicture, quants *[2][64]uint8) {
 		b.coeff[0], dc[c] = b.coeff[0]-dc[c], b.coeff[0]
 	}
 	unit := 8
-	if p.halved {
+	if p.Halved {
 		unit = 16
 	}
-	unitsX, unitsY := (p.w+unit-1)/unit, (p.h+unit-1)/unit
-	w.blocks = make([]jpegBlock, 0, unitsX*unitsY*6)
+	unitsX, unitsY := (p.W+unit-1)/unit, (p.H+unit-1)/unit
+	w.blocks = make([]codedBlock, 0, unitsX*unitsY*6)
 	for uy := range unitsY {
 		for ux := range unitsX {
-			if p.halved {
+			if p.Halved {
 				block(0, 2*ux, 2*uy)
 				block(0, 2*ux+1, 2*uy)
 				block(0, 2*ux, 2*uy+1)
@@ -136,7 +136,7 @@ func (w *jpegWriter) transform(p *jpegPicture, quants *[2][64]uint8) {
 			} else {
 				block(0, ux, uy)
 			}
-			if len(p.planes) > 1 {
+			if len(p.Planes) > 1 {
 				block(1, ux, uy)
 				block(2, ux, uy)
 			}
@@ -162,7 +162,7 @@ func loadBlock(dst *[64]float32, pix []byte, w, h, x, y int) {
 }
 
 // header writes everything before the scan.
-func (w *jpegWriter) header(p *jpegPicture, quants [][64]uint8, codes [][2]huffmanCode) {
+func (w *encoder) header(p *Picture, quants [][64]uint8, codes [][2]huffmanCode) {
 	w.out = make([]byte, 0, 1024+len(w.blocks)*16)
 	w.out = append(w.out, 0xff, 0xd8)
 	w.segment(0xe0, append([]byte("JFIF\x00"), 1, 1, 0, 0, 1, 0, 1, 0, 0))
@@ -174,13 +174,13 @@ func (w *jpegWriter) header(p *jpegPicture, quants [][64]uint8, codes [][2]huffm
 		}
 	}
 	w.segment(0xdb, dqt)
-	sof := []byte{8, byte(p.h >> 8), byte(p.h), byte(p.w >> 8), byte(p.w), byte(len(p.planes))}
-	sos := []byte{byte(len(p.planes))}
-	for c := range p.planes {
+	sof := []byte{8, byte(p.H >> 8), byte(p.H), byte(p.W >> 8), byte(p.W), byte(len(p.Planes))}
+	sos := []byte{byte(len(p.Planes))}
+	for c := range p.Planes {
 		sampling, table := byte(0x11), byte(1)
 		if c == 0 {
 			table = 0
-			if p.halved {
+			if p.Halved {
 				sampling = 0x22
 			}
 		}
@@ -200,14 +200,14 @@ func (w *jpegWriter) header(p *jpegPicture, quants [][64]uint8, codes [][2]huffm
 	w.segment(0xda, append(sos, 0, 63, 0))
 }
 
-func (w *jpegWriter) segment(marker byte, data []byte) {
+func (w *encoder) segment(marker byte, data []byte) {
 	n := len(data) + 2
 	w.out = append(w.out, 0xff, marker, byte(n>>8), byte(n))
 	w.out = append(w.out, data...)
 }
 
 // scan writes the entropy-coded data.
-func (w *jpegWriter) scan(codes *[2][2]huffmanCode) {
+func (w *encoder) scan(codes *[2][2]huffmanCode) {
 	for i := range w.blocks {
 		b := &w.blocks[i]
 		dc, ac := &codes[b.table][0], &codes[b.table][1]
@@ -236,7 +236,7 @@ func (w *jpegWriter) scan(codes *[2][2]huffmanCode) {
 }
 
 // symbol writes a code and the size bits of a value; a negative one is written as value - 1.
-func (w *jpegWriter) symbol(code *huffmanCode, s byte, v int16, size uint) {
+func (w *encoder) symbol(code *huffmanCode, s byte, v int16, size uint) {
 	c := code.codes[s]
 	if v < 0 {
 		v--
@@ -245,7 +245,7 @@ func (w *jpegWriter) symbol(code *huffmanCode, s byte, v int16, size uint) {
 }
 
 // put appends n bits, at most 27, and writes whole bytes, each 0xff followed by a zero.
-func (w *jpegWriter) put(bits uint64, n uint) {
+func (w *encoder) put(bits uint64, n uint) {
 	w.acc = w.acc<<n | bits
 	w.n += n
 	for w.n >= 8 {
@@ -259,7 +259,7 @@ func (w *jpegWriter) put(bits uint64, n uint) {
 }
 
 // count tells how often each symbol occurs, by table, DC and AC.
-func (w *jpegWriter) count() (n [2][2][256]int) {
+func (w *encoder) count() (n [2][2][256]int) {
 	for i := range w.blocks {
 		b := &w.blocks[i]
 		n[b.table][0][magnitude(b.coeff[0])]++

@@ -1,0 +1,66 @@
+package thumbnail
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"testing"
+
+	"golang.org/x/image/webp"
+
+	"sluice/thumbnail/internal/testpicture"
+)
+
+func TestSmallWebPsAreThoseOfTheFilteredPicture(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"lossy.webp", "known-colours.webp"} {
+		checkUnfiltered(t, fixture(t, name))
+	}
+}
+
+func TestSmallPhotographsAreThoseOfTheFilteredPicture(t *testing.T) {
+	t.Parallel()
+	checkUnfiltered(t, photo(t, "4.webp"))
+}
+
+// checkUnfiltered compares with the whole picture decoded with its loop filter, and reduced after.
+func checkUnfiltered(t *testing.T, data []byte) {
+	t.Helper()
+	img, err := webp.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ycc := img.(*image.YCbCr)
+	size := Size{ycc.Rect.Dx() / 5, ycc.Rect.Dy(), false}
+	tw, th := size.Of(ycc.Rect.Dx(), ycc.Rect.Dy())
+	c := &composer{raster: reduceYCC(ycc, 1), width: ycc.Rect.Dx(), height: ycc.Rect.Dy(), whole: true}
+	want := c.make(size)
+	got := onlySmall(t, data, size)
+	if got.Bounds().Size() != (image.Point{tw, th}) {
+		t.Fatalf("got %v, want %dx%d", got.Bounds(), tw, th)
+	}
+	if d := testpicture.MeanDifference(got, want.image()); d > 1 {
+		t.Errorf("differs by %.2f grey levels on average", d)
+	}
+}
+
+func TestWebPColoursAreRight(t *testing.T) {
+	t.Parallel()
+	_, img := makeOne(t, fixture(t, "known-colours.webp"), "480x320")
+	for i, want := range []color.NRGBA{
+		{0, 0, 0, 255},
+		{255, 255, 255, 255},
+		{128, 128, 128, 255},
+		{255, 0, 0, 255},
+		{0, 255, 0, 255},
+		{0, 0, 255, 255},
+		{255, 255, 0, 255},
+		{32, 96, 160, 255},
+	} {
+		x, y := i%4*120+60, i/4*160+80
+		// Read as full range, black would be 16 and white 235.
+		if got := img.At(x, y); !testpicture.Near(got, want, 5) {
+			t.Errorf("got %v, want %v", color.NRGBAModel.Convert(got), want)
+		}
+	}
+}
