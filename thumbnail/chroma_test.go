@@ -1,7 +1,6 @@
 package thumbnail
 
 import (
-	"bytes"
 	"image"
 	"image/color"
 	"image/draw"
@@ -13,6 +12,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 
 	"sluice/thumbnail/internal/jpegenc"
+
+	"sluice/thumbnail/internal/colour"
 )
 
 // redLines are lines of one pixel of the thumbnail, at full size k pixels wide.
@@ -115,22 +116,5 @@ func hardShareOf(img image.Image) float64 {
 			planes[c] = append(planes[c], byte(v>>8))
 		}
 	}
-	return float64(countHardChroma(planes, w, h)) / float64(w*h)
-}
-
-func TestHowHardChromaIs(t *testing.T) {
-	t.Parallel()
-	planes := make([][]byte, 3)
-	for c := range planes {
-		planes[c] = bytes.Repeat([]byte{200}, 200*150)
-	}
-	for y := range 100 { // a red line, which tints two columns
-		if n := countHardChroma(planes, 200, 150); n != y/2*4 && n != y/2*4+1 {
-			t.Fatalf("a line of %d pixels: %d are counted", y, n)
-		}
-		if got := hardChroma(planes, 200, 150); got != (y >= 76) {
-			t.Fatalf("a line of %d pixels of 30,000: got %t", y, got)
-		}
-		planes[1][200*y], planes[2][200*y] = 0, 0
-	}
+	return float64(colour.CountHard(planes, w, h)) / float64(w*h)
 }

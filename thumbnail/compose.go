@@ -3,6 +3,14 @@ package thumbnail
 import (
 	"sluice/thumbnail/internal/exif"
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/colour"
+
+	"sluice/thumbnail/internal/resample"
+
+	"sluice/thumbnail/internal/icc"
+
+	"sluice/thumbnail/internal/smartcrop"
 )
 
 // small is one thumbnail's pixels, upright.
@@ -21,11 +29,11 @@ type composer struct {
 	raster        *raster.Raster
 	width, height int // of the picture as stored
 	orientation   exif.Orientation
-	convert       *colourTransform // nil when colours are sRGB already
-	whole         bool             // chroma at full size, for pictures that are not encoded
-	smart         bool             // filled boxes show what is interesting
-	interest      *interest        // found when first wanted
-	resampler     resampler
+	convert       *icc.Transform      // nil when colours are sRGB already
+	whole         bool                // chroma at full size, for pictures that are not encoded
+	smart         bool                // filled boxes show what is interesting
+	interest      *smartcrop.Interest // found when first wanted
+	resampler     resample.Resampler
 }
 
 // make makes the thumbnail of one size.
@@ -37,7 +45,7 @@ func (c *composer) make(s Size) *small {
 		if c.interest == nil {
 			c.interest = c.lookForInterest()
 		}
-		x, y = c.interest.place(x, y, cw, ch, c.width, c.height)
+		x, y = c.interest.Place(x, y, cw, ch, c.width, c.height)
 	}
 	part := region{x: x, y: y, w: cw, h: ch, tw: tw, th: th}
 
@@ -46,7 +54,7 @@ func (c *composer) make(s Size) *small {
 	out := &small{size: s, model: r.Model}
 	out.w, out.h = c.orientation.Upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
-	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !hasHardSteps(r)
+	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !colour.HasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.Model == raster.YCC || r.Model == raster.YCCK) {
 		light = 3
@@ -67,10 +75,10 @@ func (c *composer) make(s Size) *small {
 
 // lookForInterest finds what a smart crop shows, on a small form of the whole
 // picture as it is stored.
-func (c *composer) lookForInterest() *interest {
+func (c *composer) lookForInterest() *smartcrop.Interest {
 	look := &composer{raster: c.raster, width: c.width, height: c.height, convert: c.convert, whole: true}
-	s := look.make(Size{Width: analysisSide, Height: analysisSide})
-	return newInterest(s.planes, s.alpha, s.w, s.h)
+	s := look.make(Size{Width: smartcrop.Side, Height: smartcrop.Side})
+	return smartcrop.Find(s.planes, s.alpha, s.w, s.h)
 }
 
 // region is the part of the stored picture that a thumbnail shows, and the thumbnail's size before a quarter turn.
@@ -82,10 +90,10 @@ type region struct {
 // plane resamples one plane, to half the size for chroma.
 func (c *composer) plane(p *raster.Plane, part region, halved bool, droop float64) []byte {
 	columns, rows := c.spans(p, part, halved, droop)
-	out := make([]byte, columns.n*rows.n)
-	c.resampler.resample(out, columns.n, rows.n, p, newAxis(columns), newAxis(rows))
+	out := make([]byte, columns.N*rows.N)
+	c.resampler.Resample(out, columns.N, rows.N, p, resample.NewAxis(columns), resample.NewAxis(rows))
 	if _, _, transpose := c.orientation.Flips(); transpose {
-		return transposed(out, columns.n, rows.n)
+		return transposed(out, columns.N, rows.N)
 	}
 	return out
 }
@@ -93,44 +101,44 @@ func (c *composer) plane(p *raster.Plane, part region, halved bool, droop float6
 // colours resamples luma and chroma and turns them into red, green and blue.
 func (c *composer) colours(r *raster.Raster, part region) [][]byte {
 	var fine [3][]int16
-	var columns, rows span
+	var columns, rows resample.Span
 	for i := range fine {
 		columns, rows = c.spans(&r.Planes[i], part, false, r.Droop+r.ExtraDroop[i])
-		fine[i] = make([]int16, columns.n*rows.n)
-		c.resampler.resampleFine(fine[i], columns.n, rows.n, &r.Planes[i], newAxis(columns), newAxis(rows))
+		fine[i] = make([]int16, columns.N*rows.N)
+		c.resampler.ResampleFine(fine[i], columns.N, rows.N, &r.Planes[i], resample.NewAxis(columns), resample.NewAxis(rows))
 	}
 	out := make([][]byte, 3)
 	for i := range out {
-		out[i] = make([]byte, columns.n*rows.n)
+		out[i] = make([]byte, columns.N*rows.N)
 	}
 	for i := range fine[0] {
-		out[0][i], out[1][i], out[2][i] = fineToRGB(fine[0][i], fine[1][i], fine[2][i])
+		out[0][i], out[1][i], out[2][i] = colour.FineToRGB(fine[0][i], fine[1][i], fine[2][i])
 	}
 	if _, _, transpose := c.orientation.Flips(); transpose {
 		for i := range out {
-			out[i] = transposed(out[i], columns.n, rows.n)
+			out[i] = transposed(out[i], columns.N, rows.N)
 		}
 	}
 	return out
 }
 
-func (c *composer) spans(p *raster.Plane, part region, halved bool, droop float64) (columns, rows span) {
+func (c *composer) spans(p *raster.Plane, part region, halved bool, droop float64) (columns, rows resample.Span) {
 	flipX, flipY, _ := c.orientation.Flips()
 	columns = sideSpan(part.x, part.w, part.tw, halved, p.ExtentW/float64(c.width), p.W, flipX)
 	rows = sideSpan(part.y, part.h, part.th, halved, p.ExtentH/float64(c.height), p.H, flipY)
-	columns.droop, rows.droop = droop, droop
+	columns.Droop, rows.Droop = droop, droop
 	return columns, rows
 }
 
 // sideSpan gives the span of one side: n pixels show the part of the picture from at on, extent long, in samples of
 // a plane that has scale samples for a pixel of the picture.
-func sideSpan(at, extent float64, n int, halved bool, scale float64, size int, flip bool) span {
-	s := span{n: n, offset: at * scale, step: extent * scale / float64(n), size: size, flip: flip}
+func sideSpan(at, extent float64, n int, halved bool, scale float64, size int, flip bool) resample.Span {
+	s := resample.Span{N: n, Offset: at * scale, Step: extent * scale / float64(n), Size: size, Flip: flip}
 	if halved {
 		// With an odd n the last chroma sample lies half beyond the end, which is the near end when the side runs backwards.
-		s.n, s.step = (n+1)/2, 2*s.step
+		s.N, s.Step = (n+1)/2, 2*s.Step
 		if flip {
-			s.offset += extent*scale - float64(s.n)*s.step
+			s.Offset += extent*scale - float64(s.N)*s.Step
 		}
 	}
 	return s
@@ -158,7 +166,7 @@ func (s *small) opaque() bool {
 }
 
 // toDisplay turns any model into grey or RGB in sRGB. Luma and chroma have been converted before.
-func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
+func (s *small) toDisplay(convert *icc.Transform, invertedInk bool) {
 	switch s.model {
 	case raster.YCC:
 		s.model = raster.RGB
@@ -176,7 +184,7 @@ func (s *small) toDisplay(convert *colourTransform, invertedInk bool) {
 		}
 	}
 	if convert != nil {
-		convert.apply(s.planes, s.alpha)
+		convert.Apply(s.planes, s.alpha)
 		if s.model == raster.CMYK {
 			s.planes, s.model = s.planes[:3], raster.RGB
 		}

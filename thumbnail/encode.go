@@ -9,6 +9,8 @@ import (
 	"sluice/thumbnail/internal/jpegenc"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/colour"
 )
 
 // QualityOf is the quality that a JPEG of w x h gets where none is asked for: the one at which thumbnails of photographs are as like the picture
@@ -34,10 +36,10 @@ func encodeJPEG(s *small, quality int) Thumbnail {
 	p := &jpegenc.Picture{W: s.w, H: s.h, Planes: s.planes, Halved: s.halved}
 	switch {
 	case s.model != raster.RGB:
-	case hardChroma(s.planes, s.w, s.h):
-		p.Planes = rgbToFullYCC(s.planes)
+	case colour.IsHard(s.planes, s.w, s.h):
+		p.Planes = colour.FullYCC(s.planes)
 	default:
-		p.Planes, p.Halved = rgbToYCC(s.planes, s.w, s.h), true
+		p.Planes, p.Halved = colour.HalvedYCC(s.planes, s.w, s.h), true
 	}
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: jpegenc.Encode(p, quality)}
 }

@@ -3,10 +3,11 @@ package thumbnail
 import (
 	"bytes"
 	"image"
-	"image/color"
 	"image/gif"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/quantise"
 )
 
 // animate shows each frame of an animation as it stands on the screen, reduced. It ends after the frame at which show
@@ -96,7 +97,7 @@ type animation struct {
 // add adds a frame. Each has a palette of its own, and stands for itself: what was there before is wiped away.
 func (a *animation) add(s *small, delay int) {
 	a.size, a.w, a.h = s.size, s.w, s.h
-	a.image.Image = append(a.image.Image, indexed(s))
+	a.image.Image = append(a.image.Image, quantise.Paletted(s.nrgba()))
 	a.image.Delay = append(a.image.Delay, delay)
 	a.image.Disposal = append(a.image.Disposal, gif.DisposalBackground)
 }
@@ -109,27 +110,6 @@ func (a *animation) encode(loop int) (Thumbnail, error) {
 		return Thumbnail{}, err
 	}
 	return Thumbnail{Size: a.size, Width: a.w, Height: a.h, ContentType: "image/gif", Ext: "gif", Data: buf.Bytes()}, nil
-}
-
-// indexed gives a thumbnail at most 255 colours and one that is transparent: a pixel is seen, or it is not.
-func indexed(s *small) *image.Paletted {
-	img := s.nrgba()
-	out := image.NewPaletted(img.Rect, nil)
-	q := newQuantiser(img)
-	for _, c := range q.colours {
-		out.Palette = append(out.Palette, c)
-	}
-	transparent := uint8(len(out.Palette))
-	out.Palette = append(out.Palette, color.NRGBA{})
-	for i := range out.Pix {
-		p := img.Pix[4*i : 4*i+4]
-		if p[3] < 128 {
-			out.Pix[i] = transparent
-			continue
-		}
-		out.Pix[i] = q.index(p[0], p[1], p[2])
-	}
-	return out
 }
 
 // animationBytes is what the frames of all sizes keep at most: an index a pixel, their encoding, and one frame with all its channels.

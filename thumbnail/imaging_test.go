@@ -88,7 +88,7 @@ func linearLight(img image.Image) *image.NRGBA64 {
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
 			r, g, bl, _ := img.At(x, y).RGBA()
-			light := func(v uint32) uint16 { return uint16(decodeSRGB(float64(v)/65535)*65535 + 0.5) }
+			light := func(v uint32) uint16 { return uint16(testpicture.SRGBToLinear(float64(v)/65535)*65535 + 0.5) }
 			out.SetNRGBA64(x, y, color.NRGBA64{light(r), light(g), light(bl), 65535})
 		}
 	}
@@ -98,6 +98,6 @@ func linearLight(img image.Image) *image.NRGBA64 {
 // storedLight is the way back, of bytes.
 func storedLight(c color.Color) color.NRGBA {
 	n := color.NRGBAModel.Convert(c).(color.NRGBA)
-	encode := func(v uint8) uint8 { return encodeSRGB()[int(v)*srgbSteps/255] }
+	encode := func(v uint8) uint8 { return uint8(255*testpicture.LinearToSRGB(float64(v)/255) + 0.5) }
 	return color.NRGBA{encode(n.R), encode(n.G), encode(n.B), n.A}
 }

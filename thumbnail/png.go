@@ -11,6 +11,8 @@ import (
 	"sluice/thumbnail/internal/exif"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/icc"
 )
 
 const pngSignature = "\x89PNG\r\n\x1a\n"
@@ -201,7 +203,7 @@ func (c *pngChunks) toData(f *pngForm) error {
 			return nil
 		case kind == "IEND":
 			return &CorruptError{Format: formatPNG, Reason: "PNG holds no picture"}
-		case kind == "PLTE" && n <= 768, kind == "tRNS" && n <= 256, kind == "eXIf" && n <= exif.MaxBytes, kind == "iCCP" && n <= maxProfileBytes:
+		case kind == "PLTE" && n <= 768, kind == "tRNS" && n <= 256, kind == "eXIf" && n <= exif.MaxBytes, kind == "iCCP" && n <= icc.MaxBytes:
 			data, err := c.body(kind, n)
 			if errors.Is(err, errDamagedNote) {
 				continue
@@ -217,7 +219,7 @@ func (c *pngChunks) toData(f *pngForm) error {
 			case "eXIf":
 				c.header.noteExif(data)
 			case "iCCP":
-				c.header.packed = pngProfile(data)
+				c.header.packed = icc.FromPNG(data)
 			}
 			if err != nil {
 				return err

@@ -23,6 +23,10 @@ import (
 	"sluice/thumbnail/scaledjpeg"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/icc"
+
+	"sluice/thumbnail/internal/smartcrop"
 )
 
 // The values that a zero field of Options stands for.
@@ -125,7 +129,7 @@ type Picture struct {
 	ratio  float64 // see header.memory
 	used   bool
 	// interest is that of an animation's first frame, so that all frames are cropped alike.
-	interest *interest
+	interest *smartcrop.Interest
 }
 
 // header is what a format's reader learned before the picture's data.
@@ -133,8 +137,8 @@ type header struct {
 	width, height int // as stored, before orientation
 	orientation   exif.Orientation
 	profile       []byte // ICC, nil where there is none
-	packed        packedProfile
-	convert       *colourTransform // see transform
+	packed        icc.Packed
+	convert       *icc.Transform // see transform
 	converted     bool
 	// lateOrientation is set where the orientation may follow the data: decode notes it then.
 	lateOrientation bool
@@ -157,9 +161,9 @@ type header struct {
 }
 
 // transform is what the profile asks for, made once: a picture has one model.
-func (h *header) transform(model raster.Model) *colourTransform {
+func (h *header) transform(model raster.Model) *icc.Transform {
 	if !h.converted {
-		h.convert, h.converted = newColourTransform(h.profile, model), true
+		h.convert, h.converted = icc.NewTransform(h.profile, model), true
 	}
 	return h.convert
 }
@@ -267,11 +271,11 @@ func (p *Picture) Height() int {
 //
 // What Open has allocated is not in it: at most 2 MiB, and what it read and keeps (a profile, EXIF, at most 4 MiB each).
 func (p *Picture) Cost() int64 {
-	profile := p.header.packed.size
+	profile := p.header.packed.Size
 	if profile == 0 {
 		profile = int64(len(p.header.profile))
 	}
-	return p.header.memory(p.ratio) + p.resizeBytes() + profileBytes(profile) + workBytes
+	return p.header.memory(p.ratio) + p.resizeBytes() + icc.MemoryBytes(profile) + workBytes
 }
 
 // workBytes is what does not depend on the picture: the windows and hash tables of deflate, in both directions, Huffman tables, the colours that
@@ -418,8 +422,8 @@ func (p *Picture) begin(ctx context.Context, work func() error) (err error) {
 // makeAll makes all sizes of a decoded picture.
 func (p *Picture) makeAll(ctx context.Context, img *raster.Raster, whole bool) ([]*small, error) {
 	h := p.header
-	if h.packed.data != nil {
-		h.profile, h.packed = h.packed.unpack(), packedProfile{}
+	if h.packed.Data != nil {
+		h.profile, h.packed = h.packed.Unpack(), icc.Packed{}
 	}
 	c := &composer{
 		raster: img, width: h.width, height: h.height, orientation: h.orientation,

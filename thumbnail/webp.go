@@ -13,6 +13,8 @@ import (
 	"sluice/thumbnail/internal/exif"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/icc"
 )
 
 // VP8X flags.
@@ -44,7 +46,7 @@ func openWebP(r *bufio.Reader, _ *Options) (*header, error) {
 				return nil, err
 			}
 		case "ICCP":
-			if n > maxProfileBytes {
+			if n > icc.MaxBytes {
 				if err := w.skip(n); err != nil {
 					return nil, err
 				}

@@ -5,6 +5,8 @@ import (
 	"image"
 
 	"sluice/thumbnail/internal/raster"
+
+	"sluice/thumbnail/internal/colour"
 )
 
 // reduceYCC reduces the planes of a lossy WebP. The levels are put right afterwards, on fewer samples.
@@ -71,7 +73,7 @@ func lossyRow(out []byte, img *image.YCbCr, alpha []byte, y int) {
 		if a == 0 {
 			continue
 		}
-		p[0], p[1], p[2] = yccToRGB(lumaLevels[luma[x]], chromaLevels[cb[x/2]], chromaLevels[cr[x/2]])
+		p[0], p[1], p[2] = colour.YCCToRGB(lumaLevels[luma[x]], chromaLevels[cb[x/2]], chromaLevels[cr[x/2]])
 		p[3] = a
 		if a != 255 {
 			p[0], p[1], p[2] = raster.Scale(p[0], a), raster.Scale(p[1], a), raster.Scale(p[2], a)

@@ -115,3 +115,8 @@ func (r *Raster) Level(ratio float64) *Raster {
 	}
 	return r
 }
+
+// FineBits are the fractional bits of samples that are about to be converted.
+// Bytes would be rounded twice: half a grey level's error in luma and chroma
+// limits colours to 54 dB.
+const FineBits = 6

@@ -2,6 +2,7 @@ package testpicture
 
 import (
 	"encoding/binary"
+	"image/color"
 	"math"
 	"slices"
 )
@@ -124,4 +125,41 @@ func CMYKTable(sixteen bool) []byte {
 // CMYKProfile is a profile of [CMYKTable].
 func CMYKProfile(sixteen bool) []byte {
 	return Profile("CMYK", "Lab ", map[string][]byte{"A2B0": CMYKTable(sixteen)})
+}
+
+// The matrices from linear light of wide colour spaces to that of sRGB, from
+// their primaries' chromaticities under D65. No profile is involved.
+var (
+	P3ToSRGB    = [3][3]float64{{1.2249402, -0.2249402, 0}, {-0.0420570, 1.0420570, 0}, {-0.0196376, -0.0786360, 1.0982736}}
+	AdobeToSRGB = [3][3]float64{{1.3983557, -0.3983557, 0}, {0, 1, 0}, {0, -0.0429290, 1.0429290}}
+)
+
+// SRGBToLinear is the light of an sRGB value, both from 0 to 1.
+func SRGBToLinear(v float64) float64 {
+	if v <= 0.04045 {
+		return v / 12.92
+	}
+	return math.Pow((v+0.055)/1.055, 2.4)
+}
+
+// LinearToSRGB is the sRGB value of a light, both from 0 to 1.
+func LinearToSRGB(v float64) float64 {
+	if v <= 0.0031308 {
+		return v * 12.92
+	}
+	return 1.055*math.Pow(v, 1/2.4) - 0.055
+}
+
+// WideToSRGB converts a colour as the specifications of the spaces define it:
+// to linear light, by a matrix, and back by sRGB's curve.
+func WideToSRGB(in [3]byte, toLinear func(float64) float64, m [3][3]float64) color.NRGBA {
+	var light [3]float64
+	for i, v := range in {
+		light[i] = toLinear(float64(v) / 255)
+	}
+	var out [3]byte
+	for i, row := range m {
+		out[i] = byte(math.Round(255 * LinearToSRGB(row[0]*light[0]+row[1]*light[1]+row[2]*light[2])))
+	}
+	return color.NRGBA{out[0], out[1], out[2], 255}
 }

@@ -1,4 +1,4 @@
-package thumbnail
+package resample
 
 import (
 	"math"
@@ -28,8 +28,8 @@ var kernelTable = sync.OnceValue(func() *[kernelLobes*kernelSteps + 2]float32 {
 // weightBits is the precision of weights: they are integers that add up to 1 << weightBits.
 const weightBits = 14
 
-// axis holds, for each pixel of a thumbnail's side, the samples that it is made of and their weights.
-type axis struct {
+// Axis holds, for each pixel of a thumbnail's side, the samples that it is made of and their weights.
+type Axis struct {
 	taps   []tap
 	weight []int32
 	// from and to bound the samples used by any pixel.
@@ -38,37 +38,37 @@ type axis struct {
 
 type tap struct{ first, at, n int32 } // samples first … first+n-1, weights at … at+n-1
 
-// span describes one side of a resize: n pixels are made of the samples from offset on, step samples apart. With flip
+// Span describes one side of a resize: n pixels are made of the samples from offset on, step samples apart. With flip
 // the pixels run from the far end to the near one.
-type span struct {
-	n            int
-	offset, step float64
-	size         int // samples there are
-	flip         bool
-	droop        float64 // of the samples, see raster
+type Span struct {
+	N            int
+	Offset, Step float64
+	Size         int // samples there are
+	Flip         bool
+	Droop        float64 // of the samples, see raster
 }
 
-// newAxis computes the weights. A pixel's centre lies at offset + (i+1/2)*step; samples that are missing beyond the edges
+// NewAxis computes the weights. A pixel's centre lies at offset + (i+1/2)*step; samples that are missing beyond the edges
 // give their weight to those that are there.
-func newAxis(s span) *axis {
+func NewAxis(s Span) *Axis {
 	table := kernelTable()
-	scale := max(s.step, 1) // when enlarging, the kernel keeps its width
+	scale := max(s.Step, 1) // when enlarging, the kernel keeps its width
 	support := kernelLobes * scale
 	perTap := kernelSteps / scale
-	if s.droop > 0 {
+	if s.Droop > 0 {
 		support++ // sharpening looks one sample further
 	}
-	a := &axis{
-		taps:   make([]tap, s.n),
-		weight: make([]int32, 0, s.n*(int(2*support)+2)),
-		from:   s.size,
+	a := &Axis{
+		taps:   make([]tap, s.N),
+		weight: make([]int32, 0, s.N*(int(2*support)+2)),
+		from:   s.Size,
 	}
 	var raw []float32
-	for i := range s.n {
-		centre := s.offset + (float64(i)+0.5)*s.step
+	for i := range s.N {
+		centre := s.Offset + (float64(i)+0.5)*s.Step
 		first := max(0, int(math.Ceil(centre-support-0.5)))
-		last := min(s.size-1, int(math.Floor(centre+support-0.5)))
-		first = min(first, s.size-1)
+		last := min(s.Size-1, int(math.Floor(centre+support-0.5)))
+		first = min(first, s.Size-1)
 		last = max(last, first)
 		raw = raw[:0]
 		for k := first - 1; k <= last+1; k++ {
@@ -82,7 +82,7 @@ func newAxis(s span) *axis {
 			raw = append(raw, v)
 		}
 		var sum float32
-		d := float32(s.droop)
+		d := float32(s.Droop)
 		before := raw[0]
 		for k := range raw[2:] {
 			// v - d·v'', the second derivative as a difference of neighbours.
@@ -93,8 +93,8 @@ func newAxis(s span) *axis {
 		}
 		raw = raw[:len(raw)-2]
 		t := a.quantise(raw, sum, first)
-		if s.flip {
-			a.taps[s.n-1-i] = t
+		if s.Flip {
+			a.taps[s.N-1-i] = t
 		} else {
 			a.taps[i] = t
 		}
@@ -105,7 +105,7 @@ func newAxis(s span) *axis {
 
 // quantise rounds weights so that they still add up exactly: the rest goes to the largest, where it is felt least.
 // Zero weights at the ends are dropped.
-func (a *axis) quantise(raw []float32, sum float32, first int) tap {
+func (a *Axis) quantise(raw []float32, sum float32, first int) tap {
 	at := len(a.weight)
 	factor := float32(1<<weightBits) / sum
 	rest, largest := int32(1<<weightBits), at

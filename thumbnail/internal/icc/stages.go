@@ -1,4 +1,4 @@
-package thumbnail
+package icc
 
 import (
 	"encoding/binary"
@@ -10,11 +10,11 @@ const stageSteps = 1 << 10
 
 // parseStages reads a table of type mAB (ISO 15076-1, 10.12): A curves, grid, M curves, matrix, B curves. Each part but the last may be left
 // out, and the grid only together with the A curves.
-func parseStages(b []byte, inputs int) (*iccTable, error) {
+func parseStages(b []byte, inputs int) (*table, error) {
 	if int(b[8]) != inputs || b[9] != 3 {
 		return nil, errProfile
 	}
-	t := &iccTable{inputs: inputs}
+	t := &table{inputs: inputs}
 	// part gives the data from the offset on that stands at a place of the head; nil where there is none.
 	part := func(at int) ([]byte, error) {
 		offset := binary.BigEndian.Uint32(b[at:])
@@ -64,7 +64,7 @@ func parseStages(b []byte, inputs int) (*iccTable, error) {
 }
 
 // readGrid reads 16 numbers of points, the bytes of a value, and the values.
-func (t *iccTable) readGrid(b []byte) error {
+func (t *table) readGrid(b []byte) error {
 	if len(b) < 20 {
 		return errProfile
 	}

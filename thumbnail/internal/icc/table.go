@@ -1,10 +1,10 @@
-package thumbnail
+package icc
 
 import "encoding/binary"
 
-// iccTable is a look-up table of type mft1, mft2 or mAB: a curve for each input, a grid of outputs, and a curve for each output; in mAB curves
+// table is a look-up table of type mft1, mft2 or mAB: a curve for each input, a grid of outputs, and a curve for each output; in mAB curves
 // and a matrix may stand before the last, and the grid may be left out.
-type iccTable struct {
+type table struct {
 	inputs  int
 	points  [4]int       // of the grid, along each input
 	curves  [][]float64  // of the inputs
@@ -19,7 +19,7 @@ type iccTable struct {
 // maxGridPoints bounds a table: 33 points for CMYK are more than any profile has.
 const maxGridPoints = 33 * 33 * 33 * 33
 
-func parseTable(b []byte, inputs int) (*iccTable, error) {
+func parseTable(b []byte, inputs int) (*table, error) {
 	if len(b) >= 32 && string(b[:4]) == "mAB " {
 		return parseStages(b, inputs)
 	}
@@ -27,7 +27,7 @@ func parseTable(b []byte, inputs int) (*iccTable, error) {
 		return nil, errProfile
 	}
 	points := int(b[10])
-	t := &iccTable{inputs: inputs, points: [4]int{points, points, points, points}}
+	t := &table{inputs: inputs, points: [4]int{points, points, points, points}}
 	entriesIn, entriesOut, at, size := 256, 256, 48, 1
 	switch string(b[:4]) {
 	case "mft1":
@@ -75,7 +75,7 @@ func parseTable(b []byte, inputs int) (*iccTable, error) {
 }
 
 // at gives the outputs, from 0 to 1, for inputs from 0 to 1: linear between the grid's points in every direction.
-func (t *iccTable) at(in []float64) [3]float64 {
+func (t *table) at(in []float64) [3]float64 {
 	out := t.gridAt(in)
 	apply := func(curves [][]float64) {
 		for o, c := range curves {
@@ -93,7 +93,7 @@ func (t *iccTable) at(in []float64) [3]float64 {
 	return out
 }
 
-func (t *iccTable) gridAt(in []float64) (out [3]float64) {
+func (t *table) gridAt(in []float64) (out [3]float64) {
 	if t.grid == nil {
 		copy(out[:], in)
 		return out
@@ -131,7 +131,7 @@ func (t *iccTable) gridAt(in []float64) (out [3]float64) {
 }
 
 // xyz decodes what at gave, see ISO 15076-1, 6.3.4 and 10.10.
-func (t *iccTable) xyz(v [3]float64, lab bool) [3]float64 {
+func (t *table) xyz(v [3]float64, lab bool) [3]float64 {
 	if !lab {
 		for i := range v {
 			v[i] *= 1 + 32767.0/32768

@@ -1,4 +1,4 @@
-package thumbnail
+package quantise
 
 import (
 	"cmp"
@@ -6,6 +6,26 @@ import (
 	"image/color"
 	"slices"
 )
+
+// Paletted gives a picture at most 255 colours and one that is transparent: a pixel is seen, or it is not.
+func Paletted(img *image.NRGBA) *image.Paletted {
+	out := image.NewPaletted(img.Rect, nil)
+	q := newQuantiser(img)
+	for _, c := range q.colours {
+		out.Palette = append(out.Palette, c)
+	}
+	transparent := uint8(len(out.Palette))
+	out.Palette = append(out.Palette, color.NRGBA{})
+	for i := range out.Pix {
+		p := img.Pix[4*i : 4*i+4]
+		if p[3] < 128 {
+			out.Pix[i] = transparent
+			continue
+		}
+		out.Pix[i] = q.index(p[0], p[1], p[2])
+	}
+	return out
+}
 
 // quantiser chooses up to 255 colours for a picture by median cut: the box of colours that spreads widest, weighted by its pixels, is
 // cut where half of them lie on either side, until there are enough boxes.

@@ -1,4 +1,4 @@
-package thumbnail
+package resample
 
 import (
 	"fmt"
@@ -21,16 +21,16 @@ func noisePlane(w, h int, seed uint64) raster.Plane {
 }
 
 // resamplePlainly is the same filter in floating point, one sample after the other.
-func resamplePlainly(src *raster.Plane, sx, sy span) []byte {
-	weights := func(s span, i int) (from int, ws []float64) {
-		if s.flip {
-			i = s.n - 1 - i
+func resamplePlainly(src *raster.Plane, sx, sy Span) []byte {
+	weights := func(s Span, i int) (from int, ws []float64) {
+		if s.Flip {
+			i = s.N - 1 - i
 		}
-		scale := max(s.step, 1)
-		centre := s.offset + (float64(i)+0.5)*s.step
+		scale := max(s.Step, 1)
+		centre := s.Offset + (float64(i)+0.5)*s.Step
 		from = -1
 		var sum float64
-		for k := range s.size {
+		for k := range s.Size {
 			x := (float64(k) + 0.5 - centre) / scale
 			if math.Abs(x) >= 3 {
 				continue
@@ -50,10 +50,10 @@ func resamplePlainly(src *raster.Plane, sx, sy span) []byte {
 		}
 		return from, ws
 	}
-	out := make([]byte, 0, sx.n*sy.n)
-	for y := range sy.n {
+	out := make([]byte, 0, sx.N*sy.N)
+	for y := range sy.N {
 		y0, wy := weights(sy, y)
-		for x := range sx.n {
+		for x := range sx.N {
 			x0, wx := weights(sx, x)
 			var sum float64
 			for j, fy := range wy {
@@ -71,26 +71,26 @@ func TestResampleAgainstThePlainWay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		w, h   int
-		sx, sy span
+		sx, sy Span
 	}{
-		{100, 80, span{n: 30, step: 100 / 30.0}, span{n: 24, step: 80 / 24.0}},
-		{100, 80, span{n: 31, step: 99.4 / 31, flip: true}, span{n: 25, step: 79.3 / 25}},
-		{100, 80, span{n: 30, step: 2.5, offset: 12.5}, span{n: 23, step: 2.5, offset: 10.25, flip: true}},
-		{64, 64, span{n: 64, step: 1}, span{n: 64, step: 1}},
-		{40, 30, span{n: 80, step: 0.5}, span{n: 60, step: 0.5}},
-		{7, 5, span{n: 3, step: 7 / 3.0}, span{n: 2, step: 2.5}},
-		{1, 1, span{n: 1, step: 1}, span{n: 1, step: 1}},
-		{1, 300, span{n: 1, step: 1}, span{n: 20, step: 15}},
-		{300, 1, span{n: 20, step: 15}, span{n: 1, step: 1}},
-		{9, 40, span{n: 4, step: 2.25}, span{n: 13, step: 40 / 13.0}},
-		{41, 40, span{n: 1, step: 1, offset: 40}, span{n: 1, step: 40}},
+		{100, 80, Span{N: 30, Step: 100 / 30.0}, Span{N: 24, Step: 80 / 24.0}},
+		{100, 80, Span{N: 31, Step: 99.4 / 31, Flip: true}, Span{N: 25, Step: 79.3 / 25}},
+		{100, 80, Span{N: 30, Step: 2.5, Offset: 12.5}, Span{N: 23, Step: 2.5, Offset: 10.25, Flip: true}},
+		{64, 64, Span{N: 64, Step: 1}, Span{N: 64, Step: 1}},
+		{40, 30, Span{N: 80, Step: 0.5}, Span{N: 60, Step: 0.5}},
+		{7, 5, Span{N: 3, Step: 7 / 3.0}, Span{N: 2, Step: 2.5}},
+		{1, 1, Span{N: 1, Step: 1}, Span{N: 1, Step: 1}},
+		{1, 300, Span{N: 1, Step: 1}, Span{N: 20, Step: 15}},
+		{300, 1, Span{N: 20, Step: 15}, Span{N: 1, Step: 1}},
+		{9, 40, Span{N: 4, Step: 2.25}, Span{N: 13, Step: 40 / 13.0}},
+		{41, 40, Span{N: 1, Step: 1, Offset: 40}, Span{N: 1, Step: 40}},
 	} {
-		tt.sx.size, tt.sy.size = tt.w, tt.h
+		tt.sx.Size, tt.sy.Size = tt.w, tt.h
 		src := noisePlane(tt.w, tt.h, 7)
 		want := resamplePlainly(&src, tt.sx, tt.sy)
 		got := make([]byte, len(want))
-		var r resampler
-		r.resample(got, tt.sx.n, tt.sy.n, &src, newAxis(tt.sx), newAxis(tt.sy))
+		var r Resampler
+		r.Resample(got, tt.sx.N, tt.sy.N, &src, NewAxis(tt.sx), NewAxis(tt.sy))
 		var off, worst int
 		for i := range want {
 			d := int(testpicture.AbsDiff(got[i], want[i]))
@@ -101,7 +101,7 @@ func TestResampleAgainstThePlainWay(t *testing.T) {
 		}
 		// Weights of 14 bits round a few sums to the other side.
 		if worst > 1 || off*20 > len(want)+20 {
-			t.Errorf("%dx%d to %dx%d: worst difference %d, %d of %d differ", tt.w, tt.h, tt.sx.n, tt.sy.n, worst, off, len(want))
+			t.Errorf("%dx%d to %dx%d: worst difference %d, %d of %d differ", tt.w, tt.h, tt.sx.N, tt.sy.N, worst, off, len(want))
 		}
 	}
 }
@@ -114,8 +114,8 @@ func TestResampleKeepsFlatPicturesFlat(t *testing.T) {
 			src.Pix[i] = v
 		}
 		got := make([]byte, 50*40)
-		var r resampler
-		r.resample(got, 50, 40, &src, newAxis(span{n: 50, step: 333 / 50.0, size: 333}), newAxis(span{n: 40, step: 222 / 40.0, size: 222}))
+		var r Resampler
+		r.Resample(got, 50, 40, &src, NewAxis(Span{N: 50, Step: 333 / 50.0, Size: 333}), NewAxis(Span{N: 40, Step: 222 / 40.0, Size: 222}))
 		for i := range got {
 			if got[i] != v {
 				t.Fatalf("got %d at %d, want %d: weights must add up exactly", got[i], i, v)
@@ -128,20 +128,20 @@ func BenchmarkResample(b *testing.B) {
 	for _, dim := range [][2]int{{750, 500}, {400, 267}, {1500, 1000}} {
 		src := noisePlane(dim[0], dim[1], 1)
 		dst := make([]byte, 200*133)
-		columns := newAxis(span{n: 200, step: float64(dim[0]) / 200, size: dim[0]})
-		rows := newAxis(span{n: 133, step: float64(dim[1]) / 133, size: dim[1]})
-		var r resampler
+		columns := NewAxis(Span{N: 200, Step: float64(dim[0]) / 200, Size: dim[0]})
+		rows := NewAxis(Span{N: 133, Step: float64(dim[1]) / 133, Size: dim[1]})
+		var r Resampler
 		b.Run(fmt.Sprintf("src=%dx%d", dim[0], dim[1]), func(b *testing.B) {
 			b.SetBytes(int64(dim[0] * dim[1]))
 			b.ReportAllocs()
 			for b.Loop() {
-				r.resample(dst, 200, 133, &src, columns, rows)
+				r.Resample(dst, 200, 133, &src, columns, rows)
 			}
 		})
 	}
 	b.Run("axis", func(b *testing.B) {
 		for b.Loop() {
-			newAxis(span{n: 200, step: 3.75, size: 750})
+			NewAxis(Span{N: 200, Step: 3.75, Size: 750})
 		}
 	})
 }

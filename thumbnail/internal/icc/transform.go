@@ -1,4 +1,4 @@
-package thumbnail
+package icc
 
 import (
 	"math"
@@ -54,20 +54,20 @@ func labToXYZ(l, a, b float64) [3]float64 {
 	return [3]float64{whiteD50[0] * inverse(fy+a/500), whiteD50[1] * inverse(fy), whiteD50[2] * inverse(fy-b/200)}
 }
 
-// colourTransform takes a thumbnail's colours to sRGB. It works on the small picture: there are a thousand times fewer pixels, and
+// Transform takes a thumbnail's colours to sRGB. It works on the small picture: there are a thousand times fewer pixels, and
 // filtering before or after makes no visible difference. What sRGB cannot show is clipped by channel.
-type colourTransform struct {
+type Transform struct {
 	space  string
 	curves [3]*[256]float64
 	matrix [3][3]float64 // to linear sRGB, after the curves
-	table  *iccTable     // instead of curves and matrix
+	table  *table        // instead of curves and matrix
 	lab    bool
 	print  bool // the table's black is that of a print, see perceptualBlack
 	grey   *[256]byte
 }
 
-// newColourTransform gives nil when the profile is absent, not usable, of another kind than the picture, or sRGB itself.
-func newColourTransform(profile []byte, model raster.Model) *colourTransform {
+// NewTransform gives nil when the profile is absent, not usable, of another kind than the picture, or sRGB itself.
+func NewTransform(profile []byte, model raster.Model) *Transform {
 	if profile == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func newColourTransform(profile []byte, model raster.Model) *colourTransform {
 	if err != nil {
 		return nil
 	}
-	var t *colourTransform
+	var t *Transform
 	switch {
 	case p.space == "RGB " && (model == raster.RGB || model == raster.YCC):
 		if t, err = tableTransform(p, 3); err != nil {
@@ -92,8 +92,8 @@ func newColourTransform(profile []byte, model raster.Model) *colourTransform {
 	return t
 }
 
-func matrixTransform(p *iccProfile) (*colourTransform, error) {
-	t := &colourTransform{space: p.space}
+func matrixTransform(p *profile) (*Transform, error) {
+	t := &Transform{space: p.space}
 	var columns [3][3]float64
 	for i, c := range []string{"r", "g", "b"} {
 		var err error
@@ -128,20 +128,20 @@ func matrixTransform(p *iccProfile) (*colourTransform, error) {
 	return t, nil
 }
 
-func tableTransform(p *iccProfile, inputs int) (*colourTransform, error) {
+func tableTransform(p *profile, inputs int) (*Transform, error) {
 	table, err := parseTable(p.tags["A2B0"], inputs)
 	if err != nil {
 		return nil, err
 	}
-	return &colourTransform{space: p.space, table: table, lab: p.lab, print: p.four}, nil
+	return &Transform{space: p.space, table: table, lab: p.lab, print: p.four}, nil
 }
 
-func greyTransform(p *iccProfile) (*colourTransform, error) {
+func greyTransform(p *profile) (*Transform, error) {
 	curve, err := p.curve("kTRC")
 	if err != nil {
 		return nil, err
 	}
-	t := &colourTransform{space: p.space, grey: new([256]byte)}
+	t := &Transform{space: p.space, grey: new([256]byte)}
 	same := true
 	for i, v := range curve {
 		t.grey[i] = encodeSRGB()[int(v*srgbSteps+0.5)]
@@ -156,7 +156,7 @@ func greyTransform(p *iccProfile) (*colourTransform, error) {
 
 // apply converts in place. Colours that are multiplied by alpha are divided first, and multiplied again. Of four inks
 // the first three planes are red, green and blue afterwards.
-func (t *colourTransform) apply(planes [][]byte, alpha []byte) {
+func (t *Transform) Apply(planes [][]byte, alpha []byte) {
 	n := len(planes)
 	var in [4]byte
 	for i := range planes[0] {
@@ -182,7 +182,7 @@ func (t *colourTransform) apply(planes [][]byte, alpha []byte) {
 	}
 }
 
-func (t *colourTransform) convert(in [4]byte) [3]byte {
+func (t *Transform) convert(in [4]byte) [3]byte {
 	if t.grey != nil {
 		return [3]byte{t.grey[in[0]]}
 	}

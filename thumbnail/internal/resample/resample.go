@@ -1,4 +1,4 @@
-package thumbnail
+package resample
 
 import (
 	"encoding/binary"
@@ -24,31 +24,27 @@ const (
 	rowShift    = weightBits + 6
 )
 
-// resampler keeps the buffer between the two passes. The zero value is ready; it is not safe for concurrent use.
-type resampler struct {
+// Resampler keeps the buffer between the two passes. The zero value is ready; it is not safe for concurrent use.
+type Resampler struct {
 	pair []int64 // two rows of column sums, in one word
 }
 
 // resample fills dst, which has w x h samples without gaps, by the samples of src.
-func (r *resampler) resample(dst []byte, w, h int, src *raster.Plane, columns, rows *axis) {
+func (r *Resampler) Resample(dst []byte, w, h int, src *raster.Plane, columns, rows *Axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRows(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
 }
 
-// fineBits are the fractional bits of samples that are about to be converted: bytes would be rounded twice, and luma and chroma of half a
-// grey level's error make colours of 54 dB at best.
-const fineBits = 6
-
-// resampleFine is resample with fineBits more bits. Samples are not clipped.
-func (r *resampler) resampleFine(dst []int16, w, h int, src *raster.Plane, columns, rows *axis) {
+// resampleFine is resample with raster.FineBits more bits. Samples are not clipped.
+func (r *Resampler) ResampleFine(dst []int16, w, h int, src *raster.Plane, columns, rows *Axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRowsFine(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
 }
 
 // pairs sums the columns of two output rows at a time and hands them on: y, and the next row or y again.
-func (r *resampler) pairs(h int, src *raster.Plane, columns, rows *axis, use func(y, next, from int, pair []int64)) {
+func (r *Resampler) pairs(h int, src *raster.Plane, columns, rows *Axis, use func(y, next, from int, pair []int64)) {
 	src = wideEnough(src)
 	// Only the columns that are used are summed.
 	from, to := columns.from, columns.to
@@ -84,7 +80,7 @@ func wideEnough(src *raster.Plane) *raster.Plane {
 }
 
 // sumColumns puts one output row's column sums into the lower halves of pair, or adds them as the upper ones.
-func sumColumns(pair []int64, src *raster.Plane, from int, rows *axis, y int, upper bool) {
+func sumColumns(pair []int64, src *raster.Plane, from int, rows *Axis, y int, upper bool) {
 	const lanes = 0x000000ff000000ff
 	t := rows.taps[y]
 	weights := rows.weight[t.at : t.at+t.n]
@@ -150,7 +146,7 @@ func columnSum(pix []byte, stride int, weights []int32) int64 {
 }
 
 // sumRows makes two output rows of a pair of rows of column sums.
-func sumRows(lower, upper []byte, pair []int64, from int, columns *axis) {
+func sumRows(lower, upper []byte, pair []int64, from int, columns *Axis) {
 	const half = 1 << (rowShift - 1)
 	for x := range columns.taps {
 		t := &columns.taps[x]
@@ -169,8 +165,8 @@ func sumRows(lower, upper []byte, pair []int64, from int, columns *axis) {
 }
 
 // sumRowsFine is sumRows with more bits.
-func sumRowsFine(lower, upper []int16, pair []int64, from int, columns *axis) {
-	const shift = rowShift - fineBits
+func sumRowsFine(lower, upper []int16, pair []int64, from int, columns *Axis) {
+	const shift = rowShift - raster.FineBits
 	const half = 1 << (shift - 1)
 	for x := range columns.taps {
 		t := &columns.taps[x]

@@ -1,4 +1,4 @@
-package thumbnail
+package quantise
 
 import (
 	"image"
@@ -6,20 +6,7 @@ import (
 	"testing"
 
 	"sluice/thumbnail/internal/testpicture"
-
-	"sluice/thumbnail/internal/raster"
 )
-
-func quantised(img *image.NRGBA) *image.Paletted {
-	s := &small{w: img.Rect.Dx(), h: img.Rect.Dy(), model: raster.RGB, planes: [][]byte{nil, nil, nil}}
-	for i := 0; i < len(img.Pix); i += 4 {
-		for c := range 3 {
-			s.planes[c] = append(s.planes[c], raster.Scale(img.Pix[i+c], img.Pix[i+3]))
-		}
-		s.alpha = append(s.alpha, img.Pix[i+3])
-	}
-	return indexed(s)
-}
 
 func TestFewColoursStayAsTheyAre(t *testing.T) {
 	t.Parallel()
@@ -28,7 +15,7 @@ func TestFewColoursStayAsTheyAre(t *testing.T) {
 		n := i % 250 // colours that differ in their upper five bits
 		copy(img.Pix[4*i:], []byte{byte(n%7) << 5, byte(n/7%7)<<5 | 3, byte(n/49)<<5 | 1, 255})
 	}
-	got := quantised(img)
+	got := Paletted(img)
 	if d := testpicture.MeanDifference(got, img); d > 0 {
 		t.Errorf("250 colours differ by %.3f", d)
 	}
@@ -44,7 +31,7 @@ func TestManyColoursComeNear(t *testing.T) {
 		x, y := i%128, i/128
 		copy(img.Pix[4*i:], []byte{byte(2 * x), byte(2 * y), byte(x + y), 255})
 	}
-	got := quantised(img)
+	got := Paletted(img)
 	if d := testpicture.MeanDifference(got, img); d > 4 || len(got.Palette) != 256 {
 		t.Errorf("a gradient differs by %.2f grey levels with %d colours", d, len(got.Palette))
 	}
@@ -52,7 +39,7 @@ func TestManyColoursComeNear(t *testing.T) {
 	for i := range 40 {
 		copy(img.Pix[4*i*128:], []byte{255, 0, 255, 255})
 	}
-	if got := quantised(img); !testpicture.Near(got.At(0, 20), color.NRGBA{255, 0, 255, 255}, 8) {
+	if got := Paletted(img); !testpicture.Near(got.At(0, 20), color.NRGBA{255, 0, 255, 255}, 8) {
 		t.Errorf("magenta became %v", got.At(0, 20))
 	}
 }
@@ -61,14 +48,14 @@ func TestWhatIsHardlySeenIsNot(t *testing.T) {
 	t.Parallel()
 	img := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	copy(img.Pix, []byte{200, 0, 0, 127, 200, 0, 0, 128})
-	got := quantised(img)
+	got := Paletted(img)
 	if _, _, _, a := got.At(0, 0).RGBA(); a != 0 {
 		t.Errorf("alpha 127: got %v", got.At(0, 0))
 	}
 	if !testpicture.Near(got.At(1, 0), color.NRGBA{200, 0, 0, 255}, 1) {
 		t.Errorf("alpha 128: got %v", got.At(1, 0))
 	}
-	if got := quantised(image.NewNRGBA(image.Rect(0, 0, 3, 3))); len(got.Palette) != 1 {
+	if got := Paletted(image.NewNRGBA(image.Rect(0, 0, 3, 3))); len(got.Palette) != 1 {
 		t.Errorf("nothing to see has %d colours", len(got.Palette))
 	}
 }

@@ -1,4 +1,4 @@
-package thumbnail
+package colour
 
 import "sluice/thumbnail/internal/raster"
 
@@ -10,12 +10,12 @@ const (
 	hardShare = 200
 )
 
-// hardChroma tells whether an RGB thumbnail would lose colour at its edges by halving its chroma.
-func hardChroma(planes [][]byte, w, h int) bool {
-	return countHardChroma(planes, w, h)*hardShare > w*h
+// IsHard tells whether an RGB thumbnail would lose colour at its edges by halving its chroma.
+func IsHard(planes [][]byte, w, h int) bool {
+	return CountHard(planes, w, h)*hardShare > w*h
 }
 
-func countHardChroma(planes [][]byte, w, h int) (hard int) {
+func CountHard(planes [][]byte, w, h int) (hard int) {
 	red, green, blue := planes[0], planes[1], planes[2]
 	for y := 0; y+1 < h; y += 2 {
 		for x := 0; x+1 < w; x += 2 {
@@ -41,8 +41,8 @@ func chromaOf(r, g, b int32) (cb, cr int32) {
 	return (-11058*r - 21710*g + 32768*b + 1<<15) >> 16, (32768*r - 27440*g - 5328*b + 1<<15) >> 16
 }
 
-// rgbToFullYCC is rgbToYCC without halving.
-func rgbToFullYCC(rgb [][]byte) [][]byte {
+// FullYCC is HalvedYCC without halving.
+func FullYCC(rgb [][]byte) [][]byte {
 	n := len(rgb[0])
 	out := [][]byte{make([]byte, n), make([]byte, n), make([]byte, n)}
 	for i := range n {
@@ -54,9 +54,9 @@ func rgbToFullYCC(rgb [][]byte) [][]byte {
 	return out
 }
 
-// hasHardSteps tells whether a decoded picture may be one of those: it has chroma of full size, and hard steps in it. It is a rough look, so that
+// HasHardSteps tells whether a decoded picture may be one of those: it has chroma of full size, and hard steps in it. It is a rough look, so that
 // photographs of full chroma, too, go the short way.
-func hasHardSteps(r *raster.Raster) bool {
+func HasHardSteps(r *raster.Raster) bool {
 	if r.Model != raster.YCC || r.Planes[1].W != r.Planes[0].W || r.Planes[1].H != r.Planes[0].H {
 		return false
 	}

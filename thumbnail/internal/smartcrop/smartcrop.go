@@ -1,26 +1,28 @@
-package thumbnail
+package smartcrop
+
+import "sluice/thumbnail/internal/colour"
 
 // A filled box shows all of one side and a part of the other. Where along that other side it is cut is one number, so a smart crop needs
 // no more than how interesting each column (or row) is: edges, and skin, which people look at first. It is read
 // from a picture of some 100 pixels, which the thumbnails' decoding gives for nothing.
 const (
-	analysisSide = 96
+	Side = 96
 	// skinWeight is what a pixel of skin counts, in grey levels of edge.
 	skinWeight = 24
 	// centreWeight is by how much a part at the very side counts less than the centre, which wins among equals.
 	centreWeight = 0.15
 )
 
-// interest is how much there is to see along each side of a picture, as stored.
-type interest struct{ columns, rows []float64 }
+// Interest is how much there is to see along each side of a picture, as stored.
+type Interest struct{ columns, rows []float64 }
 
-// newInterest looks at a picture of w x h as it is stored: grey, or red, green
+// Find looks at a picture of w x h as it is stored: grey, or red, green
 // and blue.
-func newInterest(planes [][]byte, alpha []byte, w, h int) *interest {
-	i := &interest{columns: make([]float64, w), rows: make([]float64, h)}
+func Find(planes [][]byte, alpha []byte, w, h int) *Interest {
+	i := &Interest{columns: make([]float64, w), rows: make([]float64, h)}
 	luma, coloured := planes[0], len(planes) == 3
 	if coloured {
-		luma = lumaOf(planes)
+		luma = colour.Luma(planes)
 	}
 	for y := range h {
 		for x := range w {
@@ -46,7 +48,7 @@ func newInterest(planes [][]byte, alpha []byte, w, h int) *interest {
 	return i
 }
 
-func (i *interest) add(x, y int, e float64) {
+func (i *Interest) add(x, y int, e float64) {
 	i.columns[x] += e
 	i.rows[y] += e
 }
@@ -63,7 +65,7 @@ func isSkin(r, g, b byte) bool {
 }
 
 // place moves a crop of a w x h picture, which is as wide or as high as that, to where there is most to see.
-func (i *interest) place(x, y, cw, ch float64, w, h int) (float64, float64) {
+func (i *Interest) Place(x, y, cw, ch float64, w, h int) (float64, float64) {
 	if cw < float64(w) {
 		x = bestPart(i.columns, cw/float64(w))*float64(w) - cw/2
 		x = min(max(x, 0), float64(w)-cw)

@@ -1,4 +1,4 @@
-package thumbnail
+package colour
 
 import "sluice/thumbnail/internal/raster"
 
@@ -8,19 +8,19 @@ import "sluice/thumbnail/internal/raster"
 //	G = Y - 0.344136·(Cb-128) - 0.714136·(Cr-128)  Cb = -0.168736·R - 0.331264·G + 0.5·B      + 128
 //	B = Y + 1.772·(Cb-128)                         Cr =  0.5·R      - 0.418688·G - 0.081312·B + 128
 
-func yccToRGB(y, cb, cr byte) (r, g, b byte) {
+func YCCToRGB(y, cb, cr byte) (r, g, b byte) {
 	l, u, v := int32(y)<<16+1<<15, int32(cb)-128, int32(cr)-128
 	return raster.Clamp((l + 91881*v) >> 16), raster.Clamp((l - 22554*u - 46802*v) >> 16), raster.Clamp((l + 116130*u) >> 16)
 }
 
-// fineToRGB is yccToRGB of samples with fineBits fractional bits.
-func fineToRGB(y, cb, cr int16) (r, g, b byte) {
-	l, u, v := int32(y)<<(16-fineBits)+1<<15, int32(cb)-128<<fineBits, int32(cr)-128<<fineBits
-	return raster.Clamp((l + 91881*v>>fineBits) >> 16), raster.Clamp((l - (22554*u+46802*v)>>fineBits) >> 16), raster.Clamp((l + 116130*u>>fineBits) >> 16)
+// FineToRGB is YCCToRGB of samples with raster.FineBits fractional bits.
+func FineToRGB(y, cb, cr int16) (r, g, b byte) {
+	l, u, v := int32(y)<<(16-raster.FineBits)+1<<15, int32(cb)-128<<raster.FineBits, int32(cr)-128<<raster.FineBits
+	return raster.Clamp((l + 91881*v>>raster.FineBits) >> 16), raster.Clamp((l - (22554*u+46802*v)>>raster.FineBits) >> 16), raster.Clamp((l + 116130*u>>raster.FineBits) >> 16)
 }
 
-// lumaOf returns the luma of red, green and blue planes.
-func lumaOf(rgb [][]byte) []byte {
+// Luma returns the luma of red, green and blue planes.
+func Luma(rgb [][]byte) []byte {
 	red, green, blue := rgb[0], rgb[1], rgb[2]
 	out := make([]byte, len(red))
 	for i := range out {
@@ -29,11 +29,11 @@ func lumaOf(rgb [][]byte) []byte {
 	return out
 }
 
-// rgbToYCC returns luma and chroma of planes of w x h, chroma as the mean of
+// HalvedYCC returns luma and chroma of planes of w x h, chroma as the mean of
 // every 2 x 2 pixels.
-func rgbToYCC(rgb [][]byte, w, h int) [][]byte {
+func HalvedYCC(rgb [][]byte, w, h int) [][]byte {
 	cw, ch := (w+1)/2, (h+1)/2
-	out := [][]byte{lumaOf(rgb), make([]byte, cw*ch), make([]byte, cw*ch)}
+	out := [][]byte{Luma(rgb), make([]byte, cw*ch), make([]byte, cw*ch)}
 	red, green, blue := rgb[0], rgb[1], rgb[2]
 	for y := range ch {
 		top, bottom := 2*y*w, min(2*y+1, h-1)*w

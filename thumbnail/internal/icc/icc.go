@@ -1,4 +1,4 @@
-package thumbnail
+package icc
 
 import (
 	"bytes"
@@ -16,22 +16,22 @@ import (
 // errProfile is why a profile is not used. Nobody is told: the picture is shown as if it had none, as other tools do.
 var errProfile = errors.New("profile is not usable")
 
-// maxProfileBytes bounds a colour profile. Larger ones are left out.
-const maxProfileBytes = 4 << 20
+// MaxBytes bounds a colour profile. Larger ones are left out.
+const MaxBytes = 4 << 20
 
-// iccProfile is a profile's tags.
-type iccProfile struct {
+// profile is a profile's tags.
+type profile struct {
 	space string // "RGB ", "GRAY" or "CMYK"
 	lab   bool   // the tables end in Lab, not XYZ
 	four  bool   // of version 4
 	tags  map[string][]byte
 }
 
-func parseProfile(data []byte) (*iccProfile, error) {
+func parseProfile(data []byte) (*profile, error) {
 	if len(data) < 132 || string(data[36:40]) != "acsp" {
 		return nil, errProfile
 	}
-	p := &iccProfile{space: string(data[16:20]), lab: string(data[20:24]) == "Lab ", four: data[8] >= 4, tags: map[string][]byte{}}
+	p := &profile{space: string(data[16:20]), lab: string(data[20:24]) == "Lab ", four: data[8] >= 4, tags: map[string][]byte{}}
 	table := data[132:]
 	for range min(binary.BigEndian.Uint32(data[128:]), 200) {
 		if len(table) < 12 {
@@ -50,7 +50,7 @@ func parseProfile(data []byte) (*iccProfile, error) {
 func fixed16(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / 65536 }
 
 // xyz reads a tag of three numbers.
-func (p *iccProfile) xyz(tag string) (v [3]float64, err error) {
+func (p *profile) xyz(tag string) (v [3]float64, err error) {
 	b := p.tags[tag]
 	if len(b) < 20 || string(b[:4]) != "XYZ " {
 		return v, errProfile
@@ -62,7 +62,7 @@ func (p *iccProfile) xyz(tag string) (v [3]float64, err error) {
 }
 
 // curve reads a tone curve as 256 values from 0 to 1.
-func (p *iccProfile) curve(tag string) (*[256]float64, error) {
+func (p *profile) curve(tag string) (*[256]float64, error) {
 	f, _, err := parseCurve(p.tags[tag])
 	if err != nil {
 		return nil, err
@@ -154,24 +154,24 @@ func interpolate(n int, x float64, at func(int) float64) float64 {
 	return at(i)*(1-f) + at(j)*f
 }
 
-// profileBytes bounds what using a profile of n bytes takes: itself where it was packed, and its grid and curves as floating-point numbers, at
+// MemoryBytes bounds what using a profile of n bytes takes: itself where it was packed, and its grid and curves as floating-point numbers, at
 // most four times as long as they are written.
-func profileBytes(n int64) int64 {
+func MemoryBytes(n int64) int64 {
 	if n == 0 {
 		return 0
 	}
 	return 5*n + 128<<10
 }
 
-// packedProfile is what the chunk iCCP holds: a name, zero, method zero, zlib data. It is unpacked when the picture is decoded: some kilobytes
+// Packed is what the chunk iCCP holds: a name, zero, method zero, zlib data. It is unpacked when the picture is decoded: some kilobytes
 // may become megabytes.
-type packedProfile struct {
-	data []byte // nil where there is none, or none that can be used
-	size int64  // unpacked, as the profile's first bytes say
+type Packed struct {
+	Data []byte // nil where there is none, or none that can be used
+	Size int64  // unpacked, as the profile's first bytes say
 }
 
-// pngProfile looks at the chunk, and as far into the profile as its own length.
-func pngProfile(chunk []byte) (p packedProfile) {
+// FromPNG looks at the chunk, and as far into the profile as its own length.
+func FromPNG(chunk []byte) (p Packed) {
 	_, packed, ok := bytes.Cut(chunk, []byte{0})
 	if !ok || len(packed) < 1 || packed[0] != 0 {
 		return p
@@ -185,22 +185,22 @@ func pngProfile(chunk []byte) (p packedProfile) {
 		return p
 	}
 	n := int64(binary.BigEndian.Uint32(size[:]))
-	if n > maxProfileBytes {
+	if n > MaxBytes {
 		return p
 	}
-	return packedProfile{packed[1:], n}
+	return Packed{packed[1:], n}
 }
 
 // unpack gives the profile, nil when it is damaged or not as long as it says.
-func (p packedProfile) unpack() []byte {
-	if p.data == nil {
+func (p Packed) Unpack() []byte {
+	if p.Data == nil {
 		return nil
 	}
-	r, err := zlib.NewReader(bytes.NewReader(p.data))
+	r, err := zlib.NewReader(bytes.NewReader(p.Data))
 	if err != nil {
 		return nil
 	}
-	profile := make([]byte, p.size)
+	profile := make([]byte, p.Size)
 	if _, err := io.ReadFull(r, profile); err != nil {
 		return nil
 	}
