@@ -73,7 +73,7 @@ func costPictures(t *testing.T) map[string][]byte {
 			"profile.png":   testpicture.WithPNGChunk(testpicture.EncodePNG(opaque), "iCCP", profile, false),
 			"profile.jpg":   testpicture.WithSegment(testpicture.EncodeJPEG(opaque), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(testpicture.P3Profile())),
 			"profiles.png":  testpicture.WithPNGChunk(testpicture.EncodePNG(img), "iCCP", profile, false),
-			"lossless.webp": webpFile(oneGroup(side, side)),
+			"lossless.webp": testpicture.WebPFile(testpicture.OneGroup(side, side)),
 		} {
 			all[fmt.Sprintf("%d-%s", side, name)] = data
 		}

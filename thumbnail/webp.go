@@ -15,6 +15,10 @@ import (
 	"sluice/thumbnail/internal/raster"
 
 	"sluice/thumbnail/internal/icc"
+
+	"sluice/thumbnail/internal/vp8"
+
+	"sluice/thumbnail/internal/vp8l"
 )
 
 // VP8X flags.
@@ -79,7 +83,7 @@ type webpReader struct {
 	flags byte
 	// frame is where an animation's first frame lies on the canvas, else empty.
 	frame  image.Rectangle
-	groups vp8lGroups // of the lossless picture, or of lossless transparency
+	groups vp8l.Groups // of the lossless picture, or of lossless transparency
 }
 
 func (w *webpReader) chunk() (kind string, n int64, err error) {
@@ -183,9 +187,9 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 	h.memory = func(ratio float64) int64 {
 		reduction := int64(raster.ReductionFor(ratio, h.width, h.height))
 		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
-			return n + vp8Bytes(int64(width)) + raster.ReducerBytes(int64(width), int64(height), 2, reduction)
+			return n + vp8.MemoryBytes(int64(width)) + raster.ReducerBytes(int64(width), int64(height), 2, reduction)
 		}
-		return webpBytes(kind, int64(width), int64(height), n) + w.groups.bytes() + 4*int64(h.width) + raster.ReducerBytes(int64(h.width), int64(h.height), 4, reduction)
+		return webpBytes(kind, int64(width), int64(height), n) + w.groups.Bytes() + 4*int64(h.width) + raster.ReducerBytes(int64(h.width), int64(h.height), 4, reduction)
 	}
 	at := image.Pt(0, 0)
 	if !w.frame.Empty() {
@@ -254,7 +258,7 @@ func (w *webpReader) lookAhead(kind string, n int64, width, height int) {
 	head = head[:got]
 	if err == nil {
 		var taken []byte
-		w.groups, taken = readVP8LGroups(&limitedBytes{w.r, n - int64(skip)}, width, height)
+		w.groups, taken = vp8l.ReadGroups(&limitedBytes{w.r, n - int64(skip)}, width, height)
 		head = append(head, taken...)
 	}
 	w.r = bufio.NewReader(io.MultiReader(bytes.NewReader(head), w.r))
@@ -304,11 +308,11 @@ func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster.R
 	if err != nil {
 		return nil, err
 	}
-	p, err := newVP8Picture(data, reduction)
+	p, err := vp8.New(data, reduction)
 	if err != nil {
 		return nil, err
 	}
-	out, err := p.decode()
+	out, err := p.Decode()
 	if err != nil {
 		return nil, err
 	}
@@ -388,3 +392,17 @@ func (b *webpBody) Read(p []byte) (int, error) {
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 func appendUint24(b []byte, v int) []byte { return append(b, byte(v), byte(v>>8), byte(v>>16)) }
+
+// limitedBytes gives the next bytes of r, and does not read ahead.
+type limitedBytes struct {
+	r    io.ByteReader
+	left int64
+}
+
+func (b *limitedBytes) ReadByte() (byte, error) {
+	if b.left <= 0 {
+		return 0, io.EOF
+	}
+	b.left--
+	return b.r.ReadByte()
+}

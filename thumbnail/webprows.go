@@ -7,6 +7,8 @@ import (
 	"sluice/thumbnail/internal/raster"
 
 	"sluice/thumbnail/internal/colour"
+
+	"sluice/thumbnail/internal/vp8"
 )
 
 // reduceYCC reduces the planes of a lossy WebP. The levels are put right afterwards, on fewer samples.
@@ -22,7 +24,7 @@ func reduceYCC(img *image.YCbCr, reduction int) *raster.Raster {
 		// Of an odd side the last chroma sample covers half a step only.
 		p.ExtentW, p.ExtentH = float64(w)/2/float64(reduction), float64(h)/2/float64(reduction)
 	}
-	fullRange(out)
+	vp8.FullRange(out)
 	return out
 }
 
@@ -73,7 +75,7 @@ func lossyRow(out []byte, img *image.YCbCr, alpha []byte, y int) {
 		if a == 0 {
 			continue
 		}
-		p[0], p[1], p[2] = colour.YCCToRGB(lumaLevels[luma[x]], chromaLevels[cb[x/2]], chromaLevels[cr[x/2]])
+		p[0], p[1], p[2] = colour.YCCToRGB(vp8.LumaLevels[luma[x]], vp8.ChromaLevels[cb[x/2]], vp8.ChromaLevels[cr[x/2]])
 		p[3] = a
 		if a != 255 {
 			p[0], p[1], p[2] = raster.Scale(p[0], a), raster.Scale(p[1], a), raster.Scale(p[2], a)

@@ -1,4 +1,4 @@
-package thumbnail
+package vp8
 
 import (
 	"errors"
@@ -7,48 +7,48 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// vp8Picture decodes a lossy WebP's frame, which is a VP8 key frame (RFC 6386), for thumbnails: row by row, into planes that are reduced
+// Picture decodes a lossy WebP's frame, which is a VP8 key frame (RFC 6386), for thumbnails: row by row, into planes that are reduced
 // at once, and without the loop filter. The filter smooths what quantisation leaves at block edges, by moving a little from one
 // side to the other. Prediction inside a frame uses the samples before it, so nothing depends on it, and
 // averaging four samples or more does the same and better. It is 44 % of what golang.org/x/image/vp8 spends, which serves larger
 // thumbnails and transparent pictures.
-type vp8Picture struct {
+type Picture struct {
 	w, h       int // of the picture
 	unitsX     int // macroblocks of 16 x 16
 	unitsY     int
-	head       vp8Bool   // the first partition: settings, and how each macroblock is predicted
-	tokens     []vp8Bool // the others: coefficients; macroblock rows take turns
-	probs      vp8TokenProbs
-	quant      [4]vp8Quant // by segment
+	head       boolDecoder   // the first partition: settings, and how each macroblock is predicted
+	tokens     []boolDecoder // the others: coefficients; macroblock rows take turns
+	probs      tokenProbs
+	quant      [4]quantiser // by segment
 	segmented  bool
 	mapped     bool // each macroblock names its segment
 	segment    [3]uint8
 	skipping   bool // macroblocks may say that they have no coefficients
 	skipProb   uint8
 	reducers   [3]*raster.Reducer
-	luma       vp8Plane
-	chroma     [2]vp8Plane
-	above      []vp8Context // of each column
-	left       vp8Context
-	macroblock vp8Macroblock
+	luma       channel
+	chroma     [2]channel
+	above      []neighbour // of each column
+	left       neighbour
+	macroblock macroblock
 }
 
-// vp8TokenProbs are by block type, band, context and branch.
-type vp8TokenProbs [4][8][3][11]uint8
+// tokenProbs are by block type, band, context and branch.
+type tokenProbs [4][8][3][11]uint8
 
-// vp8Quant are a segment's quantiser steps, DC and AC.
-type vp8Quant struct{ y, y2, uv [2]int32 }
+// quantiser are a segment's quantiser steps, DC and AC.
+type quantiser struct{ y, y2, uv [2]int32 }
 
-// vp8Context is what a macroblock leaves to those below and on the right.
-type vp8Context struct {
+// neighbour is what a macroblock leaves to those below and on the right.
+type neighbour struct {
 	modes  [4]uint8 // of the four 4 x 4 blocks at that side
 	luma   [4]uint8 // 1 where a block had coefficients
 	chroma [2][2]uint8
 	y2     uint8
 }
 
-// vp8Macroblock is the one being decoded.
-type vp8Macroblock struct {
+// macroblock is the one being decoded.
+type macroblock struct {
 	segment uint8
 	skip    bool
 	whole   bool // luma is predicted as a whole, by mode; otherwise by modes
@@ -59,35 +59,35 @@ type vp8Macroblock struct {
 	last    [25]uint8     // 1 + index of the last coefficient
 }
 
-var errVP8 = errors.New("invalid VP8 data")
+var errCorrupt = errors.New("invalid VP8 data")
 
-// newVP8Picture reads the settings. The data is the whole frame; the reducers' factor is reduction.
-func newVP8Picture(data []byte, reduction int) (*vp8Picture, error) {
+// New reads the settings. The data is the whole frame; the reducers' factor is reduction.
+func New(data []byte, reduction int) (*Picture, error) {
 	const frameHead = 10
 	if len(data) < frameHead || data[0]&1 != 0 || data[3] != 0x9d || data[4] != 0x01 || data[5] != 0x2a {
-		return nil, errVP8
+		return nil, errCorrupt
 	}
 	first := int(data[0])>>5 | int(data[1])<<3 | int(data[2])<<11
-	p := &vp8Picture{w: int(data[6]) | int(data[7]&0x3f)<<8, h: int(data[8]) | int(data[9]&0x3f)<<8}
+	p := &Picture{w: int(data[6]) | int(data[7]&0x3f)<<8, h: int(data[8]) | int(data[9]&0x3f)<<8}
 	data = data[frameHead:]
 	if p.w == 0 || p.h == 0 || first > len(data) {
-		return nil, errVP8
+		return nil, errCorrupt
 	}
 	p.unitsX, p.unitsY = (p.w+15)/16, (p.h+15)/16
-	p.head = newVP8Bool(data[:first])
+	p.head = newBoolDecoder(data[:first])
 	if err := p.readHead(data[first:]); err != nil {
 		return nil, err
 	}
 	cw, ch := (p.w+1)/2, (p.h+1)/2
 	p.reducers = [3]*raster.Reducer{raster.NewReducer(p.w, p.h, 1, reduction), raster.NewReducer(cw, ch, 1, reduction), raster.NewReducer(cw, ch, 1, reduction)}
-	p.luma = newVP8Plane(16, p.unitsX)
-	p.chroma = [2]vp8Plane{newVP8Plane(8, p.unitsX), newVP8Plane(8, p.unitsX)}
-	p.above = make([]vp8Context, p.unitsX)
+	p.luma = newChannel(16, p.unitsX)
+	p.chroma = [2]channel{newChannel(8, p.unitsX), newChannel(8, p.unitsX)}
+	p.above = make([]neighbour, p.unitsX)
 	return p, nil
 }
 
 // readHead reads the first partition's settings (section 9.3 and following). rest are the other partitions.
-func (p *vp8Picture) readHead(rest []byte) error {
+func (p *Picture) readHead(rest []byte) error {
 	b := &p.head
 	b.flag() // colour space: there is one
 	b.flag() // clamping: it does no harm where it is not needed
@@ -126,12 +126,12 @@ func (p *vp8Picture) readHead(rest []byte) error {
 	}
 	p.readQuant(quant, absolute)
 	b.flag() // whether probabilities outlive the frame
-	p.probs = vp8Tokens
+	p.probs = defaultProbs
 	for t := range p.probs {
 		for band := range p.probs[t] {
 			for ctx := range p.probs[t][band] {
 				for i := range p.probs[t][band][ctx] {
-					if b.bit(vp8TokenUpdates[t][band][ctx][i]) == 1 {
+					if b.bit(tokenUpdates[t][band][ctx][i]) == 1 {
 						p.probs[t][band][ctx][i] = uint8(b.number(8))
 					}
 				}
@@ -145,10 +145,10 @@ func (p *vp8Picture) readHead(rest []byte) error {
 }
 
 // splitTokens finds the n partitions of coefficients. The sizes of all but the last stand before them.
-func (p *vp8Picture) splitTokens(n int, rest []byte) error {
+func (p *Picture) splitTokens(n int, rest []byte) error {
 	sizes := 3 * (n - 1)
 	if len(rest) < sizes {
-		return errVP8
+		return errCorrupt
 	}
 	data := rest[sizes:]
 	for i := range n {
@@ -157,16 +157,16 @@ func (p *vp8Picture) splitTokens(n int, rest []byte) error {
 			size = int(rest[3*i]) | int(rest[3*i+1])<<8 | int(rest[3*i+2])<<16
 		}
 		if size > len(data) {
-			return errVP8
+			return errCorrupt
 		}
-		p.tokens = append(p.tokens, newVP8Bool(data[:size]))
+		p.tokens = append(p.tokens, newBoolDecoder(data[:size]))
 		data = data[size:]
 	}
 	return nil
 }
 
 // readQuant reads the quantiser indices and looks up the steps of each segment (section 9.6).
-func (p *vp8Picture) readQuant(segments [4]int, absolute bool) {
+func (p *Picture) readQuant(segments [4]int, absolute bool) {
 	b := &p.head
 	base := b.number(7)
 	yDC, y2DC, y2AC, uvDC, uvAC := b.optional(4), b.optional(4), b.optional(4), b.optional(4), b.optional(4)
@@ -180,18 +180,18 @@ func (p *vp8Picture) readQuant(segments [4]int, absolute bool) {
 			}
 		}
 		q = min(max(q, 0), 127)
-		p.quant[i] = vp8Quant{
-			y:  [2]int32{step(&vp8DC, q+yDC), step(&vp8AC, q)},
-			y2: [2]int32{2 * step(&vp8DC, q+y2DC), max(8, step(&vp8AC, q+y2AC)*155/100)},
-			uv: [2]int32{min(132, step(&vp8DC, q+uvDC)), step(&vp8AC, q+uvAC)},
+		p.quant[i] = quantiser{
+			y:  [2]int32{step(&dcSteps, q+yDC), step(&acSteps, q)},
+			y2: [2]int32{2 * step(&dcSteps, q+y2DC), max(8, step(&acSteps, q+y2AC)*155/100)},
+			uv: [2]int32{min(132, step(&dcSteps, q+uvDC)), step(&acSteps, q+uvAC)},
 		}
 	}
 }
 
 // decode decodes and reduces all rows.
-func (p *vp8Picture) decode() (*raster.Raster, error) {
+func (p *Picture) Decode() (*raster.Raster, error) {
 	for y := range p.unitsY {
-		p.left = vp8Context{}
+		p.left = neighbour{}
 		p.luma.begin(y)
 		p.chroma[0].begin(y)
 		p.chroma[1].begin(y)
@@ -203,7 +203,7 @@ func (p *vp8Picture) decode() (*raster.Raster, error) {
 		}
 		// What is read ahead may lie beyond the end; what decides a whole macroblock may not.
 		if p.head.beyond > 8 || tokens.beyond > 8 {
-			return nil, errVP8
+			return nil, errCorrupt
 		}
 		p.luma.emit(p.reducers[0])
 		p.chroma[0].emit(p.reducers[1])
@@ -218,12 +218,12 @@ func (p *vp8Picture) decode() (*raster.Raster, error) {
 		}
 		out.Planes = append(out.Planes, plane)
 	}
-	fullRange(out)
+	FullRange(out)
 	return out, nil
 }
 
-// vp8Bytes is what decoding allocates besides the data and the result.
-func vp8Bytes(w int64) int64 {
+// MemoryBytes is what decoding allocates besides the data and the result.
+func MemoryBytes(w int64) int64 {
 	units := (w + 15) / 16
 	return int64(math.Round(float64(units)*(17*16+2*9*8+16))) + 64<<10
 }

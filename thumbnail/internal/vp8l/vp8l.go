@@ -1,4 +1,4 @@
-package thumbnail
+package vp8l
 
 import (
 	"cmp"
@@ -16,81 +16,67 @@ import (
 // See "Specification for WebP Lossless Bitstream", sections 4 to 6.
 
 const (
-	// maxVP8LGroups is where golang.org/x/image/vp8l and libwebp give up.
-	maxVP8LGroups = 2600
-	// maxVP8LTiles and maxVP8LHead bound this file's own memory and work: libwebp writes at most 2,600 tiles, and some kilobytes before them.
+	// maxGroups is where golang.org/x/image/vp8l and libwebp give up.
+	maxGroups = 2600
+	// maxTiles and maxHead bound this file's own memory and work: libwebp writes at most 2,600 tiles, and some kilobytes before them.
 	// Whatever is beyond is taken for the worst.
-	maxVP8LTiles = 1 << 16
-	maxVP8LHead  = 256 << 10
+	maxTiles = 1 << 16
+	maxHead  = 256 << 10
 )
 
 // The alphabets of a group's codes: green with lengths (and the cache's colours), red, blue, alpha, distances.
-var vp8lAlphabets = [5]int{256 + 24, 256, 256, 256, 40}
+var alphabets = [5]int{256 + 24, 256, 256, 256, 40}
 
-// vp8lGroups are the Huffman codes that a decoder builds.
-type vp8lGroups struct {
+// Groups are the Huffman codes that a decoder builds.
+type Groups struct {
 	count     int
 	cacheBits uint // of the colour cache: 1 << cacheBits more symbols of green
 }
 
 // bytes bounds what they take in golang.org/x/image/vp8l. A tree keeps a look-up table of 128 entries and two nodes of 8 bytes a symbol;
 // lengths and codes of 4 bytes a symbol are made on the way. An eighth is for what the allocator rounds up.
-func (g vp8lGroups) bytes() int64 {
+func (g Groups) Bytes() int64 {
 	symbols := 0
-	for _, n := range vp8lAlphabets {
+	for _, n := range alphabets {
 		symbols += n
 	}
 	if g.cacheBits > 0 {
 		symbols += 1 << g.cacheBits
 	}
-	return int64(g.count) * int64(len(vp8lAlphabets)*(24+4*128)+24*symbols) / 8 * 9
+	return int64(g.count) * int64(len(alphabets)*(24+4*128)+24*symbols) / 8 * 9
 }
 
 var (
-	errVP8LTooLong = errors.New("the head is longer than is looked at")
-	errVP8LBad     = errors.New("the head is not valid")
+	errTooLong = errors.New("the head is longer than is looked at")
+	errCorrupt = errors.New("the head is not valid")
 )
 
-// readVP8LGroups reads from the first transform on, of a picture of w x h, and gives back the bytes it took.
-func readVP8LGroups(r io.ByteReader, w, h int) (g vp8lGroups, taken []byte) {
-	p := &vp8lHead{r: r}
+// ReadGroups reads from the first transform on, of a picture of w x h, and gives back the bytes it took.
+func ReadGroups(r io.ByteReader, w, h int) (g Groups, taken []byte) {
+	p := &head{r: r}
 	g, err := p.groups(w, h)
 	switch {
 	case err == nil:
-	case errors.Is(err, errVP8LBad), errors.Is(err, errVP8LTooLong):
-		g = vp8lGroups{count: min(maxVP8LGroups, vp8lTiles(w, 2)*vp8lTiles(h, 2)), cacheBits: 11}
+	case errors.Is(err, errCorrupt), errors.Is(err, errTooLong):
+		g = Groups{count: min(maxGroups, tiles(w, 2)*tiles(h, 2)), cacheBits: 11}
 	default:
-		g = vp8lGroups{count: 1, cacheBits: 11} // the data ends here: nobody gets further
+		g = Groups{count: 1, cacheBits: 11} // the data ends here: nobody gets further
 	}
 	return g, p.taken
 }
 
-// limitedBytes gives the next bytes of r, and does not read ahead.
-type limitedBytes struct {
-	r    io.ByteReader
-	left int64
-}
-
-func (b *limitedBytes) ReadByte() (byte, error) {
-	if b.left <= 0 {
-		return 0, io.EOF
-	}
-	b.left--
-	return b.r.ReadByte()
-}
-
-// vp8lHead reads bits, the lowest of a byte first.
-type vp8lHead struct {
+// head reads bits, the lowest of a byte first.
+type head struct {
 	r     io.ByteReader
 	taken []byte
 	acc   uint32
 	n     uint
 }
 
-func (p *vp8lHead) bits(n uint) (int, error) {
+func (p *head) bits(n uint) (int, error) {
 	for p.n < n {
-		if len(p.taken) == maxVP8LHead {
-			return 0, errVP8LTooLong
+		if len(p.taken) == maxHead {
+			return 0, errTooLong
 		}
 		b, err := p.r.ReadByte()
 		if err != nil {
@@ -106,10 +92,10 @@ func (p *vp8lHead) bits(n uint) (int, error) {
 	return int(v), nil
 }
 
-func vp8lTiles(n int, bits uint) int { return (n + 1<<bits - 1) >> bits }
+func tiles(n int, bits uint) int { return (n + 1<<bits - 1) >> bits }
 
 // groups reads the transforms, the colour cache's size, and which groups the tiles name.
-func (p *vp8lHead) groups(w, h int) (g vp8lGroups, err error) {
+func (p *head) groups(w, h int) (g Groups, err error) {
 	for {
 		more, err := p.bits(1)
 		if err != nil {
@@ -134,9 +120,9 @@ func (p *vp8lHead) groups(w, h int) (g vp8lGroups, err error) {
 	if err != nil {
 		return g, err
 	}
-	tw, th := vp8lTiles(w, uint(size)+2), vp8lTiles(h, uint(size)+2)
-	if tw*th > maxVP8LTiles {
-		return g, errVP8LTooLong
+	tw, th := tiles(w, uint(size)+2), tiles(h, uint(size)+2)
+	if tw*th > maxTiles {
+		return g, errTooLong
 	}
 	tiles := make([]uint32, tw*th)
 	if err := p.picture(tw, th, tiles); err != nil {
@@ -157,7 +143,7 @@ func (p *vp8lHead) groups(w, h int) (g vp8lGroups, err error) {
 }
 
 // transform passes over a transform and gives the width of what follows.
-func (p *vp8lHead) transform(w, h int) (int, error) {
+func (p *head) transform(w, h int) (int, error) {
 	const predictor, crossColour, subtractGreen, colourIndex = 0, 1, 2, 3
 	kind, err := p.bits(2)
 	if err != nil {
@@ -169,7 +155,7 @@ func (p *vp8lHead) transform(w, h int) (int, error) {
 		if err != nil {
 			return w, err
 		}
-		return w, p.picture(vp8lTiles(w, uint(size)+2), vp8lTiles(h, uint(size)+2), nil)
+		return w, p.picture(tiles(w, uint(size)+2), tiles(h, uint(size)+2), nil)
 	case colourIndex:
 		colours, err := p.bits(8)
 		if err != nil {
@@ -185,31 +171,31 @@ func (p *vp8lHead) transform(w, h int) (int, error) {
 		case colours <= 16:
 			packed = 1
 		}
-		return vp8lTiles(w, packed), p.picture(colours, 1, nil)
+		return tiles(w, packed), p.picture(colours, 1, nil)
 	}
 	return w, nil // subtractGreen has no data
 }
 
-func (p *vp8lHead) cache() (uint, error) {
+func (p *head) cache() (uint, error) {
 	used, err := p.bits(1)
 	if err != nil || used == 0 {
 		return 0, err
 	}
 	n, err := p.bits(4)
 	if err == nil && (n < 1 || n > 11) {
-		err = errVP8LBad
+		err = errCorrupt
 	}
 	return uint(n), err
 }
 
 // picture reads a picture of w x h that has one group of codes. Its pixels (ARGB) go into pix, if that is not nil.
-func (p *vp8lHead) picture(w, h int, pix []uint32) error {
+func (p *head) picture(w, h int, pix []uint32) error {
 	cacheBits, err := p.cache()
 	if err != nil {
 		return err
 	}
-	var codes [5]*vp8lCode
-	for i, n := range vp8lAlphabets {
+	var codes [5]*code
+	for i, n := range alphabets {
 		if i == 0 && cacheBits > 0 {
 			n += 1 << cacheBits
 		}
@@ -251,9 +237,9 @@ func (p *vp8lHead) picture(w, h int, pix []uint32) error {
 			if err != nil {
 				return err
 			}
-			distance := vp8lDistance(code, w)
+			distance := distance(code, w)
 			if at < distance || at+length > w*h {
-				return errVP8LBad
+				return errCorrupt
 			}
 			for range length {
 				if pix != nil {
@@ -263,7 +249,7 @@ func (p *vp8lHead) picture(w, h int, pix []uint32) error {
 			}
 		default:
 			if green -= 256 + 24; green >= len(cache) || cacheBits == 0 {
-				return errVP8LBad
+				return errCorrupt
 			}
 			if pix != nil {
 				for ; cached < at; cached++ {
@@ -278,7 +264,7 @@ func (p *vp8lHead) picture(w, h int, pix []uint32) error {
 }
 
 // length reads what follows the symbol of a length or a distance.
-func (p *vp8lHead) length(symbol int) (int, error) {
+func (p *head) length(symbol int) (int, error) {
 	if symbol < 4 {
 		return symbol + 1, nil
 	}
@@ -287,9 +273,9 @@ func (p *vp8lHead) length(symbol int) (int, error) {
 	return (2+symbol&1)<<extra + v + 1, err
 }
 
-// vp8lDistance turns a distance's code into pixels: the 120 smallest mean the neighbours to the left and above, the nearest first.
-func vp8lDistance(code, w int) int {
-	near := vp8lNear()
+// distance turns a distance's code into pixels: the 120 smallest mean the neighbours to the left and above, the nearest first.
+func distance(code, w int) int {
+	near := neighbours()
 	if code > len(near) {
 		return code - len(near)
 	}
@@ -297,8 +283,8 @@ func vp8lDistance(code, w int) int {
 	return max(1, n.x+n.y*w)
 }
 
-// vp8lNear are the neighbours: how far to the left and how far up. By distance, then by how far to the side; left before right.
-var vp8lNear = sync.OnceValue(func() (near []struct{ x, y int }) {
+// neighbours are the neighbours: how far to the left and how far up. By distance, then by how far to the side; left before right.
+var neighbours = sync.OnceValue(func() (near []struct{ x, y int }) {
 	for y := range 8 {
 		for x := -7; x <= 8; x++ {
 			if y > 0 || x > 0 {
@@ -312,15 +298,15 @@ var vp8lNear = sync.OnceValue(func() (near []struct{ x, y int }) {
 	return near
 })
 
-// vp8lCode is a canonical Huffman code: how many codes each length has, and the symbols in the codes' order.
-type vp8lCode struct {
+// code is a canonical Huffman code: how many codes each length has, and the symbols in the codes' order.
+type code struct {
 	counts  [16]int
 	symbols []uint16
 }
 
-// newVP8LCode takes the lengths of all symbols' codes, 0 for none.
-func newVP8LCode(lengths []uint8) (*vp8lCode, error) {
-	c := &vp8lCode{}
+// newCode takes the lengths of all symbols' codes, 0 for none.
+func newCode(lengths []uint8) (*code, error) {
+	c := &code{}
 	for _, l := range lengths {
 		c.counts[l]++
 	}
@@ -333,13 +319,13 @@ func newVP8LCode(lengths []uint8) (*vp8lCode, error) {
 		}
 	}
 	if len(c.symbols) == 0 {
-		return nil, errVP8LBad
+		return nil, errCorrupt
 	}
 	return c, nil
 }
 
 // symbol reads one code. A code that has one symbol takes no bits.
-func (p *vp8lHead) symbol(c *vp8lCode) (int, error) {
+func (p *head) symbol(c *code) (int, error) {
 	if len(c.symbols) == 1 {
 		return int(c.symbols[0]), nil
 	}
@@ -357,11 +343,11 @@ func (p *vp8lHead) symbol(c *vp8lCode) (int, error) {
 		first = (first + n) << 1
 		code <<= 1
 	}
-	return 0, errVP8LBad
+	return 0, errCorrupt
 }
 
 // code reads the code of an alphabet of n symbols.
-func (p *vp8lHead) code(n int) (*vp8lCode, error) {
+func (p *head) code(n int) (*code, error) {
 	simple, err := p.bits(1)
 	if err != nil {
 		return nil, err
@@ -382,7 +368,7 @@ func (p *vp8lHead) code(n int) (*vp8lCode, error) {
 		}
 		lengths[at] = uint8(v)
 	}
-	of, err := newVP8LCode(lengths[:])
+	of, err := newCode(lengths[:])
 	if err != nil {
 		return nil, err
 	}
@@ -390,7 +376,7 @@ func (p *vp8lHead) code(n int) (*vp8lCode, error) {
 }
 
 // simpleCode is one or two symbols, written plainly.
-func (p *vp8lHead) simpleCode(n int) (*vp8lCode, error) {
+func (p *head) simpleCode(n int) (*code, error) {
 	two, err := p.bits(1)
 	if err != nil {
 		return nil, err
@@ -399,7 +385,7 @@ func (p *vp8lHead) simpleCode(n int) (*vp8lCode, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &vp8lCode{}
+	c := &code{}
 	for i := range two + 1 {
 		size := uint(8)
 		if i == 0 && wide == 0 {
@@ -410,7 +396,7 @@ func (p *vp8lHead) simpleCode(n int) (*vp8lCode, error) {
 			return nil, err
 		}
 		if v >= n {
-			return nil, errVP8LBad
+			return nil, errCorrupt
 		}
 		c.symbols = append(c.symbols, uint16(v))
 	}
@@ -419,7 +405,7 @@ func (p *vp8lHead) simpleCode(n int) (*vp8lCode, error) {
 }
 
 // lengths reads the lengths of n symbols' codes, which are written in a code themselves.
-func (p *vp8lHead) lengths(of *vp8lCode, n int) (*vp8lCode, error) {
+func (p *head) lengths(of *code, n int) (*code, error) {
 	limited, err := p.bits(1)
 	if err != nil {
 		return nil, err
@@ -435,7 +421,7 @@ func (p *vp8lHead) lengths(of *vp8lCode, n int) (*vp8lCode, error) {
 			return nil, err
 		}
 		if most = v + 2; most > n {
-			return nil, errVP8LBad
+			return nil, errCorrupt
 		}
 	}
 	lengths := make([]uint8, n)
@@ -464,7 +450,7 @@ func (p *vp8lHead) lengths(of *vp8lCode, n int) (*vp8lCode, error) {
 			return nil, err
 		}
 		if at+repeat.least+more > n {
-			return nil, errVP8LBad
+			return nil, errCorrupt
 		}
 		for range repeat.least + more {
 			if !repeat.zero {
@@ -473,5 +459,5 @@ func (p *vp8lHead) lengths(of *vp8lCode, n int) (*vp8lCode, error) {
 			at++
 		}
 	}
-	return newVP8LCode(lengths)
+	return newCode(lengths)
 }

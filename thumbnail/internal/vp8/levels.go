@@ -1,4 +1,4 @@
-package thumbnail
+package vp8
 
 import "sluice/thumbnail/internal/raster"
 
@@ -9,7 +9,7 @@ import "sluice/thumbnail/internal/raster"
 //	Y' = (Y - 16) * 255/219        C' = (C - 128) * 255/224 + 128
 //
 // the JPEG matrix gives exactly the colours that BT.601 with video levels means.
-var lumaLevels, chromaLevels = levelTables()
+var LumaLevels, ChromaLevels = levelTables()
 
 func levelTables() (luma, chroma [256]uint8) {
 	for i := range 256 {
@@ -27,12 +27,12 @@ func levelTables() (luma, chroma [256]uint8) {
 
 func clamp8(v int) uint8 { return uint8(min(max(v, 0), 255)) }
 
-// fullRange stretches video levels in place.
-func fullRange(r *raster.Raster) {
+// FullRange stretches video levels in place.
+func FullRange(r *raster.Raster) {
 	for c, p := range r.Planes {
-		table := &chromaLevels
+		table := &ChromaLevels
 		if c == 0 {
-			table = &lumaLevels
+			table = &LumaLevels
 		}
 		for i, v := range p.Pix {
 			p.Pix[i] = table[v]

@@ -1,4 +1,4 @@
-package thumbnail
+package vp8
 
 import (
 	"bytes"
@@ -11,17 +11,17 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// vp8BoolWriter is the encoder of RFC 6386, section 7.3.
-type vp8BoolWriter struct {
+// boolWriter is the encoder of RFC 6386, section 7.3.
+type boolWriter struct {
 	out    []byte
 	span   uint32
 	bottom uint32
 	count  int
 }
 
-func newVP8BoolWriter() *vp8BoolWriter { return &vp8BoolWriter{span: 255, count: 24} }
+func newBoolWriter() *boolWriter { return &boolWriter{span: 255, count: 24} }
 
-func (w *vp8BoolWriter) carry() {
+func (w *boolWriter) carry() {
 	i := len(w.out) - 1
 	for ; w.out[i] == 255; i-- {
 		w.out[i] = 0
@@ -29,7 +29,7 @@ func (w *vp8BoolWriter) carry() {
 	w.out[i]++
 }
 
-func (w *vp8BoolWriter) bit(prob uint8, v uint32) {
+func (w *boolWriter) bit(prob uint8, v uint32) {
 	split := 1 + (w.span-1)*uint32(prob)>>8
 	if v == 1 {
 		w.bottom += split
@@ -55,33 +55,33 @@ func (w *vp8BoolWriter) bit(prob uint8, v uint32) {
 	}
 }
 
-func (w *vp8BoolWriter) number(n, v int) {
+func (w *boolWriter) number(n, v int) {
 	for i := n - 1; i >= 0; i-- {
 		w.bit(128, uint32(v>>i&1))
 	}
 }
 
-func (w *vp8BoolWriter) optional(n, v int) {
+func (w *boolWriter) optional(n, v int) {
 	if v == 0 {
 		w.number(1, 0)
 		return
 	}
 	w.number(1, 1)
-	w.number(n, absInt(v))
+	w.number(n, max(v, -v))
 	w.number(1, map[bool]int{true: 1}[v < 0])
 }
 
-func (w *vp8BoolWriter) bytes() []byte {
+func (w *boolWriter) bytes() []byte {
 	for range 40 {
 		w.bit(128, 0)
 	}
 	return w.out
 }
 
-// randomVP8 writes a frame of random modes and coefficients with the loop filter off. It chooses the tokens by their trees, so every
+// randomFrame writes a frame of random modes and coefficients with the loop filter off. It chooses the tokens by their trees, so every
 // branch is taken; what the picture shows does not matter.
-func randomVP8(rng *rand.Rand, w, h, partitions int) []byte {
-	b := newVP8BoolWriter()
+func randomFrame(rng *rand.Rand, w, h, partitions int) []byte {
+	b := newBoolWriter()
 	yes := func(oneIn int) uint32 { return map[bool]uint32{true: 1}[rng.IntN(oneIn) == 0] }
 	b.number(2, 0)
 	segmented, mapped := yes(2), yes(2)
@@ -115,13 +115,13 @@ func randomVP8(rng *rand.Rand, w, h, partitions int) []byte {
 		b.optional(4, rng.IntN(9)-4)
 	}
 	b.number(1, 0)
-	probs := vp8Tokens
+	probs := defaultProbs
 	for t := range probs {
 		for band := range probs[t] {
 			for ctx := range probs[t][band] {
 				for i := range probs[t][band][ctx] {
 					change := yes(20)
-					b.bit(vp8TokenUpdates[t][band][ctx][i], change)
+					b.bit(tokenUpdates[t][band][ctx][i], change)
 					if change == 1 {
 						probs[t][band][ctx][i] = uint8(1 + rng.IntN(255))
 						b.number(8, int(probs[t][band][ctx][i]))
@@ -134,15 +134,15 @@ func randomVP8(rng *rand.Rand, w, h, partitions int) []byte {
 	b.number(8, 120)
 
 	unitsX, unitsY := (w+15)/16, (h+15)/16
-	tokens := make([]*vp8BoolWriter, 1<<partitions)
+	tokens := make([]*boolWriter, 1<<partitions)
 	for i := range tokens {
-		tokens[i] = newVP8BoolWriter()
+		tokens[i] = newBoolWriter()
 	}
-	above := make([]vp8Context, unitsX)
+	above := make([]neighbour, unitsX)
 	for y := range unitsY {
-		var left vp8Context
+		var left neighbour
 		for x := range unitsX {
-			c := vp8BlockWriter{rng: rng, head: b, tokens: tokens[y%len(tokens)], probs: &probs, above: &above[x], left: &left}
+			c := blockWriter{rng: rng, head: b, tokens: tokens[y%len(tokens)], probs: &probs, above: &above[x], left: &left}
 			c.macroblock(segmented == 1 && mapped == 1)
 		}
 	}
@@ -154,27 +154,27 @@ func randomVP8(rng *rand.Rand, w, h, partitions int) []byte {
 	for i, t := range tokens {
 		part := t.bytes()
 		if i < len(tokens)-1 {
-			out = appendUint24(out, len(part))
+			out = append(out, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16))
 		}
 		data = append(data, part...)
 	}
 	return append(out, data...)
 }
 
-type vp8BlockWriter struct {
+type blockWriter struct {
 	rng          *rand.Rand
-	head, tokens *vp8BoolWriter
-	probs        *vp8TokenProbs
-	above, left  *vp8Context
+	head, tokens *boolWriter
+	probs        *tokenProbs
+	above, left  *neighbour
 }
 
-func (c *vp8BlockWriter) coin(b *vp8BoolWriter, prob uint8) uint32 {
+func (c *blockWriter) coin(b *boolWriter, prob uint8) uint32 {
 	v := uint32(c.rng.IntN(2))
 	b.bit(prob, v)
 	return v
 }
 
-func (c *vp8BlockWriter) macroblock(mapped bool) {
+func (c *blockWriter) macroblock(mapped bool) {
 	b := c.head
 	if mapped {
 		c.coin(b, 100)
@@ -185,9 +185,9 @@ func (c *vp8BlockWriter) macroblock(mapped bool) {
 	if whole {
 		var mode uint8
 		if c.coin(b, 156) == 0 {
-			mode = [2]uint8{vp8DCMode, vp8VerticalMode}[c.coin(b, 163)]
+			mode = [2]uint8{dcMode, verticalMode}[c.coin(b, 163)]
 		} else {
-			mode = [2]uint8{vp8HorizontalMode, vp8TrueMode}[c.coin(b, 128)]
+			mode = [2]uint8{horizontalMode, trueMode}[c.coin(b, 128)]
 		}
 		for i := range 4 {
 			c.above.modes[i], c.left.modes[i] = mode, mode
@@ -195,7 +195,7 @@ func (c *vp8BlockWriter) macroblock(mapped bool) {
 	} else {
 		for y := range 4 {
 			for x := range 4 {
-				mode := c.mode(&vp8ModeProbs[c.above.modes[x]][c.left.modes[y]])
+				mode := c.mode(&modeProbs[c.above.modes[x]][c.left.modes[y]])
 				c.above.modes[x], c.left.modes[y] = mode, mode
 			}
 		}
@@ -205,16 +205,16 @@ func (c *vp8BlockWriter) macroblock(mapped bool) {
 	}
 	if skip {
 		y2a, y2l := c.above.y2, c.left.y2
-		*c.above, *c.left = vp8Context{modes: c.above.modes}, vp8Context{modes: c.left.modes}
+		*c.above, *c.left = neighbour{modes: c.above.modes}, neighbour{modes: c.left.modes}
 		if !whole {
 			c.above.y2, c.left.y2 = y2a, y2l
 		}
 		return
 	}
-	kind, first := vp8Luma, 0
+	kind, first := lumaBlock, 0
 	if whole {
-		kind, first = vp8LumaWithoutDC, 1
-		v := c.block(vp8LumaDCs, c.above.y2+c.left.y2, 0)
+		kind, first = lumaWithoutDC, 1
+		v := c.block(dcBlock, c.above.y2+c.left.y2, 0)
 		c.above.y2, c.left.y2 = v, v
 	}
 	for i := range 16 {
@@ -223,37 +223,37 @@ func (c *vp8BlockWriter) macroblock(mapped bool) {
 	}
 	for i := range 8 {
 		a, l := &c.above.chroma[i/4][i%2], &c.left.chroma[i/4][i/2%2]
-		v := c.block(vp8Chroma, *a+*l, 0)
+		v := c.block(chromaBlock, *a+*l, 0)
 		*a, *l = v, v
 	}
 }
 
-func (c *vp8BlockWriter) mode(p *[9]uint8) uint8 {
+func (c *blockWriter) mode(p *[9]uint8) uint8 {
 	b := c.head
 	switch {
 	case c.coin(b, p[0]) == 0:
-		return vp8DCMode
+		return dcMode
 	case c.coin(b, p[1]) == 0:
-		return vp8TrueMode
+		return trueMode
 	case c.coin(b, p[2]) == 0:
-		return vp8VerticalMode
+		return verticalMode
 	case c.coin(b, p[3]) == 0:
 		if c.coin(b, p[4]) == 0 {
-			return vp8HorizontalMode
+			return horizontalMode
 		}
-		return [2]uint8{vp8RightDownMode, vp8VerticalRightMode}[c.coin(b, p[5])]
+		return [2]uint8{rightDownMode, verticalRightMode}[c.coin(b, p[5])]
 	case c.coin(b, p[6]) == 0:
-		return vp8LeftDownMode
+		return leftDownMode
 	case c.coin(b, p[7]) == 0:
-		return vp8VerticalLeftMode
+		return verticalLeftMode
 	}
-	return [2]uint8{vp8HorizontalDownMode, vp8HorizontalUpMode}[c.coin(b, p[8])]
+	return [2]uint8{horizontalDownMode, horizontalUpMode}[c.coin(b, p[8])]
 }
 
 // block writes random tokens and tells whether there were any. Large values are rare, or all would be clipped.
-func (c *vp8BlockWriter) block(kind int, context uint8, first int) uint8 {
+func (c *blockWriter) block(kind int, context uint8, first int) uint8 {
 	b, i := c.tokens, first
-	p := &c.probs[kind][vp8Band[i]][context]
+	p := &c.probs[kind][bandOf[i]][context]
 	if c.coin(b, p[0]) == 0 {
 		return 0
 	}
@@ -263,7 +263,7 @@ func (c *vp8BlockWriter) block(kind int, context uint8, first int) uint8 {
 			if i == 16 {
 				return 1
 			}
-			p = &c.probs[kind][vp8Band[i]][0]
+			p = &c.probs[kind][bandOf[i]][0]
 		}
 		next := 1
 		if c.rng.IntN(3) > 0 {
@@ -278,14 +278,14 @@ func (c *vp8BlockWriter) block(kind int, context uint8, first int) uint8 {
 		if i == 16 {
 			return 1
 		}
-		p = &c.probs[kind][vp8Band[i]][next]
+		p = &c.probs[kind][bandOf[i]][next]
 		if c.coin(b, p[0]) == 0 {
 			return 1
 		}
 	}
 }
 
-func (c *vp8BlockWriter) large(b *vp8BoolWriter, p *[11]uint8) {
+func (c *blockWriter) large(b *boolWriter, p *[11]uint8) {
 	if c.coin(b, p[3]) == 0 {
 		if c.coin(b, p[4]) == 1 {
 			c.coin(b, p[5])
@@ -299,7 +299,7 @@ func (c *vp8BlockWriter) large(b *vp8BoolWriter, p *[11]uint8) {
 		high := c.coin(b, p[8])
 		kind = 2 + 2*high + c.coin(b, p[9+high])
 	}
-	for i, prob := range vp8Large[kind].probs {
+	for i, prob := range largeValues[kind].probs {
 		if i < 5 && kind == 5 {
 			b.bit(prob, 0)
 			continue
@@ -310,11 +310,11 @@ func (c *vp8BlockWriter) large(b *vp8BoolWriter, p *[11]uint8) {
 
 // planesOf decodes at full size.
 func planesOf(data []byte) ([]raster.Plane, error) {
-	p, err := newVP8Picture(data, 1)
+	p, err := New(data, 1)
 	if err != nil {
 		return nil, err
 	}
-	r, err := p.decode()
+	r, err := p.Decode()
 	if err != nil {
 		return nil, err
 	}
@@ -333,12 +333,12 @@ func checkPlane(t *testing.T, what string, p *raster.Plane, want func(x, y int) 
 	}
 }
 
-func TestVP8AgainstAnotherDecoder(t *testing.T) {
+func TestFramesAgainstAnotherDecoder(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(6, 386))
 	for range 60 {
 		w, h, partitions := 1+rng.IntN(90), 1+rng.IntN(90), rng.IntN(4)
-		data := randomVP8(rng, w, h, partitions)
+		data := randomFrame(rng, w, h, partitions)
 		d := vp8.NewDecoder()
 		d.Init(bytes.NewReader(data), len(data))
 		if _, err := d.DecodeFrameHeader(); err != nil {
@@ -357,23 +357,23 @@ func TestVP8AgainstAnotherDecoder(t *testing.T) {
 				return levels[pix[y*stride+x]]
 			})
 		}
-		check("luma", &got[0], want.Y, want.YStride, &lumaLevels)
-		check("cb", &got[1], want.Cb, want.CStride, &chromaLevels)
-		check("cr", &got[2], want.Cr, want.CStride, &chromaLevels)
+		check("luma", &got[0], want.Y, want.YStride, &LumaLevels)
+		check("cb", &got[1], want.Cb, want.CStride, &ChromaLevels)
+		check("cr", &got[2], want.Cr, want.CStride, &ChromaLevels)
 	}
 }
 
 func FuzzVP8(f *testing.F) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 4 {
-		f.Add(randomVP8(rng, 20+i*7, 30-i*5, i))
+		f.Add(randomFrame(rng, 20+i*7, 30-i*5, i))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := newVP8Picture(data, 2)
+		p, err := New(data, 2)
 		if err != nil || p.w*p.h > 1<<16 {
 			return
 		}
-		if _, err := p.decode(); err != nil {
+		if _, err := p.Decode(); err != nil {
 			return
 		}
 	})

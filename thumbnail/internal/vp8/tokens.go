@@ -1,13 +1,13 @@
-package thumbnail
+package vp8
 
-// vp8Zigzag is the order of a block's coefficients, vp8Band groups them by their place in it.
+// zigzag is the order of a block's coefficients, bandOf groups them by their place in it.
 var (
-	vp8Zigzag = [16]uint8{0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15}
-	vp8Band   = [17]uint8{0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0}
+	zigzag = [16]uint8{0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15}
+	bandOf = [17]uint8{0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0}
 )
 
-// vp8Large are the values that carry extra bits: the least, and the bits' probabilities (section 13.2).
-var vp8Large = [6]struct {
+// largeValues are the values that carry extra bits: the least, and the bits' probabilities (section 13.2).
+var largeValues = [6]struct {
 	least int32
 	probs []uint8
 }{
@@ -21,14 +21,14 @@ var vp8Large = [6]struct {
 
 // The types of block, which have probabilities of their own.
 const (
-	vp8LumaWithoutDC = iota
-	vp8LumaDCs
-	vp8Chroma
-	vp8Luma
+	lumaWithoutDC = iota
+	dcBlock
+	chromaBlock
+	lumaBlock
 )
 
 // readCoefficients reads a macroblock's blocks, and notes for its neighbours which had any.
-func (p *vp8Picture) readCoefficients(b *vp8Bool, x int) {
+func (p *Picture) readCoefficients(b *boolDecoder, x int) {
 	m, above, left := &p.macroblock, &p.above[x], &p.left
 	m.last = [25]uint8{}
 	if m.skip {
@@ -39,10 +39,10 @@ func (p *vp8Picture) readCoefficients(b *vp8Bool, x int) {
 		return
 	}
 	q := &p.quant[m.segment]
-	kind, first := vp8Luma, 0
+	kind, first := lumaBlock, 0
 	if m.whole {
-		kind, first = vp8LumaWithoutDC, 1
-		n := p.readBlock(b, vp8LumaDCs, above.y2+left.y2, 0, &q.y2, &m.coeff[24])
+		kind, first = lumaWithoutDC, 1
+		n := p.readBlock(b, dcBlock, above.y2+left.y2, 0, &q.y2, &m.coeff[24])
 		m.last[24] = n
 		above.y2, left.y2 = min(n, 1), min(n, 1)
 	}
@@ -58,7 +58,7 @@ func (p *vp8Picture) readCoefficients(b *vp8Bool, x int) {
 	}
 	for i := range 8 {
 		c, bx, by := i/4, i%2, i/2%2
-		n := p.readBlock(b, vp8Chroma, above.chroma[c][bx]+left.chroma[c][by], 0, &q.uv, &m.coeff[16+i])
+		n := p.readBlock(b, chromaBlock, above.chroma[c][bx]+left.chroma[c][by], 0, &q.uv, &m.coeff[16+i])
 		m.last[16+i] = n
 		above.chroma[c][bx], left.chroma[c][by] = min(n, 1), min(n, 1)
 	}
@@ -69,10 +69,10 @@ func (p *vp8Picture) readCoefficients(b *vp8Bool, x int) {
 
 // readBlock reads one block from coefficient first on, multiplied by the quantiser's steps. It gives 1 + the last one's index, or first
 // when there is none. The coefficients are cleared before they are set.
-func (p *vp8Picture) readBlock(b *vp8Bool, kind int, context uint8, first int, q *[2]int32, out *[16]int16) uint8 {
+func (p *Picture) readBlock(b *boolDecoder, kind int, context uint8, first int, q *[2]int32, out *[16]int16) uint8 {
 	bands := &p.probs[kind]
 	i := first
-	probs := &bands[vp8Band[i]][context]
+	probs := &bands[bandOf[i]][context]
 	if b.bit(probs[0]) == 0 {
 		return uint8(first)
 	}
@@ -84,7 +84,7 @@ func (p *vp8Picture) readBlock(b *vp8Bool, kind int, context uint8, first int, q
 			if i == 16 {
 				return 16
 			}
-			probs = &bands[vp8Band[i]][0]
+			probs = &bands[bandOf[i]][0]
 		}
 		v, next := int32(1), 1
 		if b.bit(probs[2]) == 1 {
@@ -93,12 +93,12 @@ func (p *vp8Picture) readBlock(b *vp8Bool, kind int, context uint8, first int, q
 		if b.flag() {
 			v = -v
 		}
-		out[vp8Zigzag[i]] = int16(v * q[min(i, 1)])
+		out[zigzag[i]] = int16(v * q[min(i, 1)])
 		i++
 		if i == 16 {
 			return 16
 		}
-		probs = &bands[vp8Band[i]][next]
+		probs = &bands[bandOf[i]][next]
 		if b.bit(probs[0]) == 0 {
 			return uint8(i)
 		}
@@ -106,7 +106,7 @@ func (p *vp8Picture) readBlock(b *vp8Bool, kind int, context uint8, first int, q
 }
 
 // readLarge reads a value of 2 or more.
-func readLarge(b *vp8Bool, probs *[11]uint8) int32 {
+func readLarge(b *boolDecoder, probs *[11]uint8) int32 {
 	if b.bit(probs[3]) == 0 {
 		if b.bit(probs[4]) == 0 {
 			return 2
@@ -120,7 +120,7 @@ func readLarge(b *vp8Bool, probs *[11]uint8) int32 {
 		high := b.bit(probs[8])
 		kind = 2 + 2*high + b.bit(probs[9+high])
 	}
-	large := &vp8Large[kind]
+	large := &largeValues[kind]
 	var extra int32
 	for _, prob := range large.probs {
 		extra = extra<<1 | int32(b.bit(prob))
@@ -129,7 +129,7 @@ func readLarge(b *vp8Bool, probs *[11]uint8) int32 {
 }
 
 // spreadDCs turns the block of DCs back by the Walsh-Hadamard transform and gives each luma block its own (section 14.3).
-func (m *vp8Macroblock) spreadDCs() {
+func (m *macroblock) spreadDCs() {
 	if m.last[24] == 0 {
 		m.coeff[24] = [16]int16{}
 	}

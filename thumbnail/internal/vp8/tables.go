@@ -1,9 +1,9 @@
-package thumbnail
+package vp8
 
 // The numbers that RFC 6386 gives for VP8.
 
-// vp8DC and vp8AC are the quantiser steps of an index (section 14.1).
-var vp8DC = [128]uint16{
+// dcSteps and acSteps are the quantiser steps of an index (section 14.1).
+var dcSteps = [128]uint16{
 	4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13, 14, 15, 16, 17, 17,
 	18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 25, 25, 26, 27, 28,
 	29, 30, 31, 32, 33, 34, 35, 36, 37, 37, 38, 39, 40, 41, 42, 43,
@@ -14,7 +14,7 @@ var vp8DC = [128]uint16{
 	122, 124, 126, 128, 130, 132, 134, 136, 138, 140, 143, 145, 148, 151, 154, 157,
 }
 
-var vp8AC = [128]uint16{
+var acSteps = [128]uint16{
 	4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
 	20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35,
 	36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
@@ -25,8 +25,8 @@ var vp8AC = [128]uint16{
 	213, 217, 221, 225, 229, 234, 239, 245, 249, 254, 259, 264, 269, 274, 279, 284,
 }
 
-// vp8ModeProbs are the probabilities of the ways to predict 4 x 4 samples, by those above and on the left (section 11.5).
-var vp8ModeProbs = [vp8Modes][vp8Modes][9]uint8{
+// modeProbs are the probabilities of the ways to predict 4 x 4 samples, by those above and on the left (section 11.5).
+var modeProbs = [modeCount][modeCount][9]uint8{
 	{
 		{231, 120, 48, 89, 115, 113, 120, 152, 112},
 		{152, 179, 64, 126, 170, 118, 46, 70, 95},
@@ -149,8 +149,8 @@ var vp8ModeProbs = [vp8Modes][vp8Modes][9]uint8{
 	},
 }
 
-// vp8TokenUpdates are the probabilities that a probability of vp8Tokens is replaced (section 13.4).
-var vp8TokenUpdates = vp8TokenProbs{
+// tokenUpdates are the probabilities that a probability of defaultProbs is replaced (section 13.4).
+var tokenUpdates = tokenProbs{
 	{
 		{
 			{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255},
@@ -321,8 +321,8 @@ var vp8TokenUpdates = vp8TokenProbs{
 	},
 }
 
-// vp8Tokens are the probabilities of coefficients, by block type, band, context and branch, before they are replaced (section 13.5).
-var vp8Tokens = vp8TokenProbs{
+// defaultProbs are the probabilities of coefficients, by block type, band, context and branch, before they are replaced (section 13.5).
+var defaultProbs = tokenProbs{
 	{
 		{
 			{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128},

@@ -1,16 +1,16 @@
-package thumbnail
+package vp8
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
-// vp8Bool decodes the arithmetic code of VP8 (RFC 6386, section 7): each bit has a probability of being 0 in 256ths, and narrows the
+// boolDecoder decodes the arithmetic code of VP8 (RFC 6386, section 7): each bit has a probability of being 0 in 256ths, and narrows the
 // range in which the rest of the data, read as a fraction, lies.
 //
 // value holds the data not yet used, its topmost byte beginning at bit n: n bits below that byte are loaded. span is the
 // range less one, 127 to 254.
-type vp8Bool struct {
+type boolDecoder struct {
 	data  []byte
 	value uint64
 	n     int
@@ -19,12 +19,12 @@ type vp8Bool struct {
 	beyond int
 }
 
-func newVP8Bool(data []byte) vp8Bool {
-	return vp8Bool{data: data, n: -8, span: 254}
+func newBoolDecoder(data []byte) boolDecoder {
+	return boolDecoder{data: data, n: -8, span: 254}
 }
 
 // load adds whole bytes below those there are.
-func (b *vp8Bool) load() {
+func (b *boolDecoder) load() {
 	if len(b.data) >= 8 {
 		// As many bytes as fit: n is negative here, at least -8.
 		b.value = b.value<<48 | binary.BigEndian.Uint64(b.data)>>16
@@ -43,7 +43,7 @@ func (b *vp8Bool) load() {
 }
 
 // bit gives the next bit, 0 or 1.
-func (b *vp8Bool) bit(prob uint8) uint32 {
+func (b *boolDecoder) bit(prob uint8) uint32 {
 	if b.n < 0 {
 		b.load()
 	}
@@ -66,10 +66,10 @@ func (b *vp8Bool) bit(prob uint8) uint32 {
 }
 
 // flag is a bit as likely as not.
-func (b *vp8Bool) flag() bool { return b.bit(128) == 1 }
+func (b *boolDecoder) flag() bool { return b.bit(128) == 1 }
 
 // number reads n bits, the highest first.
-func (b *vp8Bool) number(n int) int {
+func (b *boolDecoder) number(n int) int {
 	v := 0
 	for range n {
 		v = v<<1 | int(b.bit(128))
@@ -78,7 +78,7 @@ func (b *vp8Bool) number(n int) int {
 }
 
 // signed reads n bits and a sign.
-func (b *vp8Bool) signed(n int) int {
+func (b *boolDecoder) signed(n int) int {
 	v := b.number(n)
 	if b.flag() {
 		return -v
@@ -87,7 +87,7 @@ func (b *vp8Bool) signed(n int) int {
 }
 
 // optional reads a flag, and behind it a signed number.
-func (b *vp8Bool) optional(n int) int {
+func (b *boolDecoder) optional(n int) int {
 	if !b.flag() {
 		return 0
 	}

@@ -1,10 +1,10 @@
-package thumbnail
+package vp8
 
 import "sluice/thumbnail/internal/raster"
 
-// vp8Plane holds a row of macroblocks of one channel, the row of samples above it, and what stands for samples beyond the
+// channel holds a row of macroblocks of one channel, the row of samples above it, and what stands for samples beyond the
 // left and right edges.
-type vp8Plane struct {
+type channel struct {
 	pix    []byte
 	stride int
 	n      int // a macroblock's side
@@ -12,17 +12,17 @@ type vp8Plane struct {
 	first  bool // the picture's first row
 }
 
-// vp8Margin is left of the first sample; its last column stands for what is left of the picture.
-const vp8Margin = 16
+// margin is left of the first sample; its last column stands for what is left of the picture.
+const margin = 16
 
-func newVP8Plane(n, units int) vp8Plane {
-	stride := vp8Margin + n*units + vp8Margin
-	return vp8Plane{pix: make([]byte, stride*(n+1)), stride: stride, n: n, units: units}
+func newChannel(n, units int) channel {
+	stride := margin + n*units + margin
+	return channel{pix: make([]byte, stride*(n+1)), stride: stride, n: n, units: units}
 }
 
 // begin prepares the next row: the last one's lowest samples become those above. Beyond the edges are 127 above and 129 on the left; the
 // corner belongs to the row above, but counts as left from the second row on (section 12.2, 12.3).
-func (p *vp8Plane) begin(y int) {
+func (p *channel) begin(y int) {
 	p.first = y == 0
 	top := p.pix[:p.stride]
 	if p.first {
@@ -31,27 +31,27 @@ func (p *vp8Plane) begin(y int) {
 		}
 	} else {
 		copy(top, p.pix[p.n*p.stride:])
-		top[vp8Margin-1] = 129
+		top[margin-1] = 129
 		// Right of the picture the last sample goes on.
-		end := vp8Margin + p.n*p.units
+		end := margin + p.n*p.units
 		for i := end; i < end+4; i++ {
 			top[i] = top[end-1]
 		}
 	}
 	for i := 1; i <= p.n; i++ {
-		p.pix[i*p.stride+vp8Margin-1] = 129
+		p.pix[i*p.stride+margin-1] = 129
 	}
 }
 
 // emit hands the finished rows on. The reducer takes as many as the picture has.
-func (p *vp8Plane) emit(r *raster.Reducer) {
+func (p *channel) emit(r *raster.Reducer) {
 	for i := 1; i <= p.n; i++ {
-		r.Add(p.pix[i*p.stride+vp8Margin : i*p.stride+vp8Margin+r.W])
+		r.Add(p.pix[i*p.stride+margin : i*p.stride+margin+r.W])
 	}
 }
 
 // reconstruct predicts a macroblock and adds its coefficients.
-func (p *vp8Picture) reconstruct(x, y int) {
+func (p *Picture) reconstruct(x, y int) {
 	m := &p.macroblock
 	if m.whole {
 		p.luma.predict(x, m.mode)
@@ -61,7 +61,7 @@ func (p *vp8Picture) reconstruct(x, y int) {
 	} else {
 		// Blocks on the right take what is above and to the right of the macroblock, whichever row they are in.
 		var right [4]byte
-		copy(right[:], p.luma.pix[vp8Margin+16*x+16:])
+		copy(right[:], p.luma.pix[margin+16*x+16:])
 		for i := range 16 {
 			p.luma.predict4(x, i%4, i/4, m.modes[i], &right)
 			p.luma.add(x, i%4, i/4, &m.coeff[i], m.last[i])
@@ -76,19 +76,19 @@ func (p *vp8Picture) reconstruct(x, y int) {
 }
 
 // predict fills a whole macroblock.
-func (p *vp8Plane) predict(x int, mode uint8) {
-	n, at := p.n, p.stride+vp8Margin+p.n*x
+func (p *channel) predict(x int, mode uint8) {
+	n, at := p.n, p.stride+margin+p.n*x
 	above := p.pix[at-p.stride : at-p.stride+n]
 	switch mode {
-	case vp8VerticalMode:
+	case verticalMode:
 		for y := range n {
 			copy(p.pix[at+y*p.stride:at+y*p.stride+n], above)
 		}
-	case vp8HorizontalMode:
+	case horizontalMode:
 		for y := range n {
 			fillBytes(p.pix[at+y*p.stride:at+y*p.stride+n], p.pix[at+y*p.stride-1])
 		}
-	case vp8TrueMode:
+	case trueMode:
 		corner := int32(p.pix[at-p.stride-1])
 		for y := range n {
 			row := p.pix[at+y*p.stride : at+y*p.stride+n]
@@ -106,7 +106,7 @@ func (p *vp8Plane) predict(x int, mode uint8) {
 }
 
 // mean is that of the samples above and on the left, as far as the picture has them.
-func (p *vp8Plane) mean(x, at int, above []byte) byte {
+func (p *channel) mean(x, at int, above []byte) byte {
 	sum, count := 0, 0
 	if !p.first {
 		for _, v := range above {
@@ -137,8 +137,8 @@ func fillBytes(dst []byte, v byte) {
 //	e = left from below to above, corner, above from left to right and on
 //
 // most modes are means of two or three neighbours in that line, the same along a diagonal.
-func (p *vp8Plane) predict4(x, bx, by int, mode uint8, right *[4]byte) {
-	at := p.stride + vp8Margin + p.n*x + 4*bx + 4*by*p.stride
+func (p *channel) predict4(x, bx, by int, mode uint8, right *[4]byte) {
+	at := p.stride + margin + p.n*x + 4*bx + 4*by*p.stride
 	s := p.stride
 	var e [13]int32
 	for i := range 4 {
@@ -158,27 +158,27 @@ func (p *vp8Plane) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 	r0, r1 := p.pix[at:at+4:at+4], p.pix[at+s:at+s+4:at+s+4]
 	r2, r3 := p.pix[at+2*s:at+2*s+4:at+2*s+4], p.pix[at+3*s:at+3*s+4:at+3*s+4]
 	switch mode {
-	case vp8DCMode:
+	case dcMode:
 		v := byte((e[0] + e[1] + e[2] + e[3] + e[5] + e[6] + e[7] + e[8] + 4) >> 3)
 		for _, r := range [4][]byte{r0, r1, r2, r3} {
 			r[0], r[1], r[2], r[3] = v, v, v, v
 		}
-	case vp8TrueMode:
+	case trueMode:
 		for i, r := range [4][]byte{r0, r1, r2, r3} {
 			d := e[3-i] - e[4]
 			r[0], r[1], r[2], r[3] = raster.Clamp(e[5]+d), raster.Clamp(e[6]+d), raster.Clamp(e[7]+d), raster.Clamp(e[8]+d)
 		}
-	case vp8VerticalMode:
+	case verticalMode:
 		r0[0], r0[1], r0[2], r0[3] = three(5), three(6), three(7), three(8)
 		copy(r1, r0)
 		copy(r2, r0)
 		copy(r3, r0)
-	case vp8HorizontalMode:
+	case horizontalMode:
 		fillBytes(r0, three(3))
 		fillBytes(r1, three(2))
 		fillBytes(r2, three(1))
 		fillBytes(r3, byte((e[1]+3*e[0]+2)>>2))
-	case vp8LeftDownMode:
+	case leftDownMode:
 		r0[0] = three(6)
 		r0[1] = three(7)
 		r0[2] = three(8)
@@ -186,27 +186,27 @@ func (p *vp8Plane) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 		r1[0], r1[1], r1[2], r1[3] = r0[1], r0[2], r0[3], three(10)
 		r2[0], r2[1], r2[2], r2[3] = r0[2], r0[3], r1[3], three(11)
 		r3[0], r3[1], r3[2], r3[3] = r0[3], r1[3], r2[3], byte((e[11]+3*e[12]+2)>>2)
-	case vp8RightDownMode:
+	case rightDownMode:
 		r3[0], r3[1], r3[2], r3[3] = three(1), three(2), three(3), three(4)
 		r2[0], r2[1], r2[2], r2[3] = r3[1], r3[2], r3[3], three(5)
 		r1[0], r1[1], r1[2], r1[3] = r2[1], r2[2], r2[3], three(6)
 		r0[0], r0[1], r0[2], r0[3] = r1[1], r1[2], r1[3], three(7)
-	case vp8VerticalRightMode:
+	case verticalRightMode:
 		r0[0], r0[1], r0[2], r0[3] = two(4), two(5), two(6), two(7)
 		r1[0], r1[1], r1[2], r1[3] = three(4), three(5), three(6), three(7)
 		r2[0], r2[1], r2[2], r2[3] = three(3), r0[0], r0[1], r0[2]
 		r3[0], r3[1], r3[2], r3[3] = three(2), r1[0], r1[1], r1[2]
-	case vp8VerticalLeftMode:
+	case verticalLeftMode:
 		r0[0], r0[1], r0[2], r0[3] = two(5), two(6), two(7), two(8)
 		r1[0], r1[1], r1[2], r1[3] = three(6), three(7), three(8), three(9)
 		r2[0], r2[1], r2[2], r2[3] = r0[1], r0[2], r0[3], three(10)
 		r3[0], r3[1], r3[2], r3[3] = r1[1], r1[2], r1[3], three(11)
-	case vp8HorizontalDownMode:
+	case horizontalDownMode:
 		r0[0], r0[1], r0[2], r0[3] = two(3), three(4), three(5), three(6)
 		r1[0], r1[1], r1[2], r1[3] = two(2), three(3), r0[0], r0[1]
 		r2[0], r2[1], r2[2], r2[3] = two(1), three(2), r1[0], r1[1]
 		r3[0], r3[1], r3[2], r3[3] = two(0), three(1), r2[0], r2[1]
-	case vp8HorizontalUpMode:
+	case horizontalUpMode:
 		low := byte(e[0])
 		r0[0], r0[1], r0[2], r0[3] = two(2), three(2), two(1), three(1)
 		r1[0], r1[1], r1[2], r1[3] = r0[2], r0[3], two(0), byte((e[1]+3*e[0]+2)>>2)
@@ -216,11 +216,11 @@ func (p *vp8Plane) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 }
 
 // add adds a block's residue: the inverse transform of its coefficients (section 14.4), of which last says how many there are.
-func (p *vp8Plane) add(x, bx, by int, c *[16]int16, last uint8) {
+func (p *channel) add(x, bx, by int, c *[16]int16, last uint8) {
 	if last == 0 {
 		return
 	}
-	at := p.stride + vp8Margin + p.n*x + 4*bx + 4*by*p.stride
+	at := p.stride + margin + p.n*x + 4*bx + 4*by*p.stride
 	if last == 1 {
 		d := (int32(c[0]) + 4) >> 3
 		for range 4 {

@@ -1,0 +1,23 @@
+package vp8l
+
+import (
+	"bytes"
+	"testing"
+
+	"sluice/thumbnail/internal/testpicture"
+)
+
+// What is not understood is taken for the worst: a flipped bit may make the look ahead fail where the decoder does not.
+func FuzzReadGroups(f *testing.F) {
+	f.Add(testpicture.OneGroup(20, 20)[5:], 20, 20)
+	f.Add(testpicture.ManyGroups(20, 20, 7, 11)[25:], 20, 20)
+	f.Fuzz(func(t *testing.T, data []byte, w, h int) {
+		if w < 1 || h < 1 || w > 1<<14 || h > 1<<14 {
+			return
+		}
+		g, taken := ReadGroups(bytes.NewReader(data), w, h)
+		if g.count < 1 || g.count > maxTiles || g.cacheBits > 11 || !bytes.HasPrefix(data, taken) {
+			t.Fatalf("got %+v after %d bytes", g, len(taken))
+		}
+	})
+}
