@@ -67,7 +67,7 @@ func jpegQuality(tb testing.TB, data []byte, s Size) float64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.header.orientation, p.header.profile = 1, nil // the reference has neither
+	p.header.Orientation, p.header.Profile = 1, nil // the reference has neither
 	images, err := p.Images(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
@@ -121,15 +121,15 @@ func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.header.orientation, p.header.profile = 1, nil
-		side := float64(min(p.header.width, p.header.height))
+		p.header.Orientation, p.header.Profile = 1, nil
+		side := float64(min(p.header.Width, p.header.Height))
 		err = p.read(t.Context(), false, func(pictures []*small) error {
-			if !pictures[0].halved || p.header.wholeChroma {
-				t.Fatalf("%s: chroma is halved: %t, and was asked for whole: %t", name, pictures[0].halved, p.header.wholeChroma)
+			if !pictures[0].halved || p.header.WholeChroma {
+				t.Fatalf("%s: chroma is halved: %t, and was asked for whole: %t", name, pictures[0].halved, p.header.WholeChroma)
 			}
 			for i := range 2 {
 				plane := full.Planes[1+i]
-				x := int(float64(p.header.width)-side) / 4 // the square in the middle, in samples of chroma
+				x := int(float64(p.header.Width)-side) / 4 // the square in the middle, in samples of chroma
 				plane.Pix, plane.W, plane.ExtentW = plane.Pix[x:], int(side)/2, side/2
 				sum := 0.0
 				for j, want := range lanczosPlane(plane, 100, 100) {

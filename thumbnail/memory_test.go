@@ -2,7 +2,6 @@ package thumbnail
 
 import (
 	"bytes"
-	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"image"
@@ -13,31 +12,6 @@ import (
 
 	"sluice/thumbnail/internal/testpicture"
 )
-
-// largePNG gives a PNG of w x h grey-blue rows.
-func largePNG(w, h int, interlace byte) []byte {
-	ihdr := binary.BigEndian.AppendUint32(nil, uint32(w))
-	ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(h))
-	out := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 8, pngRGB, 0, 0, interlace))...)
-	var data bytes.Buffer
-	z := zlib.NewWriter(&data)
-	passes := adam7[:]
-	if interlace == 0 {
-		passes = []struct{ x, y, dx, dy int }{{0, 0, 1, 1}}
-	}
-	for _, p := range passes {
-		row := make([]byte, 1+3*((w-p.x+p.dx-1)/p.dx))
-		for y := p.y; y < h; y += p.dy {
-			for i := range row[1:] {
-				row[1+i] = byte(y + i/3)
-			}
-			z.Write(row)
-		}
-	}
-	z.Close()
-	out = append(out, testpicture.PNGChunk("IDAT", data.Bytes())...)
-	return append(out, testpicture.PNGChunk("IEND", nil)...)
-}
 
 // allocated is how many bytes of heap f allocates, freed or not: an upper bound of what it holds at once.
 func allocated(f func()) int64 {
@@ -69,8 +43,8 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 		data []byte
 		most int64
 	}{
-		{"12 MP PNG", largePNG(6000, 2000, 0), 5 << 20},
-		{"12 MP interlaced PNG", largePNG(6000, 2000, 1), 11 << 20},
+		{"12 MP PNG", testpicture.LargePNG(6000, 2000, 0), 5 << 20},
+		{"12 MP interlaced PNG", testpicture.LargePNG(6000, 2000, 1), 11 << 20},
 		{"12 MP JPEG", jpg.Bytes(), 4 << 20},
 	} {
 		p, err := Open(bytes.NewReader(tt.data), Options{Sizes: []Size{{200, 200, false}}})
@@ -140,7 +114,7 @@ func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	t.Parallel()
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
-	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 16, pngRGBA, 0, 0, 1))...)
+	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 16, 6, 0, 0, 1))...)
 	data = append(data, testpicture.PNGChunk("IDAT", []byte{0x78, 0xda})...)
 	if _, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction}); err != nil {
 		t.Errorf("200 x 200: %v", err)

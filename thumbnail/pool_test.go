@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"sync"
 	"testing"
+
+	"sluice/thumbnail/internal/codec"
 )
 
 // Pictures through one pool, many at a time, are those without it: of all kinds in turn, damaged ones between them.
@@ -53,14 +55,15 @@ func TestPoolTakesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.header.decode(p.ratio); err != nil {
+	if _, err := p.header.Decoder.Decode(p.ratio); err != nil {
 		t.Fatal(err)
 	}
-	if got := pool.jpeg.Get(); got != nil {
+	if got := pool.jpeg.Decoders.Get(); got != nil {
 		t.Error("the pool has the decoder whose planes are in use")
 	}
-	if p.header.decoder == nil {
-		t.Error("the decoder stays with its picture")
+	p.header.Decoder.(codec.Releaser).Release()
+	if got := pool.jpeg.Decoders.Get(); got == nil && !underRace { // the race detector makes sync.Pool forget
+		t.Error("a decoder that is released does not return to the pool")
 	}
 }
 

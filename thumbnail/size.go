@@ -141,3 +141,17 @@ func (s Size) crop(w, h, tw, th int) (x, y, cw, ch float64) {
 }
 
 func divRound(a, b int64) int { return int((a + b/2) / b) }
+
+// duplicates reports the sizes that have the name of an earlier one: their
+// thumbnails would overwrite each other.
+func duplicates(sizes []Size) (problems []error) {
+	seen := map[string]bool{}
+	for _, s := range sizes {
+		if name := s.Name(); seen[name] {
+			problems = append(problems, fmt.Errorf("size %q is named twice", s))
+		} else {
+			seen[name] = true
+		}
+	}
+	return problems
+}

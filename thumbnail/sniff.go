@@ -4,14 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
-)
 
-// The formats that are read, as Result.Format and the errors name them.
-const (
-	formatJPEG = "JPEG"
-	formatPNG  = "PNG"
-	formatGIF  = "GIF"
-	formatWebP = "WebP"
+	"sluice/thumbnail/internal/codec"
+	"sluice/thumbnail/internal/png"
 )
 
 // sniffLen is how many bytes sniff wants to see.
@@ -23,13 +18,13 @@ func sniff(head []byte) (string, error) {
 	case len(head) == 0:
 		return "", &CorruptError{Reason: "the file is empty (0 bytes)"}
 	case hasMagic(head, "\xff\xd8\xff"):
-		return formatJPEG, nil
-	case hasMagic(head, pngSignature):
-		return formatPNG, nil
+		return codec.JPEG, nil
+	case hasMagic(head, png.Signature):
+		return codec.PNG, nil
 	case hasMagic(head, "GIF87a"), hasMagic(head, "GIF89a"):
-		return formatGIF, nil
+		return codec.GIF, nil
 	case hasMagic(head, "RIFF") && len(head) >= 12 && string(head[8:12]) == "WEBP":
-		return formatWebP, nil
+		return codec.WebP, nil
 	}
 	if name := otherFormat(head); name != "" {
 		return "", &UnsupportedError{Format: name, Reason: "use JPEG, PNG, GIF or WebP"}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"sluice/thumbnail/internal/codec"
 )
 
 // source is the reader under every decoder. It counts bytes, stops at the limit and when the context ends, and
@@ -47,10 +49,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fail turns a decoder's error into what the caller shall see.
+// fail turns a decoder's error into the error that the caller sees.
 func (s *source) fail(format string, err error) error {
 	if s.err != nil {
 		return s.err
+	}
+	if e, ok := errors.AsType[*codec.Error](err); ok {
+		return refusal(e)
 	}
 	var corrupt *CorruptError
 	var large *TooLargeError
@@ -62,6 +67,19 @@ func (s *source) fail(format string, err error) error {
 		return &CorruptError{Format: format, Reason: format + " data ends early"}
 	}
 	return &CorruptError{Format: format, Reason: format + " data is damaged", Err: err}
+}
+
+// refusal is a reader's error as one of this package's types.
+func refusal(e *codec.Error) error {
+	switch e.Kind {
+	case codec.KindUnsupported:
+		return &UnsupportedError{Format: e.Format, Reason: e.Reason}
+	case codec.KindTooManyPixels:
+		return &TooLargeError{What: "pixels", Got: e.Got, Limit: e.Limit, Setting: "MaxPixels", Detail: e.Reason}
+	case codec.KindTooMuchMemory:
+		return &TooLargeError{What: "memory bytes", Got: e.Got, Limit: e.Limit, Setting: "MemoryBytes", Detail: e.Reason}
+	}
+	return &CorruptError{Format: e.Format, Reason: e.Reason, Err: e.Err}
 }
 
 // endsEarly also reads the text, because the standard library's decoders do not always keep the error below.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"sluice/thumbnail/internal/codec"
 	"sluice/thumbnail/internal/testpicture"
 
 	"sluice/thumbnail/internal/raster"
@@ -376,16 +377,20 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+type panicking struct{ codec.Decoder }
+
+func (panicking) Decode(float64) (*raster.Raster, error) { panic("index out of range") }
+
 func TestAPanicIsCorruption(t *testing.T) {
 	t.Parallel()
 	p, err := Open(bytes.NewReader(fixture(t, "transparent.png")), Options{Sizes: []Size{{200, 200, false}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.header.decode = func(float64) (*raster.Raster, error) { panic("index out of range") }
+	p.header.Decoder = panicking{p.header.Decoder}
 	_, err = p.Thumbnails(t.Context())
 	corrupt, ok := errors.AsType[*CorruptError](err)
-	if !ok || !strings.Contains(err.Error(), "index out of range") || !bytes.Contains(corrupt.Stack, []byte("TestAPanic")) {
+	if !ok || !strings.Contains(err.Error(), "index out of range") || !bytes.Contains(corrupt.Stack, []byte("panicking")) {
 		t.Errorf("got %v, want a *CorruptError with value and stack", err)
 	}
 }
@@ -398,7 +403,7 @@ func TestOptionsReportEveryProblem(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"0x5", "named twice", "quality 101", "MaxPixels -1", "MaxBytes -2", "MemoryBytes -3"} {
+	for _, want := range []string{"0x5", "named twice", "Quality: got 101", "MaxPixels: got -1", "MaxBytes: got -2", "MemoryBytes: got -3"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not tell of %s", err, want)
 		}

@@ -101,3 +101,32 @@ func EncodeGIF(g *gif.GIF) []byte {
 	}
 	return buf.Bytes()
 }
+
+// LargePNG returns an RGB PNG of w x h grey-blue rows, with interlace 1 in the
+// seven passes of Adam7.
+func LargePNG(w, h int, interlace byte) []byte {
+	ihdr := binary.BigEndian.AppendUint32(nil, uint32(w))
+	ihdr = binary.BigEndian.AppendUint32(ihdr, uint32(h))
+	out := append([]byte(PNGSignature), PNGChunk("IHDR", append(ihdr, 8, 2, 0, 0, interlace))...)
+	var data bytes.Buffer
+	z := zlib.NewWriter(&data)
+	passes := []struct{ x, y, dx, dy int }{
+		{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
+	}
+	if interlace == 0 {
+		passes = passes[:1]
+		passes[0].dx, passes[0].dy = 1, 1
+	}
+	for _, p := range passes {
+		row := make([]byte, 1+3*((w-p.x+p.dx-1)/p.dx))
+		for y := p.y; y < h; y += p.dy {
+			for i := range row[1:] {
+				row[1+i] = byte(y + i/3)
+			}
+			z.Write(row)
+		}
+	}
+	z.Close()
+	out = append(out, PNGChunk("IDAT", data.Bytes())...)
+	return append(out, PNGChunk("IEND", nil)...)
+}

@@ -1,4 +1,4 @@
-package thumbnail
+package png
 
 // unfilter undoes a row's prediction in place. pixel is the distance in bytes to the sample on the left that
 // predicts. It is false for a filter that does not exist.

@@ -1,4 +1,4 @@
-package thumbnail
+package png
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package thumbnail
+package webp
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/image/webp"
 
+	"sluice/thumbnail/internal/codec"
 	"sluice/thumbnail/internal/exif"
 
 	"sluice/thumbnail/internal/raster"
@@ -23,18 +24,18 @@ import (
 
 // VP8X flags.
 const (
-	webpAnimated = 1 << 1
-	webpExif     = 1 << 3
+	flagAnimated = 1 << 1
+	flagEXIF     = 1 << 3
 )
 
-// openWebP walks the container to the first frame's data. Of an animation the first frame is the picture.
-func openWebP(r *bufio.Reader, _ *Options) (*header, error) {
+// Open walks the container to the first frame's data. Of an animation the first frame is the picture.
+func Open(r *bufio.Reader) (*codec.Header, error) {
 	var head [12]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	w := &webpReader{r: r, left: int64(binary.LittleEndian.Uint32(head[4:])) - 4}
-	h := &header{lateOrientation: true}
+	w := &reader{r: r, left: int64(binary.LittleEndian.Uint32(head[4:])) - 4}
+	h := &codec.Header{LateOrientation: true}
 	for {
 		kind, n, err := w.chunk()
 		if err != nil {
@@ -60,7 +61,7 @@ func openWebP(r *bufio.Reader, _ *Options) (*header, error) {
 			if err != nil {
 				return nil, err
 			}
-			h.profile = profile
+			h.Profile = profile
 		case "EXIF":
 			if err := w.readExif(n, h); err != nil {
 				return nil, err
@@ -75,9 +76,9 @@ func openWebP(r *bufio.Reader, _ *Options) (*header, error) {
 	}
 }
 
-// webpReader reads a WebP file chunk by chunk. golang.org/x/image/webp knows one still frame, so it gets the frame's
+// reader reads a WebP file chunk by chunk. golang.org/x/image/webp knows one still frame, so it gets the frame's
 // chunks in a file of our making; the container around them is read here.
-type webpReader struct {
+type reader struct {
 	r     *bufio.Reader
 	left  int64 // of the file by its own account
 	flags byte
@@ -86,10 +87,10 @@ type webpReader struct {
 	groups vp8l.Groups // of the lossless picture, or of lossless transparency
 }
 
-func (w *webpReader) chunk() (kind string, n int64, err error) {
+func (w *reader) chunk() (kind string, n int64, err error) {
 	var head [8]byte
 	if w.left < int64(len(head)) {
-		return "", 0, &CorruptError{Format: formatWebP, Reason: "WebP holds no picture"}
+		return "", 0, codec.Corrupt(codec.WebP, "WebP holds no picture")
 	}
 	if _, err := io.ReadFull(w.r, head[:]); err != nil {
 		return "", 0, err
@@ -97,20 +98,20 @@ func (w *webpReader) chunk() (kind string, n int64, err error) {
 	w.left -= int64(len(head))
 	n = int64(binary.LittleEndian.Uint32(head[4:]))
 	if n > w.left {
-		return "", 0, &CorruptError{Format: formatWebP, Reason: fmt.Sprintf("WebP chunk %q is longer than its file", head[:4])}
+		return "", 0, codec.Corrupt(codec.WebP, fmt.Sprintf("WebP chunk %q is longer than its file", head[:4]))
 	}
 	return string(head[:4]), n, nil
 }
 
 // skip leaves out n bytes and the padding to an even length.
-func (w *webpReader) skip(n int64) error {
+func (w *reader) skip(n int64) error {
 	n = min(n+n&1, w.left)
 	w.left -= n
 	_, err := io.CopyN(io.Discard, w.r, n)
 	return err
 }
 
-func (w *webpReader) read(n int64) ([]byte, error) {
+func (w *reader) read(n int64) ([]byte, error) {
 	data := make([]byte, n)
 	if _, err := io.ReadFull(w.r, data); err != nil {
 		return nil, err
@@ -119,23 +120,23 @@ func (w *webpReader) read(n int64) ([]byte, error) {
 	return data, w.skip(n & 1)
 }
 
-func (w *webpReader) readCanvas(n int64, h *header) error {
-	if n != 10 || h.width != 0 {
-		return &CorruptError{Format: formatWebP, Reason: "WebP canvas is not valid"}
+func (w *reader) readCanvas(n int64, h *codec.Header) error {
+	if n != 10 || h.Width != 0 {
+		return codec.Corrupt(codec.WebP, "WebP canvas is not valid")
 	}
 	data, err := w.read(n)
 	if err != nil {
 		return err
 	}
 	w.flags = data[0]
-	h.width, h.height = 1+uint24(data[4:]), 1+uint24(data[7:])
+	h.Width, h.Height = 1+uint24(data[4:]), 1+uint24(data[7:])
 	return nil
 }
 
 // readFrame reads the head of an animation's frame; its chunks follow.
-func (w *webpReader) readFrame(n int64) error {
-	if n < 16 || w.flags&webpAnimated == 0 {
-		return &CorruptError{Format: formatWebP, Reason: "WebP frame is not valid"}
+func (w *reader) readFrame(n int64) error {
+	if n < 16 || w.flags&flagAnimated == 0 {
+		return codec.Corrupt(codec.WebP, "WebP frame is not valid")
 	}
 	data := make([]byte, 16)
 	if _, err := io.ReadFull(w.r, data); err != nil {
@@ -147,8 +148,8 @@ func (w *webpReader) readFrame(n int64) error {
 	return nil
 }
 
-func (w *webpReader) readExif(n int64, h *header) error {
-	if n > exif.MaxBytes || h.orientation != 0 {
+func (w *reader) readExif(n int64, h *codec.Header) error {
+	if n > exif.MaxBytes || h.Orientation != 0 {
 		return w.skip(n)
 	}
 	data, err := w.read(n)
@@ -156,16 +157,16 @@ func (w *webpReader) readExif(n int64, h *header) error {
 		return err
 	}
 	// The chunk is a bare TIFF structure; some writers keep the name it has in JPEG.
-	h.orientation = exif.Parse(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
+	h.Orientation = exif.Parse(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
 	return nil
 }
 
 // begin reads the frame's own size and prepares decoding. The reader stands behind the head of the frame's first chunk.
-func (w *webpReader) begin(h *header, kind string, n int64) error {
-	width, height := h.width, h.height
+func (w *reader) begin(h *codec.Header, kind string, n int64) error {
+	width, height := h.Width, h.Height
 	if !w.frame.Empty() {
 		if !w.frame.In(image.Rect(0, 0, width, height)) {
-			return &CorruptError{Format: formatWebP, Reason: "WebP frame lies outside the canvas"}
+			return codec.Corrupt(codec.WebP, "WebP frame lies outside the canvas")
 		}
 		width, height = w.frame.Dx(), w.frame.Dy()
 	}
@@ -175,48 +176,64 @@ func (w *webpReader) begin(h *header, kind string, n int64) error {
 			return err
 		}
 		if width == 0 {
-			h.width, h.height, width, height = fw, fh, fw, fh
+			h.Width, h.Height, width, height = fw, fh, fw, fh
 		}
 		if fw != width || fh != height {
-			return &CorruptError{Format: formatWebP, Reason: fmt.Sprintf("WebP frame is %dx%d on a canvas of %dx%d", fw, fh, width, height)}
+			return codec.Corrupt(codec.WebP, fmt.Sprintf("WebP frame is %dx%d on a canvas of %dx%d", fw, fh, width, height))
 		}
 	} else if width == 0 {
-		return &CorruptError{Format: formatWebP, Reason: "WebP transparency comes before its size"}
+		return codec.Corrupt(codec.WebP, "WebP transparency comes before its size")
 	}
 	w.lookAhead(kind, n, width, height)
-	h.memory = func(ratio float64) int64 {
-		reduction := int64(raster.ReductionFor(ratio, h.width, h.height))
-		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
-			return n + vp8.MemoryBytes(int64(width)) + raster.ReducerBytes(int64(width), int64(height), 2, reduction)
-		}
-		return webpBytes(kind, int64(width), int64(height), n) + w.groups.Bytes() + 4*int64(h.width) + raster.ReducerBytes(int64(h.width), int64(h.height), 4, reduction)
-	}
-	at := image.Pt(0, 0)
-	if !w.frame.Empty() {
-		at = w.frame.Min
-	}
-	h.decode = func(ratio float64) (*raster.Raster, error) {
-		reduction := raster.ReductionFor(ratio, h.width, h.height)
-		if ratio >= unfilteredRatio && kind == "VP8 " && w.frame.Empty() {
-			return w.decodeReduced(h, n, reduction)
-		}
-		img, err := w.decode(kind, n, width, height)
-		if err != nil {
-			return nil, err
-		}
-		if err := w.readTail(h); err != nil {
-			return nil, err
-		}
-		if img, ok := img.(*image.YCbCr); ok && w.frame.Empty() {
-			return reduceYCC(img, reduction), nil
-		}
-		return reduceOnCanvas(img, at, h.width, h.height, reduction)
-	}
+	h.Decoder = &decoder{file: w, header: h, kind: kind, n: n, width: width, height: height}
 	return nil
 }
 
+// decoder is the frame whose data comes next.
+type decoder struct {
+	file          *reader
+	header        *codec.Header
+	kind          string // of the frame's first chunk
+	n             int64  // its length
+	width, height int    // of the frame
+}
+
+// unfiltered reports whether the frame is decoded by vp8, at the size that is
+// wanted.
+func (d *decoder) unfiltered(ratio float64) bool {
+	return ratio >= unfilteredRatio && d.kind == "VP8 " && d.file.frame.Empty()
+}
+
+func (d *decoder) MemoryBytes(ratio float64) int64 {
+	w, h := int64(d.header.Width), int64(d.header.Height)
+	reduction := int64(raster.ReductionFor(ratio, d.header.Width, d.header.Height))
+	if d.unfiltered(ratio) {
+		return d.n + vp8.MemoryBytes(int64(d.width)) + raster.ReducerBytes(int64(d.width), int64(d.height), 2, reduction)
+	}
+	return decodeBytes(d.kind, int64(d.width), int64(d.height), d.n) + d.file.groups.Bytes() + 4*w + raster.ReducerBytes(w, h, 4, reduction)
+}
+
+func (d *decoder) Decode(ratio float64) (*raster.Raster, error) {
+	h, w := d.header, d.file
+	reduction := raster.ReductionFor(ratio, h.Width, h.Height)
+	if d.unfiltered(ratio) {
+		return w.decodeReduced(h, d.n, reduction)
+	}
+	img, err := w.decode(d.kind, d.n, d.width, d.height)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.readTail(h); err != nil {
+		return nil, err
+	}
+	if img, ok := img.(*image.YCbCr); ok && w.frame.Empty() {
+		return reduceYCC(img, reduction), nil
+	}
+	return reduceOnCanvas(img, w.frame.Min, h.Width, h.Height, reduction)
+}
+
 // frameSize looks at the head of a frame's data.
-func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
+func (w *reader) frameSize(kind string, n int64) (int, int, error) {
 	const vp8Head, vp8lHead = 10, 5
 	if kind == "VP8L" {
 		data, err := w.r.Peek(vp8lHead)
@@ -224,7 +241,7 @@ func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
 			return 0, 0, err
 		}
 		if n < vp8lHead || data[0] != 0x2f {
-			return 0, 0, &CorruptError{Format: formatWebP, Reason: "WebP frame does not begin as one"}
+			return 0, 0, codec.Corrupt(codec.WebP, "WebP frame does not begin as one")
 		}
 		bits := binary.LittleEndian.Uint32(data[1:])
 		return 1 + int(bits&0x3fff), 1 + int(bits>>14&0x3fff), nil
@@ -234,13 +251,13 @@ func (w *webpReader) frameSize(kind string, n int64) (int, int, error) {
 		return 0, 0, err
 	}
 	if n < vp8Head || data[0]&1 != 0 || string(data[3:6]) != "\x9d\x01\x2a" {
-		return 0, 0, &CorruptError{Format: formatWebP, Reason: "WebP frame does not begin as one"}
+		return 0, 0, codec.Corrupt(codec.WebP, "WebP frame does not begin as one")
 	}
 	return int(binary.LittleEndian.Uint16(data[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(data[8:]) & 0x3fff), nil
 }
 
 // lookAhead counts the Huffman codes of a lossless picture. What it reads is put back.
-func (w *webpReader) lookAhead(kind string, n int64, width, height int) {
+func (w *reader) lookAhead(kind string, n int64, width, height int) {
 	const lossless = 1 // how transparency is packed
 	skip := 5
 	switch kind {
@@ -264,10 +281,10 @@ func (w *webpReader) lookAhead(kind string, n int64, width, height int) {
 	w.r = bufio.NewReader(io.MultiReader(bytes.NewReader(head), w.r))
 }
 
-// webpBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data; lossless ones pixels, a
+// decodeBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data; lossless ones pixels, a
 // transformed copy, and transforms of tiles that are at least 4 x 4 pixels; transparency beside lossy data another lossless picture and the
 // plane taken from it. The Huffman codes of lossless ones come to it, see vp8lGroups.
-func webpBytes(kind string, w, h, n int64) int64 {
+func decodeBytes(kind string, w, h, n int64) int64 {
 	switch kind {
 	case "VP8L":
 		return 9 * w * h
@@ -277,10 +294,10 @@ func webpBytes(kind string, w, h, n int64) int64 {
 	return 2*(w+15)*(h+15) + n
 }
 
-func (w *webpReader) decode(kind string, n int64, width, height int) (image.Image, error) {
+func (w *reader) decode(kind string, n int64, width, height int) (image.Image, error) {
 	file := new(bytes.Buffer)
 	file.WriteString("RIFF\xfe\xff\xff\x7fWEBP")
-	first := &webpBody{w: w}
+	first := &body{w: w}
 	if kind == "ALPH" {
 		const alpha = 1 << 4
 		file.WriteString("VP8X\x0a\x00\x00\x00")
@@ -303,7 +320,7 @@ func (w *webpReader) decode(kind string, n int64, width, height int) (image.Imag
 const unfilteredRatio = 4
 
 // decodeReduced decodes a plain lossy frame at the size that is wanted.
-func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster.Raster, error) {
+func (w *reader) decodeReduced(h *codec.Header, n int64, reduction int) (*raster.Raster, error) {
 	data, err := w.read(n)
 	if err != nil {
 		return nil, err
@@ -321,16 +338,16 @@ func (w *webpReader) decodeReduced(h *header, n int64, reduction int) (*raster.R
 
 // readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames. A file
 // that is cut or damaged there has its picture whole.
-func (w *webpReader) readTail(h *header) error {
+func (w *reader) readTail(h *codec.Header) error {
 	err := w.findExif(h)
-	if _, damaged := err.(*CorruptError); damaged || err == io.EOF || err == io.ErrUnexpectedEOF {
+	if codec.IsCorrupt(err) || err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil
 	}
 	return err
 }
 
-func (w *webpReader) findExif(h *header) error {
-	if !w.frame.Empty() || w.flags&webpExif == 0 || h.orientation != 0 {
+func (w *reader) findExif(h *codec.Header) error {
+	if !w.frame.Empty() || w.flags&flagEXIF == 0 || h.Orientation != 0 {
 		return nil
 	}
 	for w.left >= 8 {
@@ -348,15 +365,15 @@ func (w *webpReader) findExif(h *header) error {
 	return nil
 }
 
-// webpBody hands on the data of a chunk, and with rest also the chunks up to the colours.
-type webpBody struct {
-	w    *webpReader
+// body hands on the data of a chunk, and with rest also the chunks up to the colours.
+type body struct {
+	w    *reader
 	left int64
 	rest bool
 	head []byte // of the chunk just begun
 }
 
-func (b *webpBody) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	for b.left == 0 && len(b.head) == 0 {
 		if !b.rest {
 			return 0, io.EOF

@@ -1,4 +1,4 @@
-package thumbnail
+package gif
 
 import (
 	"bufio"
@@ -8,77 +8,85 @@ import (
 	"image"
 	"io"
 
+	"sluice/thumbnail/internal/codec"
 	"sluice/thumbnail/internal/raster"
 )
 
-// openGIF reads the screen's size. The first frame is the picture; further ones are read only for an animation.
-func openGIF(r *bufio.Reader, o *Options) (*header, error) {
-	g := &gifReader{r: r, maxPixels: o.MaxPixels}
+// Options bound the frames that are read.
+type Options struct {
+	MaxPixels int64 // width x height of a frame
+	Animated  bool  // Animate will be called, not Decode
+}
+
+// Open reads the screen's size. The first frame is the picture; further
+// frames are read only for an animation.
+func Open(r *bufio.Reader, o Options) (*codec.Header, error) {
+	g := &reader{r: r, o: o}
 	if err := g.readScreen(); err != nil {
 		return nil, err
 	}
-	h := &header{width: g.w, height: g.h}
-	w, ht := int64(g.w), int64(g.h)
-	h.memory = func(ratio float64) int64 {
-		k := int64(raster.ReductionFor(ratio, g.w, g.h))
-		// A row of the screen, and what is kept of it. Rows of an interlaced frame come in any order: sums of four bytes.
-		n := 5*w + raster.ReducerBytes(w, ht, 4, k) + 16*((w+k-1)/k)*((ht+k-1)/k)
-		if o.MaxFrames > 1 {
-			n += 2*4*w*ht + o.animationBytes(g.w, g.h) // the screen, and as it was before the frame
-		}
-		return n
-	}
-	h.decode = func(ratio float64) (*raster.Raster, error) {
-		f, err := g.nextFrame()
-		if err != nil {
-			return nil, err
-		}
-		if f == nil {
-			return nil, &CorruptError{Format: formatGIF, Reason: "GIF holds no picture"}
-		}
-		return g.still(f, raster.ReductionFor(ratio, g.w, g.h))
-	}
-	if o.MaxFrames > 1 {
-		h.loop = func() int { return g.loop }
-		h.animate = func(ratio float64, show func(*raster.Raster, int) error) error {
-			return g.animate(raster.ReductionFor(ratio, g.w, g.h), show)
-		}
-	}
-	return h, nil
+	return &codec.Header{Width: g.w, Height: g.h, Decoder: g}, nil
 }
 
-// gifReader reads a GIF block by block.
-type gifReader struct {
-	r         *bufio.Reader
-	w, h      int
-	maxPixels int64       // of a frame
-	palette   *gifPalette // of the screen; nil where there is none
-	loop      int         // as image/gif counts: 0 for ever, -1 once
-	control   gifControl  // for the next frame
+// reader reads a GIF block by block.
+type reader struct {
+	r       *bufio.Reader
+	o       Options
+	w, h    int
+	palette *palette // of the screen; nil for none
+	loop    int      // as image/gif counts: 0 for ever, -1 once
+	control control  // of the next frame
 }
 
-// gifPalette are colours as RGBA. What lies beyond those given shows nothing.
-type gifPalette [256][4]byte
+// MemoryBytes counts a row of the screen and the reduced picture. Rows of an
+// interlaced frame come in any order: sums of four bytes. An animation keeps the
+// screen, and the screen before the frame.
+func (g *reader) MemoryBytes(ratio float64) int64 {
+	w, h, k := int64(g.w), int64(g.h), int64(raster.ReductionFor(ratio, g.w, g.h))
+	n := 5*w + raster.ReducerBytes(w, h, 4, k) + 16*((w+k-1)/k)*((h+k-1)/k)
+	if g.o.Animated {
+		n += 2 * 4 * w * h
+	}
+	return n
+}
 
-// gifControl is how a frame is shown.
-type gifControl struct {
+// Decode returns the first frame.
+func (g *reader) Decode(ratio float64) (*raster.Raster, error) {
+	f, err := g.nextFrame()
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return nil, codec.Corrupt(codec.GIF, "GIF holds no picture")
+	}
+	return g.still(f, raster.ReductionFor(ratio, g.w, g.h))
+}
+
+// LoopCount is how often the animation runs.
+func (g *reader) LoopCount() int { return g.loop }
+
+// palette are colours as RGBA. What lies beyond those given shows nothing.
+type palette [256][4]byte
+
+// control is how a frame is shown.
+type control struct {
 	delay       int // hundredths of a second
 	disposal    byte
 	transparent int // index, -1 for none
 }
 
-// gifFrame is a frame whose pixels are about to be read.
-type gifFrame struct {
-	gifControl
+// frame is a frame whose pixels are about to be read.
+type frame struct {
+	control
 	rect       image.Rectangle // may reach beyond the screen
 	onScreen   int             // rows, from the first on, that are not below the screen
 	interlaced bool
-	palette    gifPalette
+	palette    palette
 	pixels     io.Reader // indices
-	blocks     *gifBlocks
+	blocks     *blocks
 }
 
-func (g *gifReader) readScreen() error {
+func (g *reader) readScreen() error {
 	var head [13]byte
 	if _, err := io.ReadFull(g.r, head[:]); err != nil {
 		return err
@@ -86,14 +94,14 @@ func (g *gifReader) readScreen() error {
 	g.w, g.h = int(binary.LittleEndian.Uint16(head[6:])), int(binary.LittleEndian.Uint16(head[8:]))
 	g.loop, g.control.transparent = -1, -1
 	if head[10]&0x80 != 0 {
-		g.palette = new(gifPalette)
+		g.palette = new(palette)
 		return g.palette.read(g.r, head[10])
 	}
 	return nil
 }
 
 // read reads as many colours as the flags say.
-func (p *gifPalette) read(r io.Reader, flags byte) error {
+func (p *palette) read(r io.Reader, flags byte) error {
 	data := make([]byte, 3<<(1+flags&7))
 	if _, err := io.ReadFull(r, data); err != nil {
 		return err
@@ -105,7 +113,7 @@ func (p *gifPalette) read(r io.Reader, flags byte) error {
 }
 
 // nextFrame reads up to a frame's pixels. It is nil at the end.
-func (g *gifReader) nextFrame() (*gifFrame, error) {
+func (g *reader) nextFrame() (*frame, error) {
 	for {
 		kind, err := g.r.ReadByte()
 		if err != nil {
@@ -123,17 +131,17 @@ func (g *gifReader) nextFrame() (*gifFrame, error) {
 		case 0:
 			// Some writers pad.
 		default:
-			return nil, &CorruptError{Format: formatGIF, Reason: fmt.Sprintf("GIF block %#x is not known", kind)}
+			return nil, codec.Corrupt(codec.GIF, fmt.Sprintf("GIF block %#x is not known", kind))
 		}
 	}
 }
 
-func (g *gifReader) readExtension() error {
+func (g *reader) readExtension() error {
 	kind, err := g.r.ReadByte()
 	if err != nil {
 		return err
 	}
-	blocks := &gifBlocks{r: g.r}
+	blocks := &blocks{r: g.r}
 	var head [16]byte
 	n, err := io.ReadFull(blocks, head[:])
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -141,7 +149,7 @@ func (g *gifReader) readExtension() error {
 	}
 	switch {
 	case kind == 0xf9 && n >= 4:
-		g.control = gifControl{delay: int(binary.LittleEndian.Uint16(head[1:])), disposal: head[0] >> 2 & 7, transparent: -1}
+		g.control = control{delay: int(binary.LittleEndian.Uint16(head[1:])), disposal: head[0] >> 2 & 7, transparent: -1}
 		if head[0]&1 != 0 {
 			g.control.transparent = int(head[3])
 		}
@@ -151,21 +159,21 @@ func (g *gifReader) readExtension() error {
 	return blocks.end()
 }
 
-func (g *gifReader) readFrame() (*gifFrame, error) {
+func (g *reader) readFrame() (*frame, error) {
 	var head [9]byte
 	if _, err := io.ReadFull(g.r, head[:]); err != nil {
 		return nil, err
 	}
 	at := func(i int) int { return int(binary.LittleEndian.Uint16(head[i:])) }
-	f := &gifFrame{gifControl: g.control, rect: image.Rect(at(0), at(2), at(0)+at(4), at(2)+at(6)), interlaced: head[8]&0x40 != 0}
-	g.control = gifControl{transparent: -1}
+	f := &frame{control: g.control, rect: image.Rect(at(0), at(2), at(0)+at(4), at(2)+at(6)), interlaced: head[8]&0x40 != 0}
+	g.control = control{transparent: -1}
 	if f.rect.Empty() {
-		return nil, &CorruptError{Format: formatGIF, Reason: "GIF frame has no pixels"}
+		return nil, codec.Corrupt(codec.GIF, "GIF frame has no pixels")
 	}
-	if pixels := int64(f.rect.Dx()) * int64(f.rect.Dy()); pixels > g.maxPixels {
-		return nil, &TooLargeError{
-			What: "pixels", Got: pixels, Limit: g.maxPixels, Setting: "MaxPixels",
-			Detail: fmt.Sprintf("a %dx%d frame of a %dx%d GIF", f.rect.Dx(), f.rect.Dy(), g.w, g.h),
+	if pixels := int64(f.rect.Dx()) * int64(f.rect.Dy()); pixels > g.o.MaxPixels {
+		return nil, &codec.Error{
+			Kind: codec.KindTooManyPixels, Format: codec.GIF, Got: pixels, Limit: g.o.MaxPixels,
+			Reason: fmt.Sprintf("a %dx%d frame of a %dx%d GIF", f.rect.Dx(), f.rect.Dy(), g.w, g.h),
 		}
 	}
 	f.onScreen = min(f.rect.Dy(), g.h-f.rect.Min.Y)
@@ -177,7 +185,7 @@ func (g *gifReader) readFrame() (*gifFrame, error) {
 	case g.palette != nil:
 		f.palette = *g.palette
 	default:
-		return nil, &CorruptError{Format: formatGIF, Reason: "GIF frame has no palette"}
+		return nil, codec.Corrupt(codec.GIF, "GIF frame has no palette")
 	}
 	if f.transparent >= 0 {
 		f.palette[f.transparent] = [4]byte{}
@@ -187,16 +195,16 @@ func (g *gifReader) readFrame() (*gifFrame, error) {
 		return nil, err
 	}
 	if bits < 1 || bits > 8 {
-		return nil, &CorruptError{Format: formatGIF, Reason: fmt.Sprintf("GIF frame has pixels of %d bits", bits)}
+		return nil, codec.Corrupt(codec.GIF, fmt.Sprintf("GIF frame has pixels of %d bits", bits))
 	}
-	f.blocks = &gifBlocks{r: g.r}
+	f.blocks = &blocks{r: g.r}
 	f.pixels = lzw.NewReader(f.blocks, lzw.LSB, int(bits))
 	return f, nil
 }
 
 // rows reads the frame's rows in the order they are stored and hands on each with its place in the frame. It ends at the last one that
 // the screen has: what lies below is read only where an interlaced frame's next pass is behind it.
-func (f *gifFrame) rows(show func(y int, indices []byte)) error {
+func (f *frame) rows(show func(y int, indices []byte)) error {
 	passes := []struct{ first, step int }{{0, 1}}
 	if f.interlaced {
 		passes = []struct{ first, step int }{{0, 8}, {4, 8}, {2, 4}, {1, 2}}
@@ -218,7 +226,7 @@ func (f *gifFrame) rows(show func(y int, indices []byte)) error {
 }
 
 // paint sets the pixels of a row of the screen, as far as it has them. Transparent ones stay as they are.
-func (f *gifFrame) paint(screen []byte, indices []byte) {
+func (f *frame) paint(screen []byte, indices []byte) {
 	x := 4 * f.rect.Min.X
 	for _, v := range indices {
 		if x >= len(screen) {
@@ -232,7 +240,7 @@ func (f *gifFrame) paint(screen []byte, indices []byte) {
 }
 
 // still reduces one frame on an empty screen. A frame may be smaller than the screen; what it leaves free is transparent.
-func (g *gifReader) still(f *gifFrame, reduction int) (*raster.Raster, error) {
+func (g *reader) still(f *frame, reduction int) (*raster.Raster, error) {
 	if !f.interlaced {
 		return g.stillByRows(f, reduction)
 	}
@@ -251,7 +259,7 @@ func (g *gifReader) still(f *gifFrame, reduction int) (*raster.Raster, error) {
 	return cells.Raster(true), nil
 }
 
-func (g *gifReader) stillByRows(f *gifFrame, reduction int) (*raster.Raster, error) {
+func (g *reader) stillByRows(f *frame, reduction int) (*raster.Raster, error) {
 	red := raster.NewReducer(g.w, g.h, 4, reduction)
 	empty, row := make([]byte, 4*g.w), make([]byte, 4*g.w)
 	for range min(f.rect.Min.Y, g.h) {
@@ -271,14 +279,14 @@ func (g *gifReader) stillByRows(f *gifFrame, reduction int) (*raster.Raster, err
 	return red.Raster(true), nil
 }
 
-// gifBlocks reads data that is cut into blocks of at most 255 bytes; an empty one ends it.
-type gifBlocks struct {
+// blocks reads data that is cut into blocks of at most 255 bytes; an empty one ends it.
+type blocks struct {
 	r     *bufio.Reader
 	left  int
 	ended bool
 }
 
-func (b *gifBlocks) Read(p []byte) (int, error) {
+func (b *blocks) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -291,7 +299,7 @@ func (b *gifBlocks) Read(p []byte) (int, error) {
 }
 
 // ReadByte keeps lzw from reading ahead.
-func (b *gifBlocks) ReadByte() (byte, error) {
+func (b *blocks) ReadByte() (byte, error) {
 	if err := b.begin(); err != nil {
 		return 0, err
 	}
@@ -300,7 +308,7 @@ func (b *gifBlocks) ReadByte() (byte, error) {
 	return c, noEOF(err)
 }
 
-func (b *gifBlocks) begin() error {
+func (b *blocks) begin() error {
 	for b.left == 0 {
 		if b.ended {
 			return io.EOF
@@ -315,7 +323,7 @@ func (b *gifBlocks) begin() error {
 }
 
 // end skips what is left.
-func (b *gifBlocks) end() error {
+func (b *blocks) end() error {
 	_, err := io.Copy(io.Discard, struct{ io.Reader }{b})
 	return err
 }

@@ -1,22 +1,23 @@
-package thumbnail
+package png
 
 import (
 	"encoding/binary"
 	"fmt"
 	"io"
 
+	"sluice/thumbnail/internal/codec"
 	"sluice/thumbnail/internal/inflate"
 
 	"sluice/thumbnail/internal/raster"
 )
 
-// decodePNG inflates, unfilters and reduces row by row.
-func decodePNG(c *pngChunks, f *pngForm, reduction int) (*raster.Raster, error) {
+// decode inflates, unfilters and reduces row by row.
+func decode(c *chunks, f *form, reduction int) (*raster.Raster, error) {
 	inflated, err := inflate.NewReader(c)
 	if err != nil {
 		return nil, err
 	}
-	rows := &pngRows{form: f, r: inflated, wide: make([]byte, f.w*f.channels())}
+	rows := &rows{form: f, r: inflated, wide: make([]byte, f.w*f.channels())}
 	var out *raster.Raster
 	if f.interlaced {
 		out, err = rows.interlaced(reduction)
@@ -29,15 +30,15 @@ func decodePNG(c *pngChunks, f *pngForm, reduction int) (*raster.Raster, error) 
 	return out, c.finish()
 }
 
-// pngRows gives the rows of a picture, or of one pass of an interlaced one.
-type pngRows struct {
-	form          *pngForm
+// rows gives the rows of a picture, or of one pass of an interlaced one.
+type rows struct {
+	form          *form
 	r             io.Reader
 	row, previous []byte // stored rows, the filter's byte first
 	wide          []byte // a row of 8 bits a channel, colours multiplied by alpha
 }
 
-func (p *pngRows) plain(reduction int) (*raster.Raster, error) {
+func (p *rows) plain(reduction int) (*raster.Raster, error) {
 	red := raster.NewReducer(p.form.w, p.form.h, p.form.channels(), reduction)
 	p.begin(p.form.w)
 	for range p.form.h {
@@ -56,7 +57,7 @@ var adam7 = [7]struct{ x, y, dx, dy int }{
 }
 
 // interlaced reads the passes.
-func (p *pngRows) interlaced(reduction int) (*raster.Raster, error) {
+func (p *rows) interlaced(reduction int) (*raster.Raster, error) {
 	f := p.form
 	s := raster.NewCells(f.w, f.h, f.channels(), reduction)
 	for _, pass := range adam7 {
@@ -77,7 +78,7 @@ func (p *pngRows) interlaced(reduction int) (*raster.Raster, error) {
 }
 
 // begin starts a picture or a pass of w pixels a row: the row before the first counts as zeros.
-func (p *pngRows) begin(w int) {
+func (p *rows) begin(w int) {
 	n := int(p.form.rowBytes(int64(w))) + 1
 	if cap(p.row) < n {
 		p.row, p.previous = make([]byte, n), make([]byte, n)
@@ -87,7 +88,7 @@ func (p *pngRows) begin(w int) {
 }
 
 // next reads a row of w pixels. It is overwritten by the next call.
-func (p *pngRows) next(w int) ([]byte, error) {
+func (p *rows) next(w int) ([]byte, error) {
 	if _, err := io.ReadFull(p.r, p.row); err != nil {
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return nil, io.ErrUnexpectedEOF
@@ -96,7 +97,7 @@ func (p *pngRows) next(w int) ([]byte, error) {
 	}
 	pixel := max(1, p.form.samples()*p.form.depth/8)
 	if !unfilter(p.row[0], p.row[1:], p.previous[1:], pixel) {
-		return nil, &CorruptError{Format: formatPNG, Reason: fmt.Sprintf("PNG row has unknown filter %d", p.row[0])}
+		return nil, codec.Corrupt(codec.PNG, fmt.Sprintf("PNG row has unknown filter %d", p.row[0]))
 	}
 	wide := p.form.widen(p.wide[:w*p.form.channels()], p.row[1:], w)
 	p.row, p.previous = p.previous, p.row
@@ -104,9 +105,9 @@ func (p *pngRows) next(w int) ([]byte, error) {
 }
 
 // widen gives a stored row with 8 bits a channel, colours multiplied by alpha. It fills dst, or returns a part of src as it is.
-func (f *pngForm) widen(dst, src []byte, w int) []byte {
+func (f *form) widen(dst, src []byte, w int) []byte {
 	switch {
-	case f.colour == pngPalette:
+	case f.colour == colourPalette:
 		f.widenPalette(dst, src)
 	case f.depth < 8:
 		f.widenBits(dst, src)
@@ -136,14 +137,14 @@ func bitsAt(src []byte, i, depth int) byte {
 }
 
 // widenPalette looks up colours. An index beyond the palette is black, as elsewhere.
-func (f *pngForm) widenPalette(dst, src []byte) {
+func (f *form) widenPalette(dst, src []byte) {
 	n := f.channels()
 	for i := 0; n*i < len(dst); i++ {
 		copy(dst[n*i:n*i+n], f.palette[bitsAt(src, i, f.depth)][:n])
 	}
 }
 
-func (f *pngForm) widenBits(dst, src []byte) {
+func (f *form) widenBits(dst, src []byte) {
 	scale := byte(255 / (1<<f.depth - 1))
 	if !f.clear {
 		for i := range dst {
@@ -161,7 +162,7 @@ func (f *pngForm) widenBits(dst, src []byte) {
 }
 
 // widenKeyed makes the one transparent colour so. It is compared with all its bits.
-func (f *pngForm) widenKeyed(dst, src []byte) {
+func (f *form) widenKeyed(dst, src []byte) {
 	samples, step := f.samples(), f.depth/8
 	for ; len(dst) > samples; dst = dst[samples+1:] {
 		hit := true

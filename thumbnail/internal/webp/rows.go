@@ -1,9 +1,10 @@
-package thumbnail
+package webp
 
 import (
 	"fmt"
 	"image"
 
+	"sluice/thumbnail/internal/codec"
 	"sluice/thumbnail/internal/raster"
 
 	"sluice/thumbnail/internal/colour"
@@ -54,7 +55,7 @@ func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*rast
 			case *image.NYCbCrA:
 				lossyRow(out, &img.YCbCr, img.A[(y-at.Y)*img.AStride:], y-at.Y)
 			default:
-				return nil, &UnsupportedError{Format: formatWebP, Reason: fmt.Sprintf("its frame is %T", img)}
+				return nil, codec.Unsupported(codec.WebP, fmt.Sprintf("its frame is %T", img))
 			}
 		}
 		red.Add(row)
