@@ -43,9 +43,10 @@ func TestArrows(t *testing.T) {
 		never     []string // prefixes of paths
 		ours      []string // the only packages of the project that it may need, beside itself; nil: any
 		plainOnly bool     // the standard library and nothing else
+		under     string   // the only path below which packages of the project may be needed
 	}{
 		{pattern: "./pipeline", plainOnly: true, ours: []string{}},
-		{pattern: "./thumbnail", never: aws, ours: []string{"sluice/thumbnail/scaledjpeg"}},
+		{pattern: "./thumbnail", never: aws, under: "sluice/thumbnail/"},
 		{pattern: "./thumbnail/scaledjpeg", plainOnly: true, ours: []string{}},
 		{pattern: "./notify", never: aws, ours: []string{}},
 		{pattern: "./pipeline/lambdaevent", plainOnly: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
@@ -73,6 +74,9 @@ func TestArrows(t *testing.T) {
 				}
 				if tt.plainOnly && !isStandard(pkg) && !strings.HasPrefix(pkg, "sluice/") {
 					t.Errorf("needs %s: only the standard library may be", pkg)
+				}
+				if tt.under != "" && strings.HasPrefix(pkg, "sluice/") && pkg != self && !strings.HasPrefix(pkg, tt.under) {
+					t.Errorf("needs %s: of the project only packages under %s may be", pkg, tt.under)
 				}
 				if tt.ours != nil && strings.HasPrefix(pkg, "sluice/") && pkg != self && !slices.Contains(tt.ours, pkg) {
 					t.Errorf("needs %s: of the project only %v may be", pkg, tt.ours)
