@@ -2,7 +2,7 @@ package sqsserver
 
 import "iter"
 
-// Actions are the names of all actions.
+// Actions returns the names of all actions.
 func Actions() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name := range actions {
