@@ -156,10 +156,10 @@ func TestStartErrorsNameTheCause(t *testing.T) {
 		want []string
 	}{
 		{"the port is taken", []string{"-data", t.TempDir(), "-addr", taken.Addr().String()}, []string{taken.Addr().String(), "-addr"}},
-		{"the folder is a file", []string{"-data", filepath.Join(file, "sluice")}, []string{file}},
-		{"the file is corrupt", []string{"-data", corrupt}, []string{"sluice.db"}},
-		{"bodies without their store", []string{"-data", orphans}, []string{filepath.Join(orphans, "objects"), "sluice.db", "put the file"}},
-		{"keys without a secret", []string{"-data", noKeys}, []string{"keys.json", "secretKey is missing"}},
+		{"the folder is a file", []string{"-data", filepath.Join(file, "sluice"), "-addr", "127.0.0.1:0"}, []string{file}},
+		{"the file is corrupt", []string{"-data", corrupt, "-addr", "127.0.0.1:0"}, []string{"sluice.db"}},
+		{"bodies without their store", []string{"-data", orphans, "-addr", "127.0.0.1:0"}, []string{filepath.Join(orphans, "objects"), "sluice.db", "put the file"}},
+		{"keys without a secret", []string{"-data", noKeys, "-addr", "127.0.0.1:0"}, []string{"keys.json", "secretKey is missing"}},
 		{"an address that other machines reach", []string{"-addr", "0.0.0.0:0"}, []string{"-public"}},
 		{"a name that other machines may have", []string{"-addr", "example.com:80"}, []string{"-public"}},
 		{"open and public", []string{"-addr", "0.0.0.0:0", "-public", "-open"}, []string{"let anybody in"}},

@@ -17,6 +17,7 @@ import (
 
 	"sluice/pipeline"
 	"sluice/workers/setup"
+	"sluice/workers/setup/setuptest"
 )
 
 func TestAWS(t *testing.T) {
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 		tellMemoryLimit()
 		return
 	}
-	os.Exit(m.Run())
+	setuptest.Main(m)
 }
 
 func writeLines() {

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"sluice/workers/setup/setuptest"
+)
+
+func TestMain(m *testing.M) { setuptest.Main(m) }
