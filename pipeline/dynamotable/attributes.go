@@ -2,21 +2,24 @@ package dynamotable
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sluice/pipeline"
-	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// Attributes returns it as DynamoDB stores it. JSON strings, numbers, bools,
-// null, arrays and objects become S, N, BOOL, NULL, L and M; numbers keep all
-// their digits. The error is a *pipeline.ItemError where the
-// data is no JSON object; the limits are pipeline.CheckItem's business.
+// Attributes returns it as DynamoDB stores it, converted by attributevalue. JSON
+// strings, numbers, bools, null, arrays and objects become S, N, BOOL, NULL, L
+// and M. Numbers keep all their digits. If the data is not a JSON object, the
+// error is a *pipeline.ItemError. Attributes does not check the limits of
+// pipeline.CheckItem.
 func Attributes(it pipeline.Item) (map[string]types.AttributeValue, error) {
 	dec := json.NewDecoder(bytes.NewReader(it.Data))
 	dec.UseNumber()
@@ -24,106 +27,118 @@ func Attributes(it pipeline.Item) (map[string]types.AttributeValue, error) {
 	if err := dec.Decode(&data); err != nil {
 		return nil, &pipeline.ItemError{Key: it.Key, Field: "Data", Reason: "is not a JSON object: " + err.Error()}
 	}
-	attrs := make(map[string]types.AttributeValue, len(data)+4)
-	for name, v := range data {
-		attrs[name] = attribute(v)
+	if data == nil { // JSON null
+		data = map[string]any{}
 	}
-	for name, v := range keyAttributes(it.Key) {
-		attrs[name] = v
-	}
-	attrs[pipeline.AttrVersion] = &types.AttributeValueMemberS{Value: it.Version}
+	normalizeNumbers(data)
+	data[pipeline.AttrPK], data[pipeline.AttrSK] = it.Key.PK, it.Key.SK
+	data[pipeline.AttrVersion] = it.Version
 	if !it.Expires.IsZero() {
-		attrs[pipeline.AttrExpires] = &types.AttributeValueMemberN{Value: strconv.FormatInt(it.Expires.Unix(), 10)}
+		data[pipeline.AttrExpires] = it.Expires.Unix()
+	}
+	attrs, err := attributevalue.MarshalMap(data)
+	if err != nil {
+		return nil, &pipeline.ItemError{Key: it.Key, Field: "Data", Reason: "has no DynamoDB form: " + err.Error()}
 	}
 	return attrs, nil
 }
 
-// attribute takes a value as encoding/json decodes it under UseNumber.
-func attribute(v any) types.AttributeValue {
+// normalizeNumbers replaces the numbers in v, at any depth, by their DynamoDB
+// form. v is decoded by encoding/json under UseNumber.
+func normalizeNumbers(v any) any {
 	switch v := v.(type) {
-	case string:
-		return &types.AttributeValueMemberS{Value: v}
 	case json.Number:
-		return &types.AttributeValueMemberN{Value: plainNumber(v.String())}
-	case bool:
-		return &types.AttributeValueMemberBOOL{Value: v}
+		return json.Number(plainNumber(v.String()))
 	case []any:
-		list := make([]types.AttributeValue, len(v))
-		for i, e := range v {
-			list[i] = attribute(e)
+		for i := range v {
+			v[i] = normalizeNumbers(v[i])
 		}
-		return &types.AttributeValueMemberL{Value: list}
 	case map[string]any:
-		m := make(map[string]types.AttributeValue, len(v))
-		for name, e := range v {
-			m[name] = attribute(e)
+		for name := range v {
+			v[name] = normalizeNumbers(v[name])
 		}
-		return &types.AttributeValueMemberM{Value: m}
 	}
-	return &types.AttributeValueMemberNULL{Value: true}
+	return v
 }
 
-// Item reads what DynamoDB stored: the reverse of Attributes, and more, for
-// items that something else wrote. Sets become arrays, binaries their base64. An
-// item without a version or an expiry has none. The error is a
-// *pipeline.ItemError that names the attribute.
+// Item returns the item that DynamoDB stores as attrs, converted by
+// attributevalue. It also reads items of other writers: sets become sorted
+// arrays and binaries their base64, and an item without a version or an expiry
+// has none. The error is a *pipeline.ItemError that names the attribute.
 func Item(attrs map[string]types.AttributeValue) (pipeline.Item, error) {
 	var it pipeline.Item
-	rest := make(map[string]types.AttributeValue, len(attrs))
-	for name, v := range attrs {
-		rest[name] = v
+	fail := func(field, format string, args ...any) (pipeline.Item, error) {
+		return pipeline.Item{}, &pipeline.ItemError{Key: it.Key, Field: field, Reason: fmt.Sprintf(format, args...)}
 	}
-	take := func(name string, required bool) (string, error) {
-		v, ok := rest[name]
-		delete(rest, name)
-		s, isString := v.(*types.AttributeValueMemberS)
-		switch {
-		case isString:
-			return s.Value, nil
-		case ok || required:
-			return "", &pipeline.ItemError{Key: it.Key, Field: name, Reason: "is not a string"}
+	data := make(map[string]any, len(attrs))
+	err := attributevalue.UnmarshalMapWithOptions(attrs, &data, func(o *attributevalue.DecoderOptions) { o.UseNumber = true })
+	if err != nil {
+		return fail("Data", "has no JSON form: %v", err)
+	}
+	for _, own := range []struct {
+		name     string
+		into     *string
+		required bool
+	}{{pipeline.AttrPK, &it.Key.PK, true}, {pipeline.AttrSK, &it.Key.SK, true}, {pipeline.AttrVersion, &it.Version, false}} {
+		v, ok := data[own.name]
+		text, isText := v.(string)
+		if (ok || own.required) && !isText {
+			return fail(own.name, "is not a string")
 		}
-		return "", nil
+		*own.into = text
+		delete(data, own.name)
 	}
-	var err error
-	if it.Key.PK, err = take(pipeline.AttrPK, true); err != nil {
-		return pipeline.Item{}, err
+	if v, ok := data[pipeline.AttrExpires]; ok {
+		n, _ := v.(attributevalue.Number)
+		seconds, err := strconv.ParseInt(string(n), 10, 64)
+		if err != nil {
+			return fail(pipeline.AttrExpires, "got %v, want a number of whole seconds", v)
+		}
+		it.Expires = time.Unix(seconds, 0).UTC()
+		delete(data, pipeline.AttrExpires)
 	}
-	if it.Key.SK, err = take(pipeline.AttrSK, true); err != nil {
-		return pipeline.Item{}, err
-	}
-	if it.Version, err = take(pipeline.AttrVersion, false); err != nil {
-		return pipeline.Item{}, err
-	}
-	if it.Expires, err = takeExpires(rest); err != nil {
-		return pipeline.Item{}, &pipeline.ItemError{Key: it.Key, Field: pipeline.AttrExpires, Reason: err.Error()}
-	}
-	var data bytes.Buffer
-	enc := json.NewEncoder(&data)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(attributes.Plain(rest)); err != nil {
-		return pipeline.Item{}, &pipeline.ItemError{Key: it.Key, Field: "Data", Reason: err.Error()}
+	if err := enc.Encode(jsonValue(data)); err != nil {
+		return fail("Data", "has no JSON form: %v", err)
 	}
-	it.Data = bytes.TrimSuffix(data.Bytes(), []byte("\n"))
+	it.Data = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	return it, nil
 }
 
-// takeExpires removes the expiry from attrs.
-func takeExpires(attrs map[string]types.AttributeValue) (time.Time, error) {
-	v, ok := attrs[pipeline.AttrExpires]
-	if !ok {
-		return time.Time{}, nil
+// jsonValue returns v, which attributevalue decoded under UseNumber, in the form
+// that encoding/json encodes without loss. It may change v.
+func jsonValue(v any) any {
+	switch v := v.(type) {
+	case attributevalue.Number:
+		return json.Number(v)
+	case []string:
+		slices.Sort(v)
+	case []attributevalue.Number:
+		slices.Sort(v)
+		numbers := make([]json.Number, len(v))
+		for i, n := range v {
+			numbers[i] = json.Number(n)
+		}
+		return numbers
+	case [][]byte:
+		texts := make([]string, len(v))
+		for i, b := range v {
+			texts[i] = base64.StdEncoding.EncodeToString(b)
+		}
+		slices.Sort(texts)
+		return texts
+	case []any:
+		for i := range v {
+			v[i] = jsonValue(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = jsonValue(v[name])
+		}
 	}
-	delete(attrs, pipeline.AttrExpires)
-	n, ok := v.(*types.AttributeValueMemberN)
-	if !ok {
-		return time.Time{}, fmt.Errorf("is a %T, not a number of seconds", v)
-	}
-	seconds, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("is not a number of seconds: %q", n.Value)
-	}
-	return time.Unix(seconds, 0).UTC(), nil
+	return v
 }
 
 func keyAttributes(k pipeline.Key) map[string]types.AttributeValue {
