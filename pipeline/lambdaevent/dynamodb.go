@@ -7,8 +7,8 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeDynamoDB reads the envelope of one change. The images stay as they are
-// until streamchange.Decode: what is odd in them is a matter of that record alone.
+// decodeDynamoDB decodes the envelope of one change. streamchange.Decode decodes
+// the images later, so an invalid image affects only its own record.
 func decodeDynamoDB(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 2)}
 	s.Peek()
@@ -50,8 +50,8 @@ func decodeDynamoDB(s *scanner) pipeline.Record {
 	return r
 }
 
-// keys returns the same text for the same key, whatever the order of its
-// attributes and the way their characters are escaped.
+// keys returns the canonical text of a key, regardless of the order of its
+// attributes and of escapes.
 func (s *scanner) keys(field ...string) string {
 	raw := s.Raw()
 	var keys map[string]map[string]string

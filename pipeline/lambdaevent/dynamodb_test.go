@@ -23,11 +23,11 @@ func TestDynamoDBRecord(t *testing.T) {
 		t.Errorf("got at %v, want %v", r.At, want)
 	}
 	if string(r.Body) != raw {
-		t.Errorf("got body %s\nwant the whole record, as it came", r.Body)
+		t.Errorf("got body %s\nwant the whole record unchanged", r.Body)
 	}
 }
 
-func TestAnItemsGroupIsItsKey(t *testing.T) {
+func TestGroupOfAChangeIsItsKey(t *testing.T) {
 	t.Parallel()
 	group := func(keys string) string {
 		t.Helper()
@@ -60,7 +60,7 @@ func TestAnItemsGroupIsItsKey(t *testing.T) {
 	}
 }
 
-func TestDynamoDBFieldsThatCannotBeRead(t *testing.T) {
+func TestDynamoDBRejectsInvalidFields(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ old, new, want string }{
 		{`"eventID":"e-1",`, ``, "eventID is missing"},
@@ -69,8 +69,8 @@ func TestDynamoDBFieldsThatCannotBeRead(t *testing.T) {
 		{`"Keys":{"PK":{"S":"a"},"SK":{"S":"-"}}`, `"Keys":null`, "dynamodb.Keys is not a key"},
 		{`{"S":"a"}`, `{"L":[]}`, "dynamodb.Keys is not a key"},
 		{`1767225600`, `"2026-01-01"`, "dynamodb.ApproximateCreationDateTime is not a number"},
-		{`1767225600`, `-1`, "dynamodb.ApproximateCreationDateTime is not a time in seconds: -1"},
-		{`1767225600`, `1e300`, "dynamodb.ApproximateCreationDateTime is not a time in seconds: 1e300"},
+		{`1767225600`, `-1`, "dynamodb.ApproximateCreationDateTime is -1, want seconds since 1970"},
+		{`1767225600`, `1e300`, "dynamodb.ApproximateCreationDateTime is 1e300, want seconds since 1970"},
 	} {
 		b := decode(t, records(strings.Replace(change("1", "a", ""), c.old, c.new, 1)))
 		r := b.Records[0]

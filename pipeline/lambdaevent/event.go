@@ -1,15 +1,15 @@
-// Package lambdaevent turns what Lambda hands to a function into records, and
-// what became of them into the answer that Lambda understands.
+// Package lambdaevent decodes the events of a Lambda function into records, and
+// encodes the outcomes of a run as the function's response.
 //
-// [Decode] tells the kind of an event from its payload and decodes each record
-// by itself: one that cannot be read is a record with an Err, and the others are
-// as if it were not there. [Batch.Response] speaks each source's language of
-// partial failure. What records hold is read by [S3Events], in every envelope
-// S3's notices come in, and by package streamchange, without loss.
+// [Decode] detects the kind of an event from its payload and decodes each record
+// separately: a record that cannot be decoded has an Err, and does not affect
+// the others. [Batch.Response] reports partial failures in the form of each
+// source. [S3Events] decodes the S3 events in a record's body, in any envelope,
+// and package streamchange the changes of a DynamoDB stream, without loss.
 //
-// encoding/json into aws-lambda-go's events cannot do that: one unknown
-// attribute type or one bad %-escape there fails the whole event before any
-// handler runs, and it costs several times as much CPU.
+// The package does not decode into the types of aws-lambda-go, because one
+// unknown attribute type or one bad percent escape then fails the whole event
+// before any handler runs. encoding/json also takes several times the CPU time.
 package lambdaevent
 
 import (
@@ -21,18 +21,17 @@ import (
 	"sluice/pipeline"
 )
 
-// Kind is what sort of source an event comes from.
+// Kind is the kind of an event source.
 type Kind int
 
 const (
 	// Unknown is the kind of an empty batch when more than one is accepted.
 	Unknown Kind = iota
-	// SQS records hold a message's body. ID is the messageId, the Cause the
+	// SQS records hold the body of a message. ID is the messageId. Cause is the
 	// attribute sluice-cause or else the messageId, which a redrive changes.
 	SQS
-	// DynamoDBStream records hold the change as Lambda delivers it, for
-	// streamchange.Decode. ID is the sequence number, Cause the eventID, Group the
-	// item's key.
+	// DynamoDBStream records hold a change, which streamchange.Decode decodes. ID
+	// is the sequence number, Cause the eventID, Group the key of the item.
 	DynamoDBStream
 	// KinesisStream records hold the data. ID is the sequence number, Cause the
 	// eventID, Group the partition key.
@@ -42,12 +41,12 @@ const (
 	S3
 	// SNS records hold the message. ID and Cause are its MessageId.
 	SNS
-	// EventBridge events are one record each and hold the whole event. ID and
-	// Cause are its id.
+	// EventBridge events are one record, which holds the whole event. ID and Cause
+	// are its id.
 	EventBridge
 )
 
-// Sources, as their records name themselves.
+// The values of eventSource.
 const (
 	sourceSQS      = "aws:sqs"
 	sourceDynamoDB = "aws:dynamodb"
@@ -58,9 +57,9 @@ const (
 
 type kind struct {
 	name   string
-	field  string // of a record, that names the source
-	source string // what that field says; "" for what comes without Records
-	id     string // the field by which a failure is named
+	field  string // the field of a record that names the source
+	source string // the value of that field; "" for events without Records
+	id     string // the field that identifies a failed record
 	decode func(*scanner) pipeline.Record
 }
 
@@ -81,45 +80,43 @@ func (k Kind) String() string {
 	return kinds[k].name
 }
 
-// partial reports whether the source understands a list of failures.
+// partial reports whether the source accepts a list of failed records.
 func (k Kind) partial() bool {
 	return k <= KinesisStream
 }
 
-// Names of attributes in Record.Attrs. Beside them stand SQS's system
-// attributes (SentTimestamp, MessageGroupId, ...) and the message attributes of
-// SQS and SNS that are strings or numbers; a system attribute of the same name
-// wins.
+// Names in Record.Attrs. Attrs also has the system attributes of SQS
+// (SentTimestamp, MessageGroupId, ...) and the message attributes of SQS and SNS
+// that are strings or numbers. A system attribute replaces a message attribute of
+// the same name.
 const (
-	// AttrCause is the message attribute that carries a Cause over a redrive.
-	// Names that begin with sluice- are ours.
+	// AttrCause is the message attribute that keeps a Cause over a redrive.
 	AttrCause = "sluice-cause"
-	// AttrReceiptHandle is SQS's handle, with which a worker may change the
-	// message's visibility.
+	// AttrReceiptHandle is the receipt handle of a message of SQS.
 	AttrReceiptHandle = "receiptHandle"
-	// AttrTraceHeader is X-Ray's trace header.
+	// AttrTraceHeader is the X-Ray trace header.
 	AttrTraceHeader = "AWSTraceHeader"
-	// AttrTraceParent is the W3C trace context: the message attribute, or else what
-	// X-Ray's header says.
+	// AttrTraceParent is the W3C trace context: the message attribute, or else the
+	// converted X-Ray trace header.
 	AttrTraceParent = "traceparent"
-	// AttrEventName is a change's or a notice's eventName.
+	// AttrEventName is the eventName of a change or an S3 event.
 	AttrEventName = "eventName"
 )
 
-// A Batch is a decoded event. Its records' bodies may share memory with the
-// payload and with each other, each up to its capacity.
+// A Batch is a decoded event. The bodies of its records may share memory with the
+// payload; appending to one does not change another.
 type Batch struct {
 	Kind    Kind
 	Order   pipeline.Order
-	Source  string // of the first record that names one
+	Source  string // of the first record that has one
 	Records []pipeline.Record
 }
 
-// EventError says what about an event, or one of its records, cannot be read.
+// EventError reports an event, or one of its records, that cannot be decoded.
 type EventError struct {
-	// Form is what was being read: "event", "S3 notice", "change".
+	// Form is the decoded form: "event", "S3 event", "change".
 	Form string
-	// Field is the path to the value, like Records[3].messageId; "" is the whole.
+	// Field is the path of the value, such as Records[3].messageId, or "".
 	Field  string
 	Reason string
 }
@@ -131,7 +128,7 @@ func (e *EventError) Error() string {
 	return e.Form + ": " + e.Field + " " + e.Reason
 }
 
-// within returns e with its field below prefix.
+// within returns e with prefix before its field.
 func (e *EventError) within(form, prefix string) *EventError {
 	w := *e
 	w.Form = form
@@ -147,10 +144,10 @@ func (e *EventError) within(form, prefix string) *EventError {
 
 const formEvent = "event"
 
-// Decode reads an event. Where accept is given, other kinds are refused. The
-// error is a *EventError; it means that nothing of the event can be answered
-// for: not JSON, no Records, the wrong kind, or a record without the id by which
-// its failure would be named.
+// Decode decodes an event. If accept is given, it accepts only those kinds. The
+// error is an *EventError. It means that the event as a whole fails: it is not
+// JSON, has no Records or the wrong kind, or a record has no id to report as
+// failed.
 func Decode(payload []byte, accept ...Kind) (Batch, error) {
 	s := newScanner(payload)
 	var b Batch
@@ -187,21 +184,21 @@ func Decode(payload []byte, accept ...Kind) (Batch, error) {
 	return Batch{}, &EventError{formEvent, "Records", "is missing"}
 }
 
-// decodeSingle makes the batch of an event without Records.
+// decodeSingle returns the batch of an event without Records.
 func decodeSingle(k Kind, r pipeline.Record, accept []Kind) (Batch, error) {
 	switch {
 	case !accepted(k, accept):
-		return Batch{}, &EventError{formEvent, "", fmt.Sprintf("is of %v, this takes %s", k, listed(accept))}
+		return Batch{}, &EventError{formEvent, "", fmt.Sprintf("is from %v, want %s", k, listed(accept))}
 	case r.ID == "":
 		return Batch{}, &EventError{formEvent, "id", "is missing"}
 	}
 	return Batch{Kind: k, Source: r.Source, Records: []pipeline.Record{r}}, nil
 }
 
-// mostRecords is the largest batch that an event source mapping can make.
-const mostRecords = 10_000
+// maxRecords is the largest batch of an event source mapping.
+const maxRecords = 10_000
 
-// decodeRecords reads the list of records of a payload of size bytes.
+// decodeRecords decodes the list of records of a payload of size bytes.
 func decodeRecords(s *scanner, size int, accept []Kind) (b Batch, err *EventError) {
 	if s.Peek() != '[' {
 		return b, &EventError{formEvent, "Records", "is not a list"}
@@ -230,7 +227,7 @@ func decodeRecords(s *scanner, size int, accept []Kind) (b Batch, err *EventErro
 			r.ID = recordAt(i)
 		}
 		if s.source != kinds[b.Kind].source {
-			s.Problem(kinds[b.Kind].field, fmt.Sprintf("is %q, the first record's is %q", s.source, kinds[b.Kind].source))
+			s.Problem(kinds[b.Kind].field, fmt.Sprintf("is %q, want %q as in the first record", s.source, kinds[b.Kind].source))
 		}
 		if s.Field != nil {
 			r.Err = eventError(formEvent, recordAt(i), s.Field)
@@ -243,8 +240,8 @@ func decodeRecords(s *scanner, size int, accept []Kind) (b Batch, err *EventErro
 			b.Order = pipeline.Grouped
 		}
 		if i == 0 {
-			// Records of one batch are of about one size.
-			b.Records = make([]pipeline.Record, 0, min(mostRecords, 1+(size-start)/(s.Offset()-start)))
+			// The records of a batch have similar sizes.
+			b.Records = make([]pipeline.Record, 0, min(maxRecords, 1+(size-start)/(s.Offset()-start)))
 		}
 		b.Records = append(b.Records, r)
 	}
@@ -256,9 +253,9 @@ func decodeRecords(s *scanner, size int, accept []Kind) (b Batch, err *EventErro
 
 func recordAt(i int) string { return "Records[" + strconv.Itoa(i) + "]" }
 
-// decodeFirst reads the record that tells the batch's kind. Its eventSource may
-// come last, so it is read as the most likely kind first, and again if it was
-// not.
+// decodeFirst decodes the first record, which determines the kind of the batch.
+// The eventSource may be its last field. decodeFirst therefore assumes the most
+// likely kind, and decodes the record again if it has another.
 func decodeFirst(s *scanner, accept []Kind) (Kind, pipeline.Record, *EventError) {
 	start := *s
 	k := SQS
@@ -270,16 +267,16 @@ func decodeFirst(s *scanner, accept []Kind) (Kind, pipeline.Record, *EventError)
 		return k, r, nil
 	}
 	*s = start
-	k, err := tellKind(start, accept)
+	k, err := findKind(start, accept)
 	if err != nil {
 		return k, r, err
 	}
 	return k, kinds[k].decode(s), nil
 }
 
-// tellKind looks for the eventSource of the record that comes next, with a
-// scanner of its own.
-func tellKind(s scanner, accept []Kind) (Kind, *EventError) {
+// findKind returns the kind of the next record. It has its own copy of the
+// scanner.
+func findKind(s scanner, accept []Kind) (Kind, *EventError) {
 	if s.Peek() != '{' {
 		return Unknown, &EventError{Reason: "is not an object"}
 	}
@@ -292,9 +289,9 @@ func tellKind(s scanner, accept []Kind) (Kind, *EventError) {
 		k := Kind(slices.IndexFunc(kinds, func(k kind) bool { return k.source == source && k.field == name }))
 		switch {
 		case k <= Unknown:
-			return Unknown, &EventError{Field: name, Reason: fmt.Sprintf("is %q, which is no source known here", source)}
+			return Unknown, &EventError{Field: name, Reason: fmt.Sprintf("is %q, want a known event source", source)}
 		case !accepted(k, accept):
-			return Unknown, &EventError{Field: name, Reason: fmt.Sprintf("is %q, this takes %s", source, listed(accept))}
+			return Unknown, &EventError{Field: name, Reason: fmt.Sprintf("is %q, want that of %s", source, listed(accept))}
 		}
 		return k, nil
 	}

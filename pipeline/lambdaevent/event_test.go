@@ -19,13 +19,13 @@ func decode(t *testing.T, payload string, accept ...lambdaevent.Kind) lambdaeven
 	return b
 }
 
-// message returns an SQS record with the fields that every one has.
+// message returns an SQS record with the required fields.
 func message(id, body string) string {
 	return fmt.Sprintf(`{"messageId":%q,"receiptHandle":"h-%[1]s","body":%q,"attributes":{"ApproximateReceiveCount":"1"},`+
 		`"messageAttributes":{},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}`, id, body)
 }
 
-// change returns a record of a table's stream.
+// change returns a record of a DynamoDB stream.
 func change(sequence, key, images string) string {
 	return fmt.Sprintf(`{"eventID":"e-%s","eventName":"MODIFY","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"us-east-1",`+
 		`"dynamodb":{"ApproximateCreationDateTime":1767225600,"Keys":{"PK":{"S":%q},"SK":{"S":"-"}},%s"SequenceNumber":%q,"SizeBytes":10,"StreamViewType":"NEW_AND_OLD_IMAGES"},`+
@@ -34,7 +34,7 @@ func change(sequence, key, images string) string {
 
 func records(all ...string) string { return `{"Records":[` + strings.Join(all, ",") + `]}` }
 
-func TestDecodeRefusesWhatItCannotAnswerFor(t *testing.T) {
+func TestDecodeRejectsEventsAsAWhole(t *testing.T) {
 	t.Parallel()
 	good := message("m-1", "{}")
 	for _, c := range []struct {
@@ -57,8 +57,8 @@ func TestDecodeRefusesWhatItCannotAnswerFor(t *testing.T) {
 		{"source is a number", `{"Records":[{"messageId":"m","eventSource":1}]}`, nil, "Records[0].eventSource", `is ""`},
 		{"unknown source", `{"Records":[{"eventSource":"aws:ses"}]}`, nil, "Records[0].eventSource", `is "aws:ses"`},
 		{"SNS by S3's field", `{"Records":[{"eventSource":"aws:sns"}]}`, nil, "Records[0].eventSource", `is "aws:sns"`},
-		{"wrong kind", records(good), []lambdaevent.Kind{lambdaevent.DynamoDBStream, lambdaevent.KinesisStream}, "Records[0].eventSource", `is "aws:sqs", this takes DynamoDB stream, Kinesis stream`},
-		{"wrong single kind", `{"detail-type":"x","id":"1"}`, []lambdaevent.Kind{lambdaevent.SQS}, "", "is of EventBridge, this takes SQS"},
+		{"wrong kind", records(good), []lambdaevent.Kind{lambdaevent.DynamoDBStream, lambdaevent.KinesisStream}, "Records[0].eventSource", `is "aws:sqs", want that of DynamoDB stream, Kinesis stream`},
+		{"wrong single kind", `{"detail-type":"x","id":"1"}`, []lambdaevent.Kind{lambdaevent.SQS}, "", "is from EventBridge, want SQS"},
 		{"no message id", records(good, strings.Replace(good, `"m-1"`, `""`, 1)), nil, "Records[1].messageId", "is missing"},
 		{"a message id of another type", records(good, strings.Replace(good, `"m-1"`, `7`, 1)), nil, "Records[1].messageId", "is missing"},
 		{"no sequence number", records(change("", "a", "")), nil, "Records[0].dynamodb.SequenceNumber", "is missing"},
@@ -76,13 +76,13 @@ func TestDecodeRefusesWhatItCannotAnswerFor(t *testing.T) {
 				t.Errorf("got %q %q, want %q %q", e.Field, e.Reason, c.field, c.reason)
 			}
 			if !strings.HasPrefix(err.Error(), "event") {
-				t.Errorf("%q does not say what was read", err)
+				t.Errorf("%q does not name the form", err)
 			}
 		})
 	}
 }
 
-func TestDecodeTellsTheKind(t *testing.T) {
+func TestDecodeDetectsTheKind(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		payload string
@@ -92,7 +92,7 @@ func TestDecodeTellsTheKind(t *testing.T) {
 		records int
 	}{
 		{records(message("m", "x")), nil, lambdaevent.SQS, pipeline.Unordered, 1},
-		// The first kind that is accepted is only a guess.
+		// The first accepted kind is only assumed.
 		{records(message("m", "x")), []lambdaevent.Kind{lambdaevent.S3, lambdaevent.SQS}, lambdaevent.SQS, pipeline.Unordered, 1},
 		{records(message("m", "x")), []lambdaevent.Kind{lambdaevent.EventBridge, lambdaevent.SQS}, lambdaevent.SQS, pipeline.Unordered, 1},
 		{records(change("1", "a", "")), nil, lambdaevent.DynamoDBStream, pipeline.Stream, 1},
@@ -107,7 +107,7 @@ func TestDecodeTellsTheKind(t *testing.T) {
 	}
 }
 
-func TestOneBadRecordIsOneBadRecord(t *testing.T) {
+func TestInvalidRecordDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(
 		message("m-1", "one"),
@@ -123,8 +123,8 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 	want := []string{
 		"m-1 one <nil>",
 		"m-2  event: Records[1].body is not a string",
-		`m-3 three event: Records[2].eventSource is "aws:kinesis", the first record's is "aws:sqs"`,
-		`m-4 four event: Records[3].eventSource is "", the first record's is "aws:sqs"`,
+		`m-3 three event: Records[2].eventSource is "aws:kinesis", want "aws:sqs" as in the first record`,
+		`m-4 four event: Records[3].eventSource is "", want "aws:sqs" as in the first record`,
 		"m-5 five <nil>",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -132,7 +132,7 @@ func TestOneBadRecordIsOneBadRecord(t *testing.T) {
 	}
 }
 
-func TestBodiesDoNotReachIntoEachOther(t *testing.T) {
+func TestAppendingToABodyKeepsTheNext(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{
 		records(message("m-1", "one"), message("m-2", "two")),
@@ -144,15 +144,15 @@ func TestBodiesDoNotReachIntoEachOther(t *testing.T) {
 			b := decode(t, payload)
 			_ = append(b.Records[0].Body, strings.Repeat("!", n)...)
 			if got := string(b.Records[1].Body); got != want {
-				t.Fatalf("%d bytes behind the first body changed the second to %q", n, got)
+				t.Fatalf("appending %d bytes to the first body changed the second to %q", n, got)
 			}
 		}
 	}
 }
 
-// The room for records is guessed from the first one's size; a small one before
-// a long one must not make it large.
-func TestASmallFirstRecordReservesNoMoreThanABatch(t *testing.T) {
+// Decode estimates the number of records from the size of the first. A small first
+// record must not reserve too much.
+func TestSmallFirstRecordReservesAtMostABatch(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(`{"messageId":"m","body":"","eventSource":"aws:sqs"}`, message("m-2", strings.Repeat("x", 2<<20))))
 	if len(b.Records) != 2 || cap(b.Records) > 10_000 {

@@ -4,8 +4,8 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeEventBridge reads an event that a rule hands to the function. Its body
-// is the whole event, so that S3Events reads it as it does one in a queue.
+// decodeEventBridge decodes an event of a rule that invokes the function. The body
+// is the whole event, so that S3Events decodes it like one in a queue.
 func decodeEventBridge(payload []byte) pipeline.Record {
 	s := newScanner(payload)
 	r := pipeline.Record{Attrs: make(map[string]string, 4), Body: payload}

@@ -15,7 +15,7 @@ func TestEventBridgeRecord(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	r = decode(t, `{"id":"1","detail-type":"Tick","source":"my.clock","time":"noon"}`).Records[0]
-	if r.Source != "my.clock" || r.Err == nil || r.Err.Error() != `event: time is not a time: "noon"` {
+	if r.Source != "my.clock" || r.Err == nil || r.Err.Error() != `event: time is "noon", want a time such as 2026-01-02T03:04:05Z` {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -36,9 +36,9 @@ func seed(f *testing.F) {
 	f.Add(read(f, "testdata/kinesis.json"))
 }
 
-// FuzzDecode holds Decode to its promises for any payload: no panic, a typed
-// error or records that can each be named, an answer, and for SQS the strings
-// that encoding/json reads.
+// FuzzDecode checks for any payload that Decode does not panic, that it returns an
+// *EventError or records with ids, that there is a response, and that SQS
+// records have the strings that encoding/json decodes.
 func FuzzDecode(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -50,7 +50,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		if !json.Valid(payload) {
-			t.Fatal("decoded what is not JSON")
+			t.Fatal("got no error for invalid JSON")
 		}
 		for i, r := range b.Records {
 			if r.ID == "" {
@@ -62,7 +62,7 @@ func FuzzDecode(f *testing.F) {
 			_, _ = lambdaevent.S3Events(r.Body)
 		}
 		if _, err := b.Response(pipeline.Run(t.Context(), b.Records, func(context.Context, pipeline.Record) error { return nil }, pipeline.Options{Order: b.Order})); err != nil {
-			// Only a source without partial answers makes an error of a bad record.
+			// Only a source without partial response returns an error.
 			if _, ok := errors.AsType[*lambdaevent.FailedError](err); !ok {
 				t.Fatal(err)
 			}
@@ -73,10 +73,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// agreeWithEncodingJSON compares with aws-lambda-go's type, where that can read
-// the event at all: one odd field makes it fail as a whole. A name that appears
-// twice, or that differs from a field's in case only, is another matter there, so
-// both read the payload as it is without those.
+// agreeWithEncodingJSON compares the batch with the type of aws-lambda-go if that
+// can decode the event. encoding/json merges names that appear twice or differ in
+// case only, so both decode a payload without such names.
 func agreeWithEncodingJSON(t *testing.T, payload []byte) {
 	t.Helper()
 	var v any
@@ -119,9 +118,9 @@ func withoutOddNames(v any) any {
 	return v
 }
 
-// FuzzOneBadRecord puts any JSON between two good messages: they must come
-// through, or the event be refused as a whole with an error that says where.
-func FuzzOneBadRecord(f *testing.F) {
+// FuzzInvalidRecord puts any JSON between two valid messages. Either both are
+// decoded, or the error of the event names the invalid record.
+func FuzzInvalidRecord(f *testing.F) {
 	for _, worker := range []string{"uploads", "messages", "changes"} {
 		for _, path := range recorded(f, worker) {
 			for _, raw := range rawRecords(f, read(f, path)) {
@@ -139,7 +138,7 @@ func FuzzOneBadRecord(f *testing.F) {
 		if err != nil {
 			e, ok := errors.AsType[*lambdaevent.EventError](err)
 			if !ok || e.Field != "Records[1].messageId" {
-				t.Fatalf("got %v, want the one thing that cannot be answered for", err)
+				t.Fatalf("got %v, want an error only for a record without an id", err)
 			}
 			return
 		}
@@ -154,9 +153,9 @@ func FuzzOneBadRecord(f *testing.F) {
 	})
 }
 
-// FuzzS3Notices: no panic, and either an error that is Permanent or notices that
-// name a bucket and a key.
-func FuzzS3Notices(f *testing.F) {
+// FuzzS3Events checks that S3Events returns either a Permanent error or events with
+// a bucket and a key.
+func FuzzS3Events(f *testing.F) {
 	for _, path := range recorded(f, "uploads") {
 		b, err := lambdaevent.Decode(read(f, path))
 		if err != nil {
@@ -167,17 +166,17 @@ func FuzzS3Notices(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		notices, err := lambdaevent.S3Events(body)
+		events, err := lambdaevent.S3Events(body)
 		if err != nil {
-			if !pipeline.IsPermanent(err) || notices != nil {
-				t.Fatalf("got %v with %v", notices, err)
+			if !pipeline.IsPermanent(err) || events != nil {
+				t.Fatalf("got %v with %v", events, err)
 			}
 			return
 		}
-		if (len(notices) == 0) != lambdaevent.IsTest(body) {
-			t.Fatal("no notices, and no test event")
+		if (len(events) == 0) != lambdaevent.IsTest(body) {
+			t.Fatal("got no events, but IsTest is false")
 		}
-		for _, n := range notices {
+		for _, n := range events {
 			if n.Bucket == "" || n.Key == "" || n.EventName == "" {
 				t.Fatalf("got %+v", n)
 			}

@@ -7,8 +7,8 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeKinesis reads one record of a Kinesis stream. A record that a producer
-// library aggregated stays one record.
+// decodeKinesis decodes one record of a Kinesis stream. It does not split a record
+// that the Kinesis Producer Library aggregated.
 func decodeKinesis(s *scanner) pipeline.Record {
 	var r pipeline.Record
 	for name := range s.Members() {
@@ -59,7 +59,7 @@ func (s *scanner) base64(field ...string) []byte {
 	return b
 }
 
-// decodeBase64 returns a slice that is not nil.
+// decodeBase64 returns a non-nil slice.
 func decodeBase64(text []byte) ([]byte, error) {
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(b, text)

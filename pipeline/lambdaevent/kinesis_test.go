@@ -25,7 +25,7 @@ func TestKinesisRecords(t *testing.T) {
 	if r := b.Records[1]; r.Err == nil || !strings.HasPrefix(r.Err.Error(), "event: Records[1].kinesis.data is not base64") || r.Group != "s2" {
 		t.Errorf("got %+v", r)
 	}
-	// Empty data is data.
+	// Empty data is valid.
 	if r := b.Records[2]; r.Err != nil || r.Body == nil || len(r.Body) != 0 {
 		t.Errorf("got %+v", r)
 	}
@@ -39,7 +39,7 @@ func TestKinesisRecords(t *testing.T) {
 	}
 }
 
-func TestKinesisFieldsThatCannotBeRead(t *testing.T) {
+func TestKinesisRejectsInvalidFields(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]string{
 		`{"eventSource":"aws:kinesis","eventID":"e","kinesis":{"sequenceNumber":"1"}}`:                   "kinesis.data is missing",

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/decoded")
 
-// recorded returns the recorded events of a worker, and fails if there is none.
+// recorded returns the paths of the recorded events of a worker, at least one.
 func recorded(t testing.TB, worker string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("../../testdata/events", worker, "*.json"))
@@ -45,12 +45,12 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// TestRecordedEvents writes what every recorded event says, a line for each
-// record and notice, and compares it with testdata/decoded. `-update` rewrites.
+// TestRecordedEvents describes each record of every recorded event and compares
+// the text with testdata/decoded, which -update rewrites.
 func TestRecordedEvents(t *testing.T) {
 	t.Parallel()
 	for worker, describe := range map[string]func(*strings.Builder, pipeline.Record){
-		"uploads":  describeNotices,
+		"uploads":  describeS3Events,
 		"messages": func(*strings.Builder, pipeline.Record) {},
 		"changes":  describeChange,
 	} {
@@ -91,15 +91,15 @@ func describeRecord(w *strings.Builder, r pipeline.Record) {
 	w.WriteByte('\n')
 }
 
-func describeNotices(w *strings.Builder, r pipeline.Record) {
-	notices, err := lambdaevent.S3Events(r.Body)
+func describeS3Events(w *strings.Builder, r pipeline.Record) {
+	events, err := lambdaevent.S3Events(r.Body)
 	switch {
 	case err != nil:
 		fmt.Fprintf(w, "    %v (permanent: %v)\n", err, pipeline.IsPermanent(err))
-	case len(notices) == 0:
+	case len(events) == 0:
 		fmt.Fprintln(w, "    test event")
 	}
-	for _, n := range notices {
+	for _, n := range events {
 		fmt.Fprintf(w, "    %v by %s: %q, etag %s, %d bytes, sequencer %s, cause %q", n.Type, n.EventName, n.Bucket+"/"+n.Key, n.ETag, n.Size, n.Sequencer, n.Cause())
 		if n.VersionID != "" {
 			fmt.Fprintf(w, ", version %s", n.VersionID)
@@ -151,9 +151,8 @@ func compareGolden(t *testing.T, path, got string) {
 	}
 }
 
-// TestRecordedEventsWithoutOneRecord takes each record of each event away in
-// turn: the others must be as they were.
-func TestRecordedEventsRecordsStandAlone(t *testing.T) {
+// Each record of an event decodes alone as it does with the others.
+func TestRecordsDecodeIndependently(t *testing.T) {
 	t.Parallel()
 	for _, worker := range []string{"uploads", "messages", "changes"} {
 		for _, path := range recorded(t, worker) {

@@ -8,7 +8,7 @@ import (
 	"sluice/pipeline"
 )
 
-type answer struct {
+type response struct {
 	BatchItemFailures []itemFailure `json:"batchItemFailures"`
 }
 
@@ -16,24 +16,24 @@ type itemFailure struct {
 	ItemIdentifier string `json:"itemIdentifier"`
 }
 
-// Response tells the source what became of the batch. r must be of a run over
+// Response returns the function's response to b. r must be the result of a run of
 // b.Records.
 //
-// SQS is told every message that is not acknowledged, each once. A stream is
-// told the lowest record that is not: it is the checkpoint, and all from it on
-// comes again. S3, SNS and EventBridge know no partial answer, so there one
-// failure is a *FailedError, and the whole event comes again. r.Err, if it is
-// set, is the error for each kind.
+// For SQS, the response lists every message that is not acknowledged, once. For a
+// stream, it lists the lowest record that is not: Lambda delivers the records
+// from that one on again. S3, SNS and EventBridge have no partial response. A
+// failure is then a *FailedError, and the whole event is delivered again. If
+// r.Err is set, it is the error for every kind.
 func (b Batch) Response(r pipeline.Result) ([]byte, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	if len(r.Outcomes) != len(b.Records) {
-		return nil, fmt.Errorf("answer a batch of %d records: the run has %d outcomes", len(b.Records), len(r.Outcomes))
+		return nil, fmt.Errorf("response to a batch of %d records: got %d outcomes", len(b.Records), len(r.Outcomes))
 	}
-	// Without an item the list must be there: null is a success as well, but
-	// readers and recorded answers trip over it.
-	a := answer{BatchItemFailures: []itemFailure{}}
+	// An empty list is encoded as [], not as null, which Lambda accepts but some
+	// readers do not.
+	out := response{BatchItemFailures: []itemFailure{}}
 	var failed []error
 	named := make(map[string]bool)
 	for i := range r.Outcomes {
@@ -41,14 +41,14 @@ func (b Batch) Response(r pipeline.Result) ([]byte, error) {
 		id := b.Records[i].ID
 		switch {
 		case o.Record.ID != id:
-			return nil, fmt.Errorf("answer for record %q: the run's outcome %d is of %q", id, i, o.Record.ID)
+			return nil, fmt.Errorf("response for record %q: outcome %d is of record %q", id, i, o.Record.ID)
 		case o.Acknowledged():
 			continue
 		case !b.Kind.partial():
 			failed = append(failed, fmt.Errorf("%s: %w", id, o.Err))
 		case !named[id]:
 			named[id] = true
-			a.BatchItemFailures = append(a.BatchItemFailures, itemFailure{id})
+			out.BatchItemFailures = append(out.BatchItemFailures, itemFailure{id})
 		}
 		if b.Order == pipeline.Stream {
 			break
@@ -60,14 +60,14 @@ func (b Batch) Response(r pipeline.Result) ([]byte, error) {
 	case !b.Kind.partial():
 		return []byte("null"), nil
 	}
-	return json.Marshal(a)
+	return json.Marshal(out)
 }
 
-// FailedError says which records of an event failed whose source knows no
-// partial answer. It unwraps to their errors.
+// FailedError reports the failed records of an event whose source has no partial
+// response. It wraps their errors.
 type FailedError struct {
 	Kind     Kind
-	Records  int // in the event
+	Records  int // of the event
 	Failures []error
 }
 

@@ -14,7 +14,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-// run handles a batch: the records whose id, or body, is in failing fail.
+// run handles a batch. Records whose id or body is in failing fail.
 func run(t *testing.T, b lambdaevent.Batch, failing ...string) ([]byte, error) {
 	t.Helper()
 	return b.Response(pipeline.Run(t.Context(), b.Records, func(_ context.Context, r pipeline.Record) error {
@@ -27,7 +27,7 @@ func run(t *testing.T, b lambdaevent.Batch, failing ...string) ([]byte, error) {
 	}, pipeline.Options{Order: b.Order}))
 }
 
-func answered(t *testing.T, b lambdaevent.Batch, failing ...string) string {
+func respond(t *testing.T, b lambdaevent.Batch, failing ...string) string {
 	t.Helper()
 	a, err := run(t, b, failing...)
 	if err != nil {
@@ -44,50 +44,50 @@ func failures(ids ...string) string {
 	return `{"batchItemFailures":[` + strings.Join(items, ",") + `]}`
 }
 
-func expectAnswer(t *testing.T, got string, ids ...string) {
+func expectResponse(t *testing.T, got string, ids ...string) {
 	t.Helper()
 	if want := failures(ids...); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }
 
-func TestAnswerNamesEveryFailedMessageOnce(t *testing.T) {
+func TestResponseListsEachFailedMessageOnce(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(message("m-1", "one"), message("m-2", "two"), message("m-3", "three"), message("m-2", "two again"), message("m-4", "four")))
-	expectAnswer(t, answered(t, b))
-	expectAnswer(t, answered(t, b, "m-1", "m-3"), "m-1", "m-3")
-	expectAnswer(t, answered(t, b, "m-2"), "m-2")
-	// One of two with the same id failed: the id goes back.
-	expectAnswer(t, answered(t, b, "two again"), "m-2")
-	expectAnswer(t, answered(t, decode(t, records(), lambdaevent.SQS)))
-	expectAnswer(t, answered(t, decode(t, records())))
+	expectResponse(t, respond(t, b))
+	expectResponse(t, respond(t, b, "m-1", "m-3"), "m-1", "m-3")
+	expectResponse(t, respond(t, b, "m-2"), "m-2")
+	// One of two messages with the same id failed, so the id is listed.
+	expectResponse(t, respond(t, b, "two again"), "m-2")
+	expectResponse(t, respond(t, decode(t, records(), lambdaevent.SQS)))
+	expectResponse(t, respond(t, decode(t, records())))
 }
 
-func TestAnswerNamesARecordThatCannotBeRead(t *testing.T) {
+func TestResponseListsRecordsThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
-	// Without dead letters such a record is a failure.
+	// Without dead letters, the record is a failure.
 	b := decode(t, records(message("m-1", "one"), strings.Replace(message("m-2", "two"), `"two"`, "2", 1)))
-	expectAnswer(t, answered(t, b), "m-2")
+	expectResponse(t, respond(t, b), "m-2")
 }
 
-func TestAnswerOfAFIFOBatchNamesWhatWasNotTried(t *testing.T) {
+func TestFIFOResponseListsBlockedMessages(t *testing.T) {
 	t.Parallel()
 	fifo := func(id, group string) string {
 		return strings.NewReplacer(`:jobs"`, `:jobs.fifo"`, `"attributes":{`, `"attributes":{"MessageGroupId":"`+group+`",`).Replace(message(id, id))
 	}
 	b := decode(t, records(fifo("a-1", "a"), fifo("b-1", "b"), fifo("a-2", "a"), fifo("b-2", "b"), fifo("a-3", "a")))
-	expectAnswer(t, answered(t, b, "a-1"), "a-1", "a-2", "a-3")
-	expectAnswer(t, answered(t, b, "a-2", "b-2"), "a-2", "b-2", "a-3")
+	expectResponse(t, respond(t, b, "a-1"), "a-1", "a-2", "a-3")
+	expectResponse(t, respond(t, b, "a-2", "b-2"), "a-2", "b-2", "a-3")
 }
 
-func TestAnswerNamesOnlyTheLowestSequenceNumber(t *testing.T) {
+func TestStreamResponseListsTheLowestFailure(t *testing.T) {
 	t.Parallel()
-	// The position in the batch counts, not the number's digits.
+	// The lowest is the first in the batch, not the smallest number.
 	b := decode(t, records(change("900", "a", ""), change("1000", "b", ""), change("1001", "a", ""), change("1002", "c", "")))
-	expectAnswer(t, answered(t, b))
-	expectAnswer(t, answered(t, b, "1001"), "1001")
-	expectAnswer(t, answered(t, b, "1002", "1000"), "1000")
-	expectAnswer(t, answered(t, b, "900", "1000", "1001", "1002"), "900")
+	expectResponse(t, respond(t, b))
+	expectResponse(t, respond(t, b, "1001"), "1001")
+	expectResponse(t, respond(t, b, "1002", "1000"), "1000")
+	expectResponse(t, respond(t, b, "900", "1000", "1001", "1002"), "900")
 
 	result := pipeline.Run(t.Context(), b.Records, func(_ context.Context, r pipeline.Record) error {
 		if r.ID == "1000" || r.ID == "1002" {
@@ -99,10 +99,10 @@ func TestAnswerNamesOnlyTheLowestSequenceNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectAnswer(t, string(a), "1000")
+	expectResponse(t, string(a), "1000")
 }
 
-func TestAnswerAfterTheTimeRanOut(t *testing.T) {
+func TestResponseListsRecordsThatWereNotStarted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
@@ -118,11 +118,11 @@ func TestAnswerAfterTheTimeRanOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		expectAnswer(t, string(a), c.want...)
+		expectResponse(t, string(a), c.want...)
 	}
 }
 
-func TestAnswerOfSourcesWithoutPartialAnswers(t *testing.T) {
+func TestSourcesWithoutPartialResponseFailAsAWhole(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{
 		string(read(t, "../../testdata/events/uploads/two-puts-direct.json")),
@@ -130,7 +130,7 @@ func TestAnswerOfSourcesWithoutPartialAnswers(t *testing.T) {
 		string(read(t, "../../testdata/events/uploads/eventbridge-direct.json")),
 	} {
 		b := decode(t, payload)
-		if got := answered(t, b); got != "null" {
+		if got := respond(t, b); got != "null" {
 			t.Errorf("%v: got %s for a success, want null", b.Kind, got)
 		}
 		last := b.Records[len(b.Records)-1].ID
@@ -148,7 +148,7 @@ func TestAnswerOfSourcesWithoutPartialAnswers(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsAFunctionErrorForTheWholeBatch(t *testing.T) {
+func TestResponseReturnsTheErrorOfTheRun(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(message("m-1", "one"), message("m-2", "two")))
 	r := pipeline.Run(t.Context(), b.Records, func(context.Context, pipeline.Record) error { return errBroken }, pipeline.Options{ErrorIfAllFailed: true})
@@ -157,8 +157,7 @@ func TestAnswerThatIsAFunctionErrorForTheWholeBatch(t *testing.T) {
 	}
 }
 
-// A result of another run must not be read as a success.
-func TestAnswerFailsClosed(t *testing.T) {
+func TestResponseRejectsTheResultOfAnotherRun(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(message("m-1", "one"), message("m-2", "two")))
 	done := func(ids ...string) (r pipeline.Result) {

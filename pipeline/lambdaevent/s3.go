@@ -4,22 +4,22 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeS3 reads one notice that S3 sent to the function itself. It gets a
-// Records list of its own, so that S3Events reads it like one in a queue; what
-// S3Events would refuse is refused here.
+// decodeS3 decodes one S3 event of a bucket that invokes the function. The body is
+// a Records list with the event, so that S3Events decodes it like one in a queue.
+// decodeS3 rejects what S3Events rejects.
 func decodeS3(s *scanner) pipeline.Record {
 	s.Peek()
 	start := s.Offset()
-	n := decodeNotice(s)
+	e := decodeS3Event(s)
 	raw := s.From(start)
 	r := pipeline.Record{
-		Source: "arn:aws:s3:::" + n.Bucket,
-		At:     n.EventTime,
-		Attrs:  map[string]string{AttrEventName: n.EventName},
+		Source: "arn:aws:s3:::" + e.Bucket,
+		At:     e.EventTime,
+		Attrs:  map[string]string{AttrEventName: e.EventName},
 		Body:   append(append([]byte(`{"Records":[`), raw...), "]}"...),
 	}
 	if s.Field == nil {
-		r.ID = n.Cause()
+		r.ID = e.Cause()
 		r.Cause = r.ID
 	}
 	return r

@@ -7,7 +7,7 @@ import (
 	"sluice/pipeline/lambdaevent"
 )
 
-func TestDirectS3RecordsReadLikeThoseInAQueue(t *testing.T) {
+func TestDirectS3RecordsDecodeLikeThoseInAQueue(t *testing.T) {
 	t.Parallel()
 	b := decode(t, string(read(t, "../../testdata/events/uploads/two-puts-direct.json")), lambdaevent.S3)
 	if len(b.Records) != 2 || b.Source != "arn:aws:s3:::uploads" {
@@ -15,18 +15,18 @@ func TestDirectS3RecordsReadLikeThoseInAQueue(t *testing.T) {
 	}
 	for i, key := range []string{"photos/orientation-3-upside-down.jpg", "photos/transparent.png"} {
 		r := b.Records[i]
-		notices, err := lambdaevent.S3Events(r.Body)
-		if err != nil || len(notices) != 1 || notices[0].Key != key {
-			t.Errorf("record %d: got %+v and %v", i, notices, err)
+		events, err := lambdaevent.S3Events(r.Body)
+		if err != nil || len(events) != 1 || events[0].Key != key {
+			t.Errorf("record %d: got %+v and %v", i, events, err)
 			continue
 		}
-		if r.ID != notices[0].Cause() || r.Cause != r.ID || !r.At.Equal(notices[0].EventTime) || r.Attrs[lambdaevent.AttrEventName] != "ObjectCreated:Put" {
+		if r.ID != events[0].Cause() || r.Cause != r.ID || !r.At.Equal(events[0].EventTime) || r.Attrs[lambdaevent.AttrEventName] != "ObjectCreated:Put" {
 			t.Errorf("record %d: got %+v", i, r)
 		}
 	}
 }
 
-func TestABadDirectS3RecordIsNamedByItsPlace(t *testing.T) {
+func TestInvalidDirectS3RecordHasItsPositionAsID(t *testing.T) {
 	t.Parallel()
 	b := decode(t, string(read(t, "../../testdata/events/uploads/bad-escape-direct.json")))
 	bad, good := b.Records[0], b.Records[1]
@@ -38,7 +38,7 @@ func TestABadDirectS3RecordIsNamedByItsPlace(t *testing.T) {
 	}
 }
 
-func TestATestEventMayComeToTheFunctionItself(t *testing.T) {
+func TestFunctionAcceptsTheTestEvent(t *testing.T) {
 	t.Parallel()
 	b := decode(t, `{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"uploads"}`, lambdaevent.S3)
 	if len(b.Records) != 1 || b.Kind != lambdaevent.S3 || !lambdaevent.IsTest(b.Records[0].Body) {

@@ -12,12 +12,12 @@ import (
 	"sluice/pipeline"
 )
 
-// S3EventType is what happened to an object.
+// S3EventType is the kind of an S3 event.
 type S3EventType int
 
 const (
-	// Other is a notice that is neither of the two: tags, ACLs, restores,
-	// transitions, replication, a lost object.
+	// Other is any other event: tags, ACLs, restores, transitions, replication, a
+	// lost object.
 	Other S3EventType = iota
 	Created
 	Removed
@@ -33,67 +33,66 @@ func (t S3EventType) String() string {
 	return "other"
 }
 
-// S3Event is what S3 says about one object.
+// S3Event is an event of one object.
 type S3Event struct {
 	Type   S3EventType
 	Bucket string
-	// Key is the object's real key: decoded where S3 encodes it.
+	// Key is the key of the object, decoded if S3 encodes it.
 	Key string
-	// VersionID is "" in a bucket that never had versioning. For a delete
-	// marker it is the marker's own.
+	// VersionID is "" in a bucket that never had versioning. For a delete marker
+	// it is the version of the marker.
 	VersionID string
 	ETag      string // without quotes; "" for most removals
 	Size      int64  // in bytes; 0 for removals
-	// Sequencer orders the notices of one key: see CompareSequencers.
+	// Sequencer orders the events of one key by CompareSequencers.
 	Sequencer string
-	// EventName is like ObjectCreated:Put, without s3:. Through EventBridge it is
-	// the detail-type, like Object Created.
+	// EventName is a name such as ObjectCreated:Put, without "s3:". Through
+	// EventBridge it is the detail-type, such as "Object Created".
 	EventName string
 	EventTime time.Time
 	Region    string
 	// Expired is true for a removal by a lifecycle rule.
 	Expired bool
-	// DeleteMarker is true for a removal that left all versions in place.
+	// DeleteMarker is true for a removal that keeps all versions.
 	DeleteMarker bool
 	RequestID    string
-	Principal    string // who did it: an id of AWS's
+	Principal    string // the AWS principal id of the requester
 }
 
-// Cause is bucket/key/ and the version that was created, or else the sequencer.
-// For what is not a creation the sequencer comes first: the removal of a version
-// must not look like its creation.
-func (n S3Event) Cause() string {
-	version := n.VersionID
+// Cause returns bucket/key/version for a creation, or bucket/key/sequencer in a
+// bucket without versioning. Other events prefer the sequencer, because the
+// removal of a version must have another cause than its creation.
+func (e S3Event) Cause() string {
+	version := e.VersionID
 	if version == "null" {
-		// The one version of a bucket with versioning suspended: not unique.
+		// A bucket with versioning suspended reuses this version.
 		version = ""
 	}
-	tag := cmp.Or(n.Sequencer, version)
-	if n.Type == Created {
-		tag = cmp.Or(version, n.Sequencer)
+	tag := cmp.Or(e.Sequencer, version)
+	if e.Type == Created {
+		tag = cmp.Or(version, e.Sequencer)
 	}
 	if tag == "" {
-		tag = n.EventTime.Format(time.RFC3339Nano)
+		tag = e.EventTime.Format(time.RFC3339Nano)
 	}
-	return n.Bucket + "/" + n.Key + "/" + tag
+	return e.Bucket + "/" + e.Key + "/" + tag
 }
 
 const (
-	formNotice  = "S3 notice"
+	formS3Event = "S3 event"
 	testEvent   = "s3:TestEvent"
 	eventBridge = "aws.s3"
-	// maxEnvelopes is how many envelopes may lie around a notice. SNS is one.
+	// maxEnvelopes limits the envelopes around an S3 event. SNS adds one.
 	maxEnvelopes = 3
 )
 
-// S3Events reads the notices in a record's body, in whatever envelope they
-// came: S3's own, SNS's around it, or an event of EventBridge. Fields that it
-// does not know are ignored, and so is all that follows version 2.1 of S3's
-// form, up to 3.
+// S3Events decodes the S3 events in a record's body: an S3 event notification,
+// one in an SNS envelope, or an event of EventBridge. It accepts versions from
+// 2.1 to below 3 and ignores unknown fields.
 //
-// The test event that S3 sends when a notification is set up has no notices, and
-// nothing else has none. An error is Permanent and wraps a *EventError that
-// names the record; the body's other notices fail with it.
+// Only the test event, which S3 sends when a notification is configured, has no
+// S3 events. An error is Permanent and wraps an *EventError that names the
+// record. The other S3 events of the body fail with it.
 func S3Events(body []byte) ([]S3Event, error) {
 	for range maxEnvelopes {
 		e := openEnvelope(body)
@@ -101,23 +100,23 @@ func S3Events(body []byte) ([]S3Event, error) {
 		case e.err != nil:
 			return nil, pipeline.Permanent(e.err)
 		case e.message == nil:
-			return e.notices, nil
+			return e.events, nil
 		}
 		body = e.message
 	}
-	return nil, pipeline.Permanent(&EventError{Form: formNotice, Field: "Message", Reason: "lies in too many envelopes"})
+	return nil, pipeline.Permanent(&EventError{Form: formS3Event, Field: "Message", Reason: "has too many envelopes"})
 }
 
-// IsTest reports whether body is the test event that S3 sends when a
-// notification is set up, in whatever envelope.
+// IsTest reports whether body is the test event that S3 sends when a notification
+// is configured, in any envelope.
 func IsTest(body []byte) bool {
-	notices, err := S3Events(body)
-	return err == nil && len(notices) == 0
+	events, err := S3Events(body)
+	return err == nil && len(events) == 0
 }
 
-// envelope is a body, opened: notices, or another body, or an error.
+// envelope is a decoded body: S3 events, or an inner body, or an error.
 type envelope struct {
-	notices []S3Event
+	events  []S3Event
 	message []byte
 	err     error
 }
@@ -127,13 +126,13 @@ func openEnvelope(body []byte) (e envelope) {
 	var seen bool
 	var typ, detailType, event string
 	fail := func(field, reason string) envelope {
-		return envelope{err: &EventError{formNotice, field, reason}}
+		return envelope{err: &EventError{formS3Event, field, reason}}
 	}
 	for name := range s.Members() {
 		switch name {
 		case "Records":
 			seen = true
-			if e.notices, e.err = decodeNotices(s); e.err != nil {
+			if e.events, e.err = decodeS3Events(s); e.err != nil {
 				return e
 			}
 		case "Type":
@@ -149,17 +148,17 @@ func openEnvelope(body []byte) (e envelope) {
 		}
 	}
 	s.End()
-	if err := s.failed(formNotice); err != nil {
+	if err := s.failed(formS3Event); err != nil {
 		return envelope{err: err}
 	}
 	switch {
-	case seen && len(e.notices) == 0:
+	case seen && len(e.events) == 0:
 		return fail("Records", "is empty")
 	case seen:
-		return envelope{notices: e.notices}
+		return envelope{events: e.events}
 	case detailType != "":
-		n, err := decodeEventBridgeNotice(body)
-		return envelope{notices: []S3Event{n}, err: err}
+		inner, err := decodeEventBridgeS3Event(body)
+		return envelope{events: []S3Event{inner}, err: err}
 	case event == testEvent:
 		return envelope{}
 	case typ != "" && typ != "Notification":
@@ -170,49 +169,49 @@ func openEnvelope(body []byte) (e envelope) {
 	return fail("Records", "is missing")
 }
 
-func decodeNotices(s *scanner) ([]S3Event, error) {
-	var notices []S3Event
+func decodeS3Events(s *scanner) ([]S3Event, error) {
+	var events []S3Event
 	if s.Peek() != '[' {
-		return nil, &EventError{formNotice, "Records", "is not a list"}
+		return nil, &EventError{formS3Event, "Records", "is not a list"}
 	}
 	for i := range s.Elements() {
-		n := decodeNotice(s)
+		e := decodeS3Event(s)
 		if s.Err != nil {
-			return nil, eventError(formNotice, "", s.Err)
+			return nil, eventError(formS3Event, "", s.Err)
 		}
 		if s.Field != nil {
-			return nil, eventError(formNotice, recordAt(i), s.Field)
+			return nil, eventError(formS3Event, recordAt(i), s.Field)
 		}
-		notices = append(notices, n)
+		events = append(events, e)
 	}
-	return notices, nil
+	return events, nil
 }
 
-// decodeNotice reads one record of S3's own form. What is wrong is noted as the
-// scanner's problem.
-func decodeNotice(s *scanner) S3Event {
-	var n S3Event
+// decodeS3Event decodes one record of an S3 event notification. It reports an
+// error by the scanner's Field.
+func decodeS3Event(s *scanner) S3Event {
+	var e S3Event
 	var version, key string
 	for name := range s.Members() {
 		switch name {
 		case "eventVersion":
 			version = s.Str(name)
 		case "eventSource":
-			// MinIO and others sign with their own name before the colon.
+			// MinIO and others write their own name before the colon.
 			s.source = s.Str(name)
 			if !strings.HasSuffix(s.source, ":s3") {
 				s.Problem(name, fmt.Sprintf("is %q, want aws:s3", s.source))
 			}
 		case "awsRegion":
-			n.Region = s.Str(name)
+			e.Region = s.Str(name)
 		case "eventTime":
-			n.EventTime = s.RFC3339(name)
+			e.EventTime = s.RFC3339(name)
 		case "eventName":
-			n.EventName = strings.TrimPrefix(s.Str(name), "s3:")
+			e.EventName = strings.TrimPrefix(s.Str(name), "s3:")
 		case "userIdentity":
 			for inner := range s.Members(name) {
 				if inner == "principalId" {
-					n.Principal = s.Str(name, inner)
+					e.Principal = s.Str(name, inner)
 				} else {
 					s.Skip()
 				}
@@ -220,7 +219,7 @@ func decodeNotice(s *scanner) S3Event {
 		case "responseElements":
 			for inner := range s.Members(name) {
 				if inner == "x-amz-request-id" {
-					n.RequestID = s.Str(name, inner)
+					e.RequestID = s.Str(name, inner)
 				} else {
 					s.Skip()
 				}
@@ -229,9 +228,9 @@ func decodeNotice(s *scanner) S3Event {
 			for inner := range s.Members(name) {
 				switch inner {
 				case "bucket":
-					n.Bucket = s.bucket("s3.bucket")
+					e.Bucket = s.bucket("s3.bucket")
 				case "object":
-					key = s.object(&n, "s3.object")
+					key = s.object(&e, "s3.object")
 				default:
 					s.Skip()
 				}
@@ -244,31 +243,31 @@ func decodeNotice(s *scanner) S3Event {
 		s.Problem("eventVersion", fmt.Sprintf("is %q, want 2.1 or a later 2", version))
 	}
 	var err error
-	if n.Key, err = url.QueryUnescape(key); err != nil {
-		s.Problem("s3.object.key", fmt.Sprintf("is %q: %v", key, err))
+	if e.Key, err = url.QueryUnescape(key); err != nil {
+		s.Problem("s3.object.key", fmt.Sprintf("is %q, want a URL-encoded key: %v", key, err))
 	}
-	n.check(s, "s3")
-	what, how, _ := strings.Cut(n.EventName, ":")
+	e.check(s, "s3")
+	what, how, _ := strings.Cut(e.EventName, ":")
 	switch what {
 	case "ObjectCreated":
-		n.Type = Created
+		e.Type = Created
 	case "ObjectRemoved", "LifecycleExpiration":
-		n.Type = Removed
-		n.Expired = what == "LifecycleExpiration"
-		n.DeleteMarker = how == "DeleteMarkerCreated"
+		e.Type = Removed
+		e.Expired = what == "LifecycleExpiration"
+		e.DeleteMarker = how == "DeleteMarkerCreated"
 	}
-	return n
+	return e
 }
 
-func (n S3Event) check(s *scanner, prefix string) {
+func (e S3Event) check(s *scanner, prefix string) {
 	switch {
-	case n.EventName == "":
+	case e.EventName == "":
 		s.Problem("eventName", "is missing")
-	case n.Bucket == "":
+	case e.Bucket == "":
 		s.Problem(prefix+".bucket.name", "is missing")
-	case n.Key == "":
+	case e.Key == "":
 		s.Problem(prefix+".object.key", "is missing")
-	case !utf8.ValidString(n.Key):
+	case !utf8.ValidString(e.Key):
 		s.Problem(prefix+".object.key", "is not UTF-8")
 	}
 }
@@ -284,9 +283,9 @@ func (s *scanner) bucket(field string) (bucket string) {
 	return bucket
 }
 
-// object reads what both forms say about an object, under their two spellings,
-// and returns the key as it stands there.
-func (s *scanner) object(n *S3Event, field string) (key string) {
+// object decodes the object of both forms, which spell some names differently, and
+// returns its key without decoding it.
+func (s *scanner) object(e *S3Event, field string) (key string) {
 	for name := range s.Members(field) {
 		switch name {
 		case "key":
@@ -294,15 +293,15 @@ func (s *scanner) object(n *S3Event, field string) (key string) {
 		case "size":
 			text := s.Number(field, name)
 			var err error
-			if n.Size, err = strconv.ParseInt(cmp.Or(text, "0"), 10, 64); err != nil || n.Size < 0 {
-				s.Problem(field+".size", "is not a number of bytes: "+text)
+			if e.Size, err = strconv.ParseInt(cmp.Or(text, "0"), 10, 64); err != nil || e.Size < 0 {
+				s.Problem(field+".size", "is "+text+", want a number of bytes")
 			}
 		case "eTag", "etag":
-			n.ETag = strings.Trim(s.Str(field, name), `"`)
+			e.ETag = strings.Trim(s.Str(field, name), `"`)
 		case "versionId", "version-id":
-			n.VersionID = s.Str(field, name)
+			e.VersionID = s.Str(field, name)
 		case "sequencer":
-			n.Sequencer = s.Str(field, name)
+			e.Sequencer = s.Str(field, name)
 		default:
 			s.Skip()
 		}
@@ -310,8 +309,8 @@ func (s *scanner) object(n *S3Event, field string) (key string) {
 	return key
 }
 
-// versionKnown reports whether a reader of S3's form 2.1 understands version:
-// the minor grows with each new field, the major when a field changes.
+// versionKnown reports whether version is compatible with 2.1. S3 increases the
+// minor version for a new field, and the major version for a changed one.
 func versionKnown(version string) bool {
 	minor, ok := strings.CutPrefix(version, "2.")
 	if !ok {
@@ -321,33 +320,33 @@ func versionKnown(version string) bool {
 	return err == nil && n >= 1
 }
 
-// decodeEventBridgeNotice reads an event that S3 sent through EventBridge, where
-// the key is not encoded.
-func decodeEventBridgeNotice(body []byte) (S3Event, error) {
+// decodeEventBridgeS3Event decodes an S3 event of EventBridge, whose key is not
+// URL-encoded.
+func decodeEventBridgeS3Event(body []byte) (S3Event, error) {
 	s := newScanner(body)
-	var n S3Event
+	var e S3Event
 	var source, reason, deletion string
 	for name := range s.Members() {
 		switch name {
 		case "source":
 			source = s.Str(name)
 		case "detail-type":
-			n.EventName = s.Str(name)
+			e.EventName = s.Str(name)
 		case "time":
-			n.EventTime = s.RFC3339(name)
+			e.EventTime = s.RFC3339(name)
 		case "region":
-			n.Region = s.Str(name)
+			e.Region = s.Str(name)
 		case "detail":
 			for inner := range s.Members(name) {
 				switch inner {
 				case "bucket":
-					n.Bucket = s.bucket("detail.bucket")
+					e.Bucket = s.bucket("detail.bucket")
 				case "object":
-					n.Key = s.object(&n, "detail.object")
+					e.Key = s.object(&e, "detail.object")
 				case "request-id":
-					n.RequestID = s.Str(name, inner)
+					e.RequestID = s.Str(name, inner)
 				case "requester":
-					n.Principal = s.Str(name, inner)
+					e.Principal = s.Str(name, inner)
 				case "reason":
 					reason = s.Str(name, inner)
 				case "deletion-type":
@@ -363,17 +362,17 @@ func decodeEventBridgeNotice(body []byte) (S3Event, error) {
 	if source != eventBridge {
 		s.Problem("source", fmt.Sprintf("is %q, want %s", source, eventBridge))
 	}
-	n.check(s, "detail")
-	if err := s.failed(formNotice); err != nil {
+	e.check(s, "detail")
+	if err := s.failed(formS3Event); err != nil {
 		return S3Event{}, err
 	}
-	switch n.EventName {
+	switch e.EventName {
 	case "Object Created":
-		n.Type = Created
+		e.Type = Created
 	case "Object Deleted":
-		n.Type = Removed
-		n.Expired = reason == "Lifecycle Expiration"
-		n.DeleteMarker = deletion == "Delete Marker Created"
+		e.Type = Removed
+		e.Expired = reason == "Lifecycle Expiration"
+		e.DeleteMarker = deletion == "Delete Marker Created"
 	}
-	return n, nil
+	return e, nil
 }

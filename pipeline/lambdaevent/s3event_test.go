@@ -13,19 +13,19 @@ import (
 	"sluice/pipeline/lambdaevent"
 )
 
-const fullNotice = `{"eventVersion":"2.5","eventSource":"aws:s3","awsRegion":"eu-central-1","eventTime":"2026-01-02T03:04:05.678Z","eventName":"ObjectCreated:Put",
+const fullS3Event = `{"eventVersion":"2.5","eventSource":"aws:s3","awsRegion":"eu-central-1","eventTime":"2026-01-02T03:04:05.678Z","eventName":"ObjectCreated:Put",
  "userIdentity":{"principalId":"AWS:AROA"},"requestParameters":{"sourceIPAddress":"198.51.100.7"},"responseElements":{"x-amz-request-id":"C3D13FE58DE4C810","x-amz-id-2":"x"},
  "s3":{"s3SchemaVersion":"1.0","configurationId":"c","bucket":{"name":"uploads","ownerIdentity":{"principalId":"A3"},"arn":"arn:aws:s3:::uploads"},
   "object":{"key":"photos/a+b%2B%C3%A9.jpg","size":1024,"eTag":"d41d8cd98f00b204e9800998ecf8427e","versionId":"v1","sequencer":"0055AED6DCD90281E5"}}}`
 
-func TestS3Notice(t *testing.T) {
+func TestS3EventsDecodesEveryEnvelope(t *testing.T) {
 	t.Parallel()
 	want := lambdaevent.S3Event{
 		Type: lambdaevent.Created, Bucket: "uploads", Key: "photos/a b+é.jpg", VersionID: "v1", ETag: "d41d8cd98f00b204e9800998ecf8427e", Size: 1024,
 		Sequencer: "0055AED6DCD90281E5", EventName: "ObjectCreated:Put", EventTime: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC),
 		Region: "eu-central-1", RequestID: "C3D13FE58DE4C810", Principal: "AWS:AROA",
 	}
-	body := records(fullNotice)
+	body := records(fullS3Event)
 	wrapped := func(body string) string { return fmt.Sprintf(`{"Type":"Notification","Message":%s}`, quote(t, body)) }
 	for name, body := range map[string]string{"S3": body, "SNS": wrapped(body), "SNS in SNS": wrapped(wrapped(body)), "prefixed": strings.Replace(body, `"Obj`, `"s3:Obj`, 1)} {
 		got, err := lambdaevent.S3Events([]byte(body))
@@ -34,7 +34,7 @@ func TestS3Notice(t *testing.T) {
 		}
 	}
 	if _, err := lambdaevent.S3Events([]byte(wrapped(wrapped(wrapped(body))))); err == nil {
-		t.Error("envelopes without end are taken")
+		t.Error("got no error for too many envelopes")
 	}
 }
 
@@ -47,8 +47,8 @@ func quote(t *testing.T, s string) string {
 	return string(b)
 }
 
-// Through EventBridge a key is not encoded: a plus sign is a plus sign.
-func TestS3NoticeOfEventBridge(t *testing.T) {
+// EventBridge does not URL-encode keys, so a plus sign stays.
+func TestS3EventOfEventBridge(t *testing.T) {
 	t.Parallel()
 	body := `{"version":"0","id":"17793124","detail-type":"Object Deleted","source":"aws.s3","account":"123456789012","time":"2026-01-02T03:04:05Z","region":"ca-central-1",
 		"resources":["arn:aws:s3:::uploads"],"detail":{"version":"0","bucket":{"name":"uploads"},
@@ -65,7 +65,7 @@ func TestS3NoticeOfEventBridge(t *testing.T) {
 	}
 }
 
-func TestS3NoticeTypes(t *testing.T) {
+func TestS3EventTypes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		event           string
@@ -79,12 +79,12 @@ func TestS3NoticeTypes(t *testing.T) {
 		{"LifecycleExpiration:Delete", lambdaevent.Removed, true, false},
 		{"LifecycleExpiration:DeleteMarkerCreated", lambdaevent.Removed, true, true},
 		{"LifecycleTransition", lambdaevent.Other, false, false},
-		{"ObjectRestore:Delete", lambdaevent.Other, false, false}, // a copy that was restored for a while; the object stays
+		{"ObjectRestore:Delete", lambdaevent.Other, false, false}, // a temporary copy expired; the object stays
 		{"ObjectTagging:Delete", lambdaevent.Other, false, false},
 		{"ReducedRedundancyLostObject", lambdaevent.Other, false, false},
 		{"SomethingNew:Put", lambdaevent.Other, false, false},
 	} {
-		got, err := lambdaevent.S3Events([]byte(records(strings.Replace(fullNotice, "ObjectCreated:Put", c.event, 1))))
+		got, err := lambdaevent.S3Events([]byte(records(strings.Replace(fullS3Event, "ObjectCreated:Put", c.event, 1))))
 		if err != nil {
 			t.Errorf("%s: %v", c.event, err)
 		} else if n := got[0]; n.Type != c.typ || n.Expired != c.expired || n.DeleteMarker != c.marker {
@@ -93,14 +93,14 @@ func TestS3NoticeTypes(t *testing.T) {
 	}
 }
 
-func TestS3NoticesRefused(t *testing.T) {
+func TestS3EventsRejectsInvalidBodies(t *testing.T) {
 	t.Parallel()
-	swap := func(old, new string) string { return records(fullNotice, strings.Replace(fullNotice, old, new, 1)) }
+	swap := func(old, new string) string { return records(fullS3Event, strings.Replace(fullS3Event, old, new, 1)) }
 	for _, c := range []struct{ body, field, reason string }{
 		{``, "", "is not JSON"},
 		{`text`, "", "is not JSON"},
-		{records(fullNotice) + "x", "", "is not JSON"},
-		{records(fullNotice)[:300], "", "is not JSON"},
+		{records(fullS3Event) + "x", "", "is not JSON"},
+		{records(fullS3Event)[:300], "", "is not JSON"},
 		{`[]`, "", "is not an object"},
 		{`{}`, "Records", "is missing"},
 		{`{"Records":null}`, "Records", "is not a list"},
@@ -110,31 +110,31 @@ func TestS3NoticesRefused(t *testing.T) {
 		{`{"Type":"Notification"}`, "Records", "is missing"},
 		{`{"Type":"Notification","Message":"Hello"}`, "", "is not JSON"},
 		{`{"Type":"UnsubscribeConfirmation","Message":"{}"}`, "Type", `is "UnsubscribeConfirmation"`},
-		{records(fullNotice, `5`), "Records[1]", "is not an object"},
-		{records(fullNotice, `{}`), "Records[1].eventVersion", `is ""`},
+		{records(fullS3Event, `5`), "Records[1]", "is not an object"},
+		{records(fullS3Event, `{}`), "Records[1].eventVersion", `is ""`},
 		{swap(`"2.5"`, `"3.0"`), "Records[1].eventVersion", `is "3.0"`},
 		{swap(`"2.5"`, `"2.0"`), "Records[1].eventVersion", `is "2.0"`},
 		{swap(`"2.5"`, `"2.x"`), "Records[1].eventVersion", `is "2.x"`},
 		{swap(`"2.5"`, `2.5`), "Records[1].eventVersion", `is not a string`},
 		{swap(`aws:s3"`, `aws:sqs"`), "Records[1].eventSource", `is "aws:sqs"`},
-		{swap(`2026-01-02T`, `yesterday`), "Records[1].eventTime", `is not a time`},
+		{swap(`2026-01-02T`, `yesterday`), "Records[1].eventTime", `is "yesterday03:04:05.678Z", want a time`},
 		{swap(`a+b%2B`, `100%`), "Records[1].s3.object.key", `is "photos/100%%C3`},
 		{swap(`%C3%A9`, `%FF`), "Records[1].s3.object.key", `is not UTF-8`},
 		{swap(`photos/a+b%2B%C3%A9.jpg`, ``), "Records[1].s3.object.key", `is missing`},
 		{swap(`"name":"uploads"`, `"arn":"x"`), "Records[1].s3.bucket.name", `is missing`},
 		{swap(`"ObjectCreated:Put"`, `""`), "Records[1].eventName", `is missing`},
-		{swap(`1024`, `-1`), "Records[1].s3.object.size", `is not a number of bytes: -1`},
-		{swap(`1024`, `10.5`), "Records[1].s3.object.size", `is not a number of bytes: 10.5`},
+		{swap(`1024`, `-1`), "Records[1].s3.object.size", `is -1, want a number of bytes`},
+		{swap(`1024`, `10.5`), "Records[1].s3.object.size", `is 10.5, want a number of bytes`},
 		{swap(`1024`, `"many"`), "Records[1].s3.object.size", `is not a number`},
 		{`{"detail-type":"Object Created","source":"my.app","detail":{}}`, "source", `is "my.app"`},
 		{`{"detail-type":"Object Created","source":"aws.s3"}`, "detail.bucket.name", "is missing"},
 		{`{"detail-type":"Object Created","source":"aws.s3","detail":{"bucket":{"name":"b"},"object":{"key":""}}}`, "detail.object.key", "is missing"},
 		{`{"detail-type":7,"source":"aws.s3"}`, "detail-type", "is not a string"},
 	} {
-		notices, err := lambdaevent.S3Events([]byte(c.body))
+		events, err := lambdaevent.S3Events([]byte(c.body))
 		e, ok := errors.AsType[*lambdaevent.EventError](err)
-		if !ok || notices != nil {
-			t.Errorf("%.80s: got %v and %v, want an *EventError", c.body, notices, err)
+		if !ok || events != nil {
+			t.Errorf("%.80s: got %v and %v, want an *EventError", c.body, events, err)
 			continue
 		}
 		if !pipeline.IsPermanent(err) {
@@ -152,10 +152,10 @@ func TestIsTest(t *testing.T) {
 	for body, want := range map[string]bool{
 		test: true,
 		fmt.Sprintf(`{"Type":"Notification","Message":%s}`, quote(t, test)): true,
-		records(fullNotice): false,
-		`{"Records":[]}`:    false,
-		`{}`:                false,
-		``:                  false,
+		records(fullS3Event): false,
+		`{"Records":[]}`:     false,
+		`{}`:                 false,
+		``:                   false,
 	} {
 		if got := lambdaevent.IsTest([]byte(body)); got != want {
 			t.Errorf("%.60s: got %v", body, got)
@@ -163,24 +163,24 @@ func TestIsTest(t *testing.T) {
 	}
 }
 
-func TestNoticeCause(t *testing.T) {
+func TestS3EventCause(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 	for _, c := range []struct {
-		notice lambdaevent.S3Event
-		want   string
+		event lambdaevent.S3Event
+		want  string
 	}{
 		{lambdaevent.S3Event{Type: lambdaevent.Created, VersionID: "v1", Sequencer: "0A"}, "b/k/v1"},
 		{lambdaevent.S3Event{Type: lambdaevent.Created, Sequencer: "0A"}, "b/k/0A"},
-		// With versioning suspended every upload is version "null".
+		// With versioning suspended, every upload has version "null".
 		{lambdaevent.S3Event{Type: lambdaevent.Created, VersionID: "null", Sequencer: "0A"}, "b/k/0A"},
-		// The removal of a version is not its creation.
+		// The removal of a version has another cause than its creation.
 		{lambdaevent.S3Event{Type: lambdaevent.Removed, VersionID: "v1", Sequencer: "0B"}, "b/k/0B"},
 		{lambdaevent.S3Event{Type: lambdaevent.Removed, VersionID: "v1"}, "b/k/v1"},
 		{lambdaevent.S3Event{EventTime: at}, "b/k/2026-01-02T03:04:05.006Z"},
 	} {
-		c.notice.Bucket, c.notice.Key = "b", "k"
-		if got := c.notice.Cause(); got != c.want {
+		c.event.Bucket, c.event.Key = "b", "k"
+		if got := c.event.Cause(); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

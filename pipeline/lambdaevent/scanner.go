@@ -2,10 +2,10 @@ package lambdaevent
 
 import "sluice/pipeline/lambdaevent/internal/jsonscan"
 
-// A scanner walks an event, and remembers what source a record named.
+// A scanner scans an event and keeps the source of the current record.
 type scanner struct {
 	jsonscan.Scanner
-	// source is the eventSource of the record that was read last.
+	// source is the eventSource of the last record.
 	source string
 }
 
@@ -13,7 +13,7 @@ func newScanner(data []byte) *scanner {
 	return &scanner{Scanner: *jsonscan.New(data)}
 }
 
-// failed returns the first thing that is wrong, and nil if there is none.
+// failed returns the first error, or nil.
 func (s *scanner) failed(form string) error {
 	if e := s.Failed(); e != nil {
 		return eventError(form, "", e)
@@ -21,7 +21,7 @@ func (s *scanner) failed(form string) error {
 	return nil
 }
 
-// eventError is e as a *EventError with its field below prefix.
+// eventError converts e, with prefix before its field.
 func eventError(form, prefix string, e *jsonscan.Error) *EventError {
 	return (&EventError{Field: e.Field, Reason: e.Reason}).within(form, prefix)
 }

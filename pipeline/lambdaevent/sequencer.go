@@ -1,12 +1,12 @@
 package lambdaevent
 
-// CompareSequencers orders two notices of one key: -1 if a is the earlier, 0 if
-// they are the same, 1 if a is the later. Sequencers of different keys say
-// nothing about each other. "" is earlier than all.
+// CompareSequencers orders two S3 events of one key by their sequencers. It
+// returns -1 if a is earlier, 0 if they are equal, 1 if a is later. Sequencers of
+// different keys are not comparable. "" is earlier than any other.
 //
-// S3 asks for the shorter one to be padded with zeros on the right and for both
-// to be compared as text. They are hexadecimal; S3's own notices write them in
-// capitals and EventBridge has used both cases, so the case is not looked at.
+// The S3 documentation says to pad the shorter one with zeros on the right and to
+// compare them as text. They are hexadecimal. S3 writes capital letters, and
+// EventBridge has used both cases, so the comparison ignores case.
 func CompareSequencers(a, b string) int {
 	for i := range max(len(a), len(b)) {
 		switch x, y := digit(a, i), digit(b, i); {

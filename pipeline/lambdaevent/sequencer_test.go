@@ -16,10 +16,10 @@ func TestCompareSequencers(t *testing.T) {
 		{"0055AED6DCD90281E5", "0055AED6DCD90281E6", -1},
 		{"0055AED6DCD90281F0", "0055AED6DCD90281E6", 1},
 		{"0055AED6DC", "0055AED6DC00", 0},  // padded on the right
-		{"0055AED6DC", "0055AED6DC01", -1}, // and not on the left
+		{"0055AED6DC", "0055AED6DC01", -1}, // not on the left
 		{"1", "0FFFFF", 1},
 		{"9", "A", -1},
-		{"617f08299329d189", "617F08299329D189", 0}, // EventBridge's and S3's own
+		{"617f08299329d189", "617F08299329D189", 0}, // as EventBridge and S3 write it
 		{"617f08299329d18a", "617F08299329D189", 1},
 		{"617f0829a", "617F0829B", -1},
 		{"", "0001", -1},

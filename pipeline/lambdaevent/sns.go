@@ -6,8 +6,8 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeSNS reads one notification of a topic that calls the function itself.
-// SNS in a queue is SQS; S3Events opens that envelope.
+// decodeSNS decodes one notification of a topic that invokes the function. A
+// notification in a queue is an SQS record, whose envelope S3Events removes.
 func decodeSNS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 4)}
 	hasMessage := false

@@ -24,12 +24,12 @@ func TestSNSRecord(t *testing.T) {
 	}
 	withCause := strings.Replace(payload, `"origin"`, `"sluice-cause"`, 1)
 	if got := decode(t, withCause).Records[0].Cause; got != "phone" {
-		t.Errorf("got cause %q, want the one that came along", got)
+		t.Errorf("got cause %q, want that of the attribute", got)
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{`"Message":`, `"Text":`, "Sns.Message is missing"},
 		{`"MessageId":`, `"Id":`, "Sns.MessageId is missing"},
-		{`"2026-01-02T03:04:04.873Z"`, `"today"`, `Sns.Timestamp is not a time: "today"`},
+		{`"2026-01-02T03:04:04.873Z"`, `"today"`, `Sns.Timestamp is "today", want a time such as 2026-01-02T03:04:05Z`},
 		{`"aws:sns"`, `"aws:sns", "Sns": 3`, `Sns is not an object`},
 	} {
 		r := decode(t, strings.Replace(payload, c.old, c.new, 1)).Records[0]

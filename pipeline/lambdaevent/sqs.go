@@ -9,9 +9,9 @@ import (
 	"sluice/pipeline"
 )
 
-// decodeSQS reads one message. Only the suffix of the queue's ARN tells a FIFO
-// queue: MessageGroupId stands on the messages of fair standard queues too, and
-// there it orders nothing.
+// decodeSQS decodes one message. It detects a FIFO queue by the suffix of its ARN,
+// because messages of a fair standard queue have a MessageGroupId as well, which
+// does not order them.
 func decodeSQS(s *scanner) pipeline.Record {
 	r := pipeline.Record{Attrs: make(map[string]string, 8)}
 	var receiptHandle string
@@ -50,19 +50,19 @@ func decodeSQS(s *scanner) pipeline.Record {
 		}
 	}
 	if strings.HasSuffix(r.Source, ".fifo") {
-		// SQS gives each FIFO message a group. Without one, the queue is the group.
+		// A message without a group would be in one group with all such messages.
 		r.Group = cmp.Or(r.Attrs["MessageGroupId"], r.Source)
 	}
 	if n := r.Attrs["ApproximateReceiveCount"]; n != "" {
 		var err error
 		if r.Attempt, err = strconv.Atoi(n); err != nil || r.Attempt < 1 {
-			s.Problem("attributes.ApproximateReceiveCount", "is not a count: "+strconv.Quote(n))
+			s.Problem("attributes.ApproximateReceiveCount", "is "+strconv.Quote(n)+", want a count of at least 1")
 		}
 	}
 	if ms := r.Attrs["SentTimestamp"]; ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 64)
 		if err != nil {
-			s.Problem("attributes.SentTimestamp", "is not a time in milliseconds: "+strconv.Quote(ms))
+			s.Problem("attributes.SentTimestamp", "is "+strconv.Quote(ms)+", want milliseconds since 1970")
 		} else {
 			r.At = time.UnixMilli(n).UTC()
 		}
@@ -70,8 +70,8 @@ func decodeSQS(s *scanner) pipeline.Record {
 	return r
 }
 
-// messageAttributes adds the message attributes that have a text; a binary one
-// has none. What stands in attrs already is the source's own word and stays.
+// messageAttributes adds the message attributes with a text value to attrs. It
+// keeps the values that attrs already has, which are system attributes.
 func messageAttributes(s *scanner, attrs map[string]string, field, valueField string) {
 	for attr := range s.Members(field) {
 		value, binary := "", false

@@ -48,7 +48,7 @@ func TestSQSRecord(t *testing.T) {
 	}
 }
 
-func TestXRaysHeaderIsTheTraceOfLastResort(t *testing.T) {
+func TestTraceparentAttributeOverridesXRay(t *testing.T) {
 	t.Parallel()
 	const header = `"AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"`
 	full := strings.Replace(fullMessage, `"AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793"`, header, 1)
@@ -61,14 +61,14 @@ func TestXRaysHeaderIsTheTraceOfLastResort(t *testing.T) {
 	}
 }
 
-func TestOnlyTheQueuesNameTellsFIFO(t *testing.T) {
+func TestOnlyTheARNMarksAFIFOQueue(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		queue string
 		order pipeline.Order
 		group string
 	}{
-		// Fair queues: a group on a standard queue orders nothing.
+		// A group on a fair standard queue does not order messages.
 		{"jobs", pipeline.Unordered, ""},
 		{"jobs.fifo", pipeline.Grouped, "tenant-7"},
 		{"jobsfifo", pipeline.Unordered, ""},
@@ -81,9 +81,9 @@ func TestOnlyTheQueuesNameTellsFIFO(t *testing.T) {
 	}
 }
 
-func TestABadFIFORecordKeepsItsGroup(t *testing.T) {
+func TestInvalidFIFORecordKeepsItsGroup(t *testing.T) {
 	t.Parallel()
-	// Else what follows it in its group would overtake it.
+	// The rest of its group must not overtake it.
 	b := decode(t, records(strings.NewReplacer("QUEUE", "jobs.fifo", `"{\"a\":\"caf\u00e9\"}"`, "null").Replace(fullMessage)))
 	if r := b.Records[0]; r.Err == nil || r.Group != "tenant-7" || b.Order != pipeline.Grouped {
 		t.Errorf("got error %v, group %q, order %d", r.Err, r.Group, b.Order)
@@ -98,17 +98,17 @@ func TestSQSCause(t *testing.T) {
 	t.Parallel()
 	b := decode(t, records(message("m-1", "x")))
 	if got := b.Records[0].Cause; got != "m-1" {
-		t.Errorf("got cause %q, want the message's id where no attribute says it", got)
+		t.Errorf("got cause %q, want the message id without the attribute", got)
 	}
 }
 
-func TestSQSFieldsThatCannotBeRead(t *testing.T) {
+func TestSQSRejectsInvalidFields(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ old, new, want string }{
-		{`"ApproximateReceiveCount":"3"`, `"ApproximateReceiveCount":"three"`, `attributes.ApproximateReceiveCount is not a count: "three"`},
-		{`"ApproximateReceiveCount":"3"`, `"ApproximateReceiveCount":"0"`, `attributes.ApproximateReceiveCount is not a count: "0"`},
+		{`"ApproximateReceiveCount":"3"`, `"ApproximateReceiveCount":"three"`, `attributes.ApproximateReceiveCount is "three", want a count of at least 1`},
+		{`"ApproximateReceiveCount":"3"`, `"ApproximateReceiveCount":"0"`, `attributes.ApproximateReceiveCount is "0", want a count of at least 1`},
 		{`"ApproximateReceiveCount":"3"`, `"ApproximateReceiveCount":3`, `attributes.ApproximateReceiveCount is not a string`},
-		{`"1767323045123"`, `"yesterday"`, `attributes.SentTimestamp is not a time in milliseconds: "yesterday"`},
+		{`"1767323045123"`, `"yesterday"`, `attributes.SentTimestamp is "yesterday", want milliseconds since 1970`},
 		{`"body":`, `"text":`, `body is missing`},
 		{`"{\"a\":\"caf\u00e9\"}"`, `null`, `body is missing`},
 		{`"stringValue":"12"`, `"stringValue":12`, `messageAttributes.size.stringValue is not a string`},
@@ -120,13 +120,13 @@ func TestSQSFieldsThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", c.new, r.Err, c.want)
 		}
 		if r.ID == "" || r.Source == "" || r.Cause != "cause-1" {
-			t.Errorf("%s: the record lost its names: %+v", c.new, r)
+			t.Errorf("%s: got %+v, want the id and cause", c.new, r)
 		}
 	}
 }
 
-// The attributes' map and its table are two, and the trace in W3C's form is one;
-// bodies and records share theirs.
+// Each record allocates the map of its attributes (2) and the converted trace
+// context (1). Bodies and records share allocations.
 func TestSQSAllocations(t *testing.T) {
 	payload := sqsPayload(200)
 	perRecord := testing.AllocsPerRun(20, func() {

@@ -2,8 +2,8 @@ package lambdaevent
 
 import "strings"
 
-// traceParent is X-Ray's trace header in the form of W3C's trace context, which
-// messages carry; "" if the header names no trace and parent.
+// traceParent converts an X-Ray trace header to a W3C trace context. It returns
+// "" if the header has no trace and parent.
 //
 //	Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1
 //	00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01

@@ -11,8 +11,8 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-// FuzzImage: what DecodeImage takes, ImageJSON writes, and reading that again
-// gives the same bytes.
+// FuzzImage checks that ImageJSON encodes each image that DecodeImage accepts, and
+// that decoding and encoding it again gives the same bytes.
 func FuzzImage(f *testing.F) {
 	paths, err := filepath.Glob("../../../testdata/events/changes/*.json")
 	if err != nil || len(paths) == 0 {
@@ -45,11 +45,11 @@ func FuzzImage(f *testing.F) {
 		}
 		once, err := attributes.ImageJSON(attributes.Values(image))
 		if err != nil {
-			t.Fatalf("read, but not written: %v", err)
+			t.Fatalf("encode the decoded image: %v", err)
 		}
 		again, err := streamchange.DecodeImage(once)
 		if err != nil {
-			t.Fatalf("written as %s, but not read: %v", once, err)
+			t.Fatalf("decode the encoded image %s: %v", once, err)
 		}
 		if twice, err := attributes.ImageJSON(attributes.Values(again)); err != nil || string(twice) != string(once) {
 			t.Fatalf("got %s and %v, want %s", twice, err, once)

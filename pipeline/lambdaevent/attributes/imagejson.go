@@ -17,10 +17,10 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-// ImageJSON writes an item in the form of DynamoDB's JSON, as it stands in the
-// events of a stream. Attributes are in the order of their names, so the same
-// item gives the same bytes. streamchange.DecodeImage reads it back without loss. A nil image
-// is null; the error is a *lambdaevent.EventError that names the attribute.
+// ImageJSON encodes an item as DynamoDB JSON, the form of stream events. The
+// attributes are sorted by name, so equal items have equal encodings.
+// streamchange.DecodeImage decodes it without loss. A nil image is encoded as
+// null. The error is a *lambdaevent.EventError with the path of the attribute.
 func ImageJSON(image map[string]types.AttributeValue) ([]byte, error) {
 	if image == nil {
 		return []byte("null"), nil
@@ -128,7 +128,7 @@ func (e *imageEncoder) text(s string) {
 
 func (e *imageEncoder) digits(n string) {
 	if !jsonscan.IsNumber(n) {
-		e.problem(fmt.Sprintf("is not a number: %q", n))
+		e.problem(fmt.Sprintf("is %q, want a number", n))
 	}
 	e.out.WriteString(`"` + n + `"`)
 }

@@ -12,14 +12,14 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-func TestImageJSONIsTheReverse(t *testing.T) {
+func TestImageJSONReversesDecodeImage(t *testing.T) {
 	t.Parallel()
 	read, err := streamchange.DecodeImage([]byte(everyType))
 	if err != nil {
 		t.Fatal(err)
 	}
 	image := attributes.Values(read)
-	for range 20 { // maps have no order
+	for range 20 { // map order is random
 		got, err := attributes.ImageJSON(image)
 		if err != nil || string(got) != everyType {
 			t.Fatalf("got %s and %v\nwant %s", got, err, everyType)
@@ -33,7 +33,7 @@ func TestImageJSONIsTheReverse(t *testing.T) {
 	}
 }
 
-func TestImageJSONRefused(t *testing.T) {
+func TestImageJSONRejectsInvalidValues(t *testing.T) {
 	t.Parallel()
 	var deep types.AttributeValue = &types.AttributeValueMemberNULL{Value: true}
 	for range 33 {
@@ -46,9 +46,9 @@ func TestImageJSONRefused(t *testing.T) {
 		{nil, "image: a has the unknown type <nil>"},
 		{&types.UnknownUnionMember{Tag: "X"}, "image: a has the unknown type *types.UnknownUnionMember"},
 		{&types.AttributeValueMemberL{Value: []types.AttributeValue{nil}}, "image: a[0] has the unknown type <nil>"},
-		{&types.AttributeValueMemberN{Value: "NaN"}, `image: a is not a number: "NaN"`},
-		{&types.AttributeValueMemberN{Value: `1","x":"`}, `image: a is not a number`},
-		{&types.AttributeValueMemberNS{Value: []string{"1", ""}}, `image: a[1] is not a number: ""`},
+		{&types.AttributeValueMemberN{Value: "NaN"}, `image: a is "NaN", want a number`},
+		{&types.AttributeValueMemberN{Value: `1","x":"`}, `image: a is "1\",\"x\":\"", want a number`},
+		{&types.AttributeValueMemberNS{Value: []string{"1", ""}}, `image: a[1] is "", want a number`},
 		{&types.AttributeValueMemberS{Value: "\xff"}, "image: a is not UTF-8"},
 		{&types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"\xff": deep}}, "is not UTF-8"},
 		{deep, "is nested deeper than 32 levels"},

@@ -1,8 +1,8 @@
-// Package streamchange reads the changes of a DynamoDB stream and the items in
-// them, without loss: numbers keep their digits, sets and binaries their types.
+// Package streamchange decodes the changes of a DynamoDB stream and the items in
+// them without loss: numbers keep their digits, sets and binaries their types.
 //
-// It knows nothing of AWS's SDK, whose types of attributes cost each program that
-// links them about a millisecond of its start. Package attributes leads there.
+// It does not import the AWS SDK, whose attribute types add about a millisecond
+// to the start-up time of a program. Package attributes converts to them.
 package streamchange
 
 import (
@@ -15,16 +15,16 @@ import (
 	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
-// What became of an item: Change.Name.
+// Values of Change.Name.
 const (
 	Insert = "INSERT"
 	Modify = "MODIFY"
 	Remove = "REMOVE"
 )
 
-// ErrNoImages says that a stream does not carry the images that its reader
-// needs. A stream's view type cannot be edited: the table needs a new stream.
-var ErrNoImages = errors.New("the stream carries no old and new images: it needs the view type NEW_AND_OLD_IMAGES")
+// ErrNoImages reports that a stream does not contain the images that its reader
+// needs. The view type of a stream cannot be changed: the table needs a new one.
+var ErrNoImages = errors.New("the stream has no old and new images: want the view type NEW_AND_OLD_IMAGES")
 
 // Change is one change of one item.
 type Change struct {
@@ -32,20 +32,19 @@ type Change struct {
 	Name     string // INSERT, MODIFY or REMOVE
 	Sequence string // orders the changes of one item
 	At       time.Time
-	// Keys is the item's key. Old and New are the item before and after: nil
-	// where there was none, or where the stream does not carry it.
+	// Keys is the item's key. Old and New are the item before and after. They are
+	// nil if there was no item, or if the stream does not contain it.
 	Keys, Old, New Image
-	// Expired is true for a removal by the service, because the item's time to
-	// live had passed.
+	// Expired is true if DynamoDB removed the item because its time to live had
+	// passed.
 	Expired bool
 	View    string // StreamViewType: KEYS_ONLY, NEW_AND_OLD_IMAGES, ...
 }
 
 const formChange = "change"
 
-// Decode reads a record of a DynamoDB stream, without loss: numbers keep
-// their digits, sets and binaries their types. The error is Permanent and wraps
-// a *lambdaevent.EventError that names the attribute by its path.
+// Decode decodes a record of a DynamoDB stream. The error is Permanent and wraps a
+// *lambdaevent.EventError with the path of the attribute.
 func Decode(r pipeline.Record) (Change, error) {
 	s := jsonscan.New(r.Body)
 	images := imageDecoder{Scanner: s}
@@ -105,9 +104,9 @@ func Decode(r pipeline.Record) (Change, error) {
 	return c, nil
 }
 
-// NeedImages returns an error that is ErrNoImages if the change lacks the old
-// image or the new one, where there must be one. It is not Permanent: nothing is
-// wrong with the record, and each one of the stream will lack the same.
+// NeedImages returns an error that wraps ErrNoImages if the change lacks an image
+// that its kind has. The error is not Permanent, because every record of the
+// stream lacks the same.
 func (c Change) NeedImages() error {
 	if c.Name != Insert && c.Old == nil || c.Name != Remove && c.New == nil {
 		return fmt.Errorf("%s %s with view type %q: %w", c.Name, c.EventID, c.View, ErrNoImages)

@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/lambdaevent/streamchange"
 )
 
-// recordedEvent is a recorded event of the changes worker.
+// recordedEvent returns a recorded event of the changes worker.
 func recordedEvent(t testing.TB, name string) []byte {
 	t.Helper()
 	payload, err := os.ReadFile("../../../testdata/events/changes/" + name + ".json")
@@ -25,7 +25,7 @@ func recordedEvent(t testing.TB, name string) []byte {
 	return payload
 }
 
-// records are the records of an event as Lambda delivers it.
+// records returns the records of an event.
 func records(t testing.TB, payload []byte) []pipeline.Record {
 	t.Helper()
 	b, err := lambdaevent.Decode(payload, lambdaevent.DynamoDBStream)
@@ -70,31 +70,31 @@ func TestDecodeChange(t *testing.T) {
 	}
 }
 
-func TestImagesThatAreNotThere(t *testing.T) {
+func TestMissingImages(t *testing.T) {
 	t.Parallel()
 	if c := goodChange(t, "insert"); c.Old != nil || c.New == nil || c.NeedImages() != nil {
-		t.Errorf("an insert has %v and %v: %v", c.Old, c.New, c.NeedImages())
+		t.Errorf("insert: got %v, %v and %v, want a new image only", c.Old, c.New, c.NeedImages())
 	}
 	if c := goodChange(t, "remove-by-a-user"); c.Old == nil || c.New != nil || c.NeedImages() != nil {
-		t.Errorf("a removal has %v and %v: %v", c.Old, c.New, c.NeedImages())
+		t.Errorf("removal: got %v, %v and %v, want an old image only", c.Old, c.New, c.NeedImages())
 	}
 	for _, name := range []string{"keys-only", "new-image-only"} {
 		err := goodChange(t, name).NeedImages()
 		if !errors.Is(err, streamchange.ErrNoImages) {
 			t.Errorf("%s: got %v, want ErrNoImages", name, err)
 		} else if pipeline.IsPermanent(err) {
-			t.Errorf("%s: the record is blamed for the stream: %v", name, err)
+			t.Errorf("%s: got the Permanent error %v, want one that is not", name, err)
 		}
 	}
 }
 
-func TestOnlyTheServiceExpires(t *testing.T) {
+func TestOnlyDynamoDBExpiresItems(t *testing.T) {
 	t.Parallel()
 	if !goodChange(t, "remove-by-time-to-live").Expired {
-		t.Error("a removal by time to live is not told apart")
+		t.Error("removal by time to live: got expired false, want true")
 	}
 	if goodChange(t, "remove-by-a-user").Expired {
-		t.Error("a removal by a user counts as expired")
+		t.Error("removal by a user: got expired true, want false")
 	}
 	ttl := string(recordedEvent(t, "remove-by-time-to-live"))
 	for _, c := range [][2]string{{`"Service"`, `"User"`}, {`dynamodb.amazonaws.com`, `replication.dynamodb.amazonaws.com`}, {`"REMOVE"`, `"MODIFY"`}} {
@@ -105,7 +105,7 @@ func TestOnlyTheServiceExpires(t *testing.T) {
 	}
 }
 
-func TestOneUnknownTypeFailsOneRecord(t *testing.T) {
+func TestUnknownTypeFailsOnlyItsRecord(t *testing.T) {
 	t.Parallel()
 	for i := range 3 {
 		_, err := recordedChange(t, "unknown-attribute-type-in-one", i)
@@ -121,7 +121,7 @@ func TestOneUnknownTypeFailsOneRecord(t *testing.T) {
 	}
 }
 
-func TestChangesThatCannotBeRead(t *testing.T) {
+func TestDecodeRejectsInvalidChanges(t *testing.T) {
 	t.Parallel()
 	const good = `{"eventID":"e-1","eventName":"MODIFY","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"us-east-1",` +
 		`"dynamodb":{"ApproximateCreationDateTime":1767225600,"Keys":{"PK":{"S":"a"},"SK":{"S":"-"}},"OldImage":{"x":{"S":"old"}},"NewImage":{"x":{"S":"new"}},` +
@@ -133,7 +133,7 @@ func TestChangesThatCannotBeRead(t *testing.T) {
 		{good, good + `{}`, "change is not JSON"},
 		{`"MODIFY"`, `"CREATE"`, `change: eventName is "CREATE"`},
 		{`"Keys":{"PK":{"S":"a"},"SK":{"S":"-"}},`, ``, "change: Keys is missing"},
-		{`{"S":"old"}`, `{}`, "change: dynamodb.OldImage.x names 0 types"},
+		{`{"S":"old"}`, `{}`, "change: dynamodb.OldImage.x has 0 types, want 1"},
 		{`"NewImage":{"x":{"S":"new"}}`, `"NewImage":[]`, "change: dynamodb.NewImage is not an object"},
 		{`1767225600`, `null,"Extra":1`, ""},
 	} {
@@ -149,7 +149,7 @@ func TestChangesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestNumbersStayExact(t *testing.T) {
+func TestNumbersKeepTheirDigits(t *testing.T) {
 	t.Parallel()
 	c := goodChange(t, "large-numbers")
 	const total = "12345678901234567890123456789012345678"

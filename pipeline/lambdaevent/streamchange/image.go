@@ -10,12 +10,12 @@ import (
 	"sluice/pipeline/lambdaevent/internal/jsonscan"
 )
 
-// An Image is an item, by its attributes' names. Each of DynamoDB's types has one
-// of Go's own: S string, N json.Number, B Binary, BOOL bool, NULL nil, SS
+// An Image is an item, by the names of its attributes. The DynamoDB types are
+// decoded as: S string, N json.Number, B Binary, BOOL bool, NULL nil, SS
 // StringSet, NS NumberSet, BS BinarySet, L []any, M map[string]any.
 type Image map[string]any
 
-// What encoding/json has no type for.
+// The DynamoDB types that JSON does not have.
 type (
 	Binary    []byte
 	StringSet []string
@@ -23,14 +23,14 @@ type (
 	BinarySet [][]byte
 )
 
-// MaxDepth is DynamoDB's own limit on nested lists and maps.
+// MaxDepth is DynamoDB's limit on nested lists and maps.
 const MaxDepth = 32
 
 const formImage = "image"
 
-// DecodeImage reads an item in the form of DynamoDB's JSON,
-// {"name":{"S":"value"},...}, and returns nil for null. The error is a
-// *lambdaevent.EventError that names the attribute by its path.
+// DecodeImage decodes an item in DynamoDB JSON, {"name":{"S":"value"},...}, and
+// returns nil for null. The error is a *lambdaevent.EventError with the path of
+// the attribute.
 func DecodeImage(data []byte) (Image, error) {
 	d := imageDecoder{Scanner: jsonscan.New(data)}
 	image := d.image()
@@ -41,8 +41,8 @@ func DecodeImage(data []byte) (Image, error) {
 	return image, nil
 }
 
-// An imageDecoder reads attributes from a scanner. The path stands beside it
-// and is put together only for an error: names may be long and values many.
+// An imageDecoder decodes attributes. It joins path only for an error, because
+// names may be long and values many.
 type imageDecoder struct {
 	*jsonscan.Scanner
 	path []string
@@ -52,7 +52,7 @@ func (d *imageDecoder) problem(reason string) {
 	d.Scanner.Problem(jsonscan.Path(d.path), reason)
 }
 
-// mistyped notes that the next value is not a want, and steps over it.
+// mistyped reports that the next value is not a want, and skips it.
 func (d *imageDecoder) mistyped(want string) {
 	d.problem("is not " + want)
 	d.Skip()
@@ -61,7 +61,7 @@ func (d *imageDecoder) mistyped(want string) {
 func (d *imageDecoder) push(name string) { d.path = append(d.path, name) }
 func (d *imageDecoder) pop()             { d.path = d.path[:len(d.path)-1] }
 
-// image reads the map of attributes that comes next.
+// image decodes the next value, a map of attributes.
 func (d *imageDecoder) image() Image {
 	if d.Null() {
 		return nil
@@ -69,7 +69,7 @@ func (d *imageDecoder) image() Image {
 	return d.attributes(0)
 }
 
-// below reads the image that comes next; errors name it below the path.
+// below decodes the next image. Errors have path before the attribute.
 func (d *imageDecoder) below(path ...string) Image {
 	d.path = append(d.path[:0], path...)
 	return d.image()
@@ -92,8 +92,8 @@ func (d *imageDecoder) attributes(depth int) map[string]any {
 	return m
 }
 
-// attribute reads {"S":"text"} and its like: an object whose one member names
-// the type.
+// attribute decodes an object such as {"S":"text"}, whose only member is named
+// for the type.
 func (d *imageDecoder) attribute(depth int) (v any) {
 	if d.Peek() != '{' || depth > MaxDepth {
 		if d.Peek() == '{' {
@@ -108,7 +108,7 @@ func (d *imageDecoder) attribute(depth int) (v any) {
 		v = d.value(typ, depth)
 	}
 	if n != 1 {
-		d.problem(fmt.Sprintf("names %d types", n))
+		d.problem(fmt.Sprintf("has %d types, want 1", n))
 	}
 	return v
 }
@@ -124,7 +124,7 @@ func (d *imageDecoder) value(typ string, depth int) any {
 	case "BOOL":
 		return d.boolean()
 	case "NULL":
-		d.boolean() // DynamoDB writes true, whatever it was given
+		d.boolean() // DynamoDB always writes true
 		return nil
 	case "SS":
 		return StringSet(list(d, d.text))
@@ -142,7 +142,7 @@ func (d *imageDecoder) value(typ string, depth int) any {
 	return nil
 }
 
-// list reads the elements that come next. An empty list is not nil.
+// list decodes the next value, a list. An empty list is not nil.
 func list[T any](d *imageDecoder, element func() T) []T {
 	all := []T{}
 	if d.Peek() != '[' {
@@ -165,12 +165,12 @@ func (d *imageDecoder) text() string {
 	return d.Str()
 }
 
-// digits reads a number, which DynamoDB writes as a string so that no reader
+// digits decodes a number, which DynamoDB writes as a string so that no decoder
 // rounds it.
 func (d *imageDecoder) digits() json.Number {
 	text := d.text()
 	if !jsonscan.IsNumber(text) {
-		d.problem(fmt.Sprintf("is not a number: %q", text))
+		d.problem(fmt.Sprintf("is %q, want a number", text))
 	}
 	return json.Number(text)
 }

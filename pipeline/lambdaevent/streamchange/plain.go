@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Plain returns an image as templates and encoding/json like it: strings,
-// json.Number with all its digits, bools, nil, []any and map[string]any. A binary
-// is its base64. Sets are sorted lists, so that two images of the same item are
-// equal by reflect.DeepEqual. A nil image is nil.
+// Plain converts an image to the types of encoding/json: string, json.Number with
+// all digits, bool, nil, []any and map[string]any. A binary becomes its base64.
+// Sets become sorted lists, so that reflect.DeepEqual of two images of the same
+// item is true. A nil image is nil.
 func Plain(image Image) map[string]any {
 	if image == nil {
 		return nil

@@ -29,11 +29,10 @@ func TestPlain(t *testing.T) {
 		t.Error(err)
 	}
 	if streamchange.Plain(nil) != nil {
-		t.Error("what is not there became an empty item")
+		t.Error("nil image: got an empty map, want nil")
 	}
 }
 
-// A set has no order, so another order is no change.
 func TestPlainSetsAreEqualInAnyOrder(t *testing.T) {
 	t.Parallel()
 	c := goodChange(t, "sets-and-other-types")

@@ -1,5 +1,5 @@
-// Package jsonscan reads JSON in place, one value after the other, for readers
-// that know what they look for and step over the rest.
+// Package jsonscan scans JSON in place, one value after the other, for decoders
+// that need a few values and skip the rest.
 package jsonscan
 
 import (
@@ -11,20 +11,18 @@ import (
 // maxNesting is encoding/json's own limit on nested values.
 const maxNesting = 10_000
 
-// A Scanner walks one JSON text from left to right, in place. It accepts what
-// encoding/json accepts (FuzzScan holds the two side by side) and costs about
-// a fifth of it, because the envelope around a record is mostly stepped over and
-// the strings that are kept share two copies of the payload: data and text.
-// What is rare in an envelope (escapes outside of bodies, \u, bytes that are not
-// UTF-8) is left to encoding/json itself.
+// A Scanner scans one JSON text from left to right, in place. It accepts the same
+// texts as encoding/json, which FuzzScan compares, at about a fifth of the time:
+// it skips most of a record's envelope, and the strings that it returns share
+// the payload or one copy of it. It leaves rare input (escapes outside of bodies,
+// \u, invalid UTF-8) to encoding/json.
 //
-// Two kinds of errors: Err is a syntax error, after which the Scanner stands
-// still; Field is the first value that is not what was asked for, which is
-// stepped over, so that the rest can be read. Who has dealt with Field may set
-// it to nil.
+// There are two kinds of errors. Err is a syntax error, after which the Scanner
+// does not move. Field is the first value of the wrong type; the Scanner skips
+// it and continues. A caller that has handled Field may set it to nil.
 //
-// A Scanner is not safe for concurrent use. A copy is a scanner of its own that
-// goes on from the same place; of two copies only one may read bodies.
+// A Scanner is not safe for concurrent use. A copy is an independent scanner at
+// the same position, but only one of the two may call Bytes.
 type Scanner struct {
 	Err   *Error
 	Field *Error
@@ -33,20 +31,19 @@ type Scanner struct {
 	text  string // data, for strings that need no copy of their own
 	pos   int
 	depth int
-	// room is where content unescapes: what is left of memory that the bodies of
-	// one event share.
+	// room is the free part of the buffer for unescaped bodies.
 	room []byte
 }
 
-// New returns a scanner at the start of data, which it never changes. Bytes that
-// it returns may be data's own.
+// New returns a scanner at the start of data. It does not change data, and may
+// return slices of it.
 func New(data []byte) *Scanner {
 	return &Scanner{data: data, text: string(data)}
 }
 
-// Error says what is wrong with a value.
+// Error describes an invalid value.
 type Error struct {
-	Field  string // the path to the value, like dynamodb.Keys; "" is the whole
+	Field  string // the path of the value, such as dynamodb.Keys, or ""
 	Reason string
 }
 
@@ -57,12 +54,13 @@ func (e *Error) Error() string {
 	return e.Field + " " + e.Reason
 }
 
-// Path writes a path like NewImage.list[2].name, of which "[2]" is one element.
+// Path joins elements to a path such as NewImage.list[2].name, in which "[2]" is
+// one element.
 func Path(elements []string) string {
 	return strings.ReplaceAll(strings.Join(elements, "."), ".[", "[")
 }
 
-// Failed returns the first error, of whatever sort, and nil if there is none.
+// Failed returns Err or else Field.
 func (s *Scanner) Failed() *Error {
 	if s.Err != nil {
 		return s.Err
@@ -70,14 +68,14 @@ func (s *Scanner) Failed() *Error {
 	return s.Field
 }
 
-// Problem notes what is wrong with a record, unless something is already.
+// Problem sets Field, unless it is set already.
 func (s *Scanner) Problem(field, reason string) {
 	if s.Field == nil {
 		s.Field = &Error{Field: field, Reason: reason}
 	}
 }
 
-// Mistyped notes that the value under field is not a want, and steps over it.
+// Mistyped reports that the next value, at field, is not a want, and skips it.
 func (s *Scanner) Mistyped(field []string, want string) {
 	s.Problem(strings.Join(field, "."), "is not "+want)
 	s.Skip()
@@ -89,13 +87,13 @@ func (s *Scanner) syntax(what string) {
 	}
 }
 
-// Offset is the place in the text, in bytes.
+// Offset returns the position in the text, in bytes.
 func (s *Scanner) Offset() int { return s.pos }
 
-// From returns the text from an offset to the place where the scanner stands.
+// From returns the text from offset to the current position.
 func (s *Scanner) From(offset int) []byte { return s.data[offset:s.pos:s.pos] }
 
-// Peek returns the first byte of the next value or sign, and 0 at the end.
+// Peek returns the first byte of the next token, or 0 at the end.
 func (s *Scanner) Peek() byte {
 	if s.Err != nil {
 		return 0
@@ -110,14 +108,14 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
-// End asks that nothing but white space is left.
+// End reports a syntax error if more than white space is left.
 func (s *Scanner) End() {
 	if s.Peek() != 0 || s.Err == nil && s.pos < len(s.data) {
 		s.syntax("more than one value")
 	}
 }
 
-// Null steps over a null and reports whether there was one.
+// Null skips a null and reports whether there was one.
 func (s *Scanner) Null() bool {
 	if s.Peek() != 'n' {
 		return false
@@ -131,11 +129,11 @@ func (s *Scanner) literal(want string) {
 		s.pos = end
 		return
 	}
-	s.syntax("a broken literal")
+	s.syntax("invalid literal")
 }
 
-// Members yields the names of the object that comes next. The loop's body must
-// consume each value. A null has no members.
+// Members yields the names of the next object. The loop body must consume each
+// value. A null has no members.
 func (s *Scanner) Members(field ...string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if s.Peek() != '{' {
@@ -146,12 +144,12 @@ func (s *Scanner) Members(field ...string) iter.Seq[string] {
 		}
 		for s.enter(); s.more('}'); s.comma('}') {
 			if s.Peek() != '"' {
-				s.syntax("no member name")
+				s.syntax("missing member name")
 				return
 			}
 			name := s.token().string(s)
 			if s.Peek() != ':' {
-				s.syntax("no colon")
+				s.syntax("missing colon")
 				return
 			}
 			s.pos++
@@ -162,8 +160,8 @@ func (s *Scanner) Members(field ...string) iter.Seq[string] {
 	}
 }
 
-// Elements yields the positions in the list that comes next. The loop's body
-// must consume each value. A null has no elements.
+// Elements yields the positions in the next array. The loop body must consume
+// each value. A null has no elements.
 func (s *Scanner) Elements(field ...string) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if s.Peek() != '[' {
@@ -182,17 +180,17 @@ func (s *Scanner) Elements(field ...string) iter.Seq[int] {
 	}
 }
 
-// enter steps over the sign that opens an object or a list.
+// enter skips the bracket that opens an object or an array.
 func (s *Scanner) enter() {
 	if s.depth++; s.depth > maxNesting {
-		s.syntax("nested too deep")
+		s.syntax("nested too deeply")
 		return
 	}
 	s.pos++
 }
 
-// more reports whether another member or element comes, else it steps over the
-// closing sign.
+// more reports whether there is another member or element, or else skips the
+// closing bracket.
 func (s *Scanner) more(closing byte) bool {
 	if s.Peek() == closing {
 		s.pos++
@@ -202,22 +200,21 @@ func (s *Scanner) more(closing byte) bool {
 	return s.Err == nil
 }
 
-// comma steps over the sign between two members or elements; before the closing
-// sign there is none.
+// comma skips the comma between two members or elements.
 func (s *Scanner) comma(closing byte) {
 	switch c := s.Peek(); {
 	case c == closing:
 	case c == ',':
 		s.pos++
 		if s.Peek() == closing {
-			s.syntax("nothing after a comma")
+			s.syntax("missing value after a comma")
 		}
 	default:
-		s.syntax("no comma")
+		s.syntax("missing comma")
 	}
 }
 
-// Raw returns the value that comes next as it stands in the payload.
+// Raw returns the text of the next value.
 func (s *Scanner) Raw() []byte {
 	s.Peek()
 	start := s.pos
@@ -225,7 +222,7 @@ func (s *Scanner) Raw() []byte {
 	return s.From(start)
 }
 
-// Skip steps over the value that comes next.
+// Skip skips the next value.
 func (s *Scanner) Skip() {
 	switch c := s.Peek(); {
 	case s.Err != nil:
@@ -234,12 +231,12 @@ func (s *Scanner) Skip() {
 	case c == '{':
 		for s.enter(); s.more('}'); s.comma('}') {
 			if s.Peek() != '"' {
-				s.syntax("no member name")
+				s.syntax("missing member name")
 				return
 			}
 			s.token()
 			if s.Peek() != ':' {
-				s.syntax("no colon")
+				s.syntax("missing colon")
 				return
 			}
 			s.pos++
@@ -258,7 +255,7 @@ func (s *Scanner) Skip() {
 	case c == 'n':
 		s.literal("null")
 	default:
-		s.syntax("no value")
+		s.syntax("missing value")
 	}
 }
 
@@ -290,6 +287,6 @@ func (s *Scanner) skipDigits() {
 		s.pos++
 	}
 	if s.pos == start {
-		s.syntax("a broken number")
+		s.syntax("invalid number")
 	}
 }

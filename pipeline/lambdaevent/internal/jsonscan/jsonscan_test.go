@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// anything reads the value that comes next through the scanner's own verbs, in
-// the types that encoding/json gives an any with UseNumber.
+// anything decodes the next value with the methods of the scanner, into the types
+// that encoding/json uses for an any under UseNumber.
 func anything(s *Scanner) any {
 	switch c := s.Peek(); {
 	case c == '{':
@@ -37,7 +37,7 @@ func anything(s *Scanner) any {
 	}
 }
 
-// compare reads data with both and reports where they differ.
+// compare decodes data with the scanner and with encoding/json.
 func compare(t *testing.T, data []byte) {
 	t.Helper()
 	before := bytes.Clone(data)
@@ -97,7 +97,7 @@ func TestScanAgreesWithEncodingJSON(t *testing.T) {
 		compare(t, []byte(strings.Repeat("[", depth)+strings.Repeat("]", depth)))
 		compare(t, []byte(strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth)))
 	}
-	// Every byte at every place of a word.
+	// Every byte at every position of a word.
 	for c := range 256 {
 		for at := range 20 {
 			b := []byte(`"` + strings.Repeat("x", 20) + `"`)
@@ -116,7 +116,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { compare(t, data) })
 }
 
-func TestScannerStepsOverOtherTypes(t *testing.T) {
+func TestScannerSkipsOtherTypes(t *testing.T) {
 	t.Parallel()
 	s := New([]byte(`{"a":{"x":[1]},"b":"two","c":3,"d":null,"e":"last"}`))
 	got := map[string]any{}
@@ -128,7 +128,7 @@ func TestScannerStepsOverOtherTypes(t *testing.T) {
 			got[name] = s.Number("top", name)
 		case "c":
 			for range s.Members("top", name) {
-				t.Error("a number has members")
+				t.Error("got a member of a number, want none")
 			}
 			got[name] = nil
 		default:
@@ -144,7 +144,7 @@ func TestScannerStepsOverOtherTypes(t *testing.T) {
 	}
 }
 
-func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
+func TestAppendingToAScannedValueKeepsThePayload(t *testing.T) {
 	t.Parallel()
 	data := []byte(`["plain","esc\"aped","` + strings.Repeat(`\"long\n`, 10_000) + `","\tlast"]`)
 	before := bytes.Clone(data)
@@ -153,7 +153,7 @@ func TestScannedStringsShareOnlyWhatTheyMay(t *testing.T) {
 	for range s.Elements() {
 		got = append(got, s.Bytes())
 	}
-	// Growing one value must not write into what follows it in the payload.
+	// Appending to a value must not overwrite the payload after it.
 	_ = append(got[0], "!!!!"...)
 	if !bytes.Equal(data, before) {
 		t.Errorf("the payload became %s", data)

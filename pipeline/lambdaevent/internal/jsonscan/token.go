@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// A token is a string's place: data[start:end] lies between its quotes.
+// A token is the position of a string: data[start:end] is between its quotes.
 type token struct {
 	start, end int
-	escaped    bool // holds a backslash, or bytes that are not UTF-8
+	escaped    bool // contains a backslash or invalid UTF-8
 }
 
-// Eight copies of a byte, for eight bytes of a string at a time.
+// Eight copies of a byte, to compare eight bytes of a string at a time.
 const (
 	ones      = 0x0101010101010101
 	highs     = 0x80 * ones
@@ -22,23 +22,25 @@ const (
 	controls  = 0x20 * ones
 	wordBytes = 8
 
-	roomBytes = 16 << 10 // is enough for a dozen bodies
+	roomBytes = 16 << 10 // enough for about a dozen bodies
 )
 
 // word returns data[i:i+8] with the first byte lowest.
 func word(data []byte, i int) uint64 { return binary.LittleEndian.Uint64(data[i:]) }
 
-// zeros marks the zero bytes of w by their high bit. Bytes above the first mark
-// may be marked without cause (the subtraction borrows from them), never below.
+// zeros sets the high bit of each zero byte of w. It may also set that of bytes
+// above the first zero byte, because the subtraction borrows from them, but never
+// of bytes below.
 func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
 
-// stops marks the first byte of w that a string cannot hold as it is: a quote, a
-// backslash, or a byte below 0x20, which borrows and has no high bit.
+// stops sets the high bit of the first byte of w that ends a run of plain
+// characters: a quote, a backslash, or a byte below 0x20, whose subtraction
+// borrows and whose own high bit is 0.
 func stops(w uint64) uint64 {
 	return zeros(w^quotes) | zeros(w^slashes) | (w-controls)&^w&highs
 }
 
-// token steps over the string that comes next.
+// token skips the next string and returns its position.
 func (s *Scanner) token() token {
 	s.pos++
 	t := token{start: s.pos}
@@ -67,11 +69,11 @@ func (s *Scanner) token() token {
 			return t
 		case i < len(data) && data[i] < 0x20:
 			s.pos = i
-			s.syntax("a control character in a string")
+			s.syntax("control character in a string")
 			return token{}
 		case i+1 >= len(data):
 			s.pos = i
-			s.syntax("a string without an end")
+			s.syntax("unterminated string")
 			return token{}
 		case data[i+1] == 'u' && hex4(data[i+2:]):
 			t.escaped = true
@@ -81,13 +83,13 @@ func (s *Scanner) token() token {
 			i += 2
 		default:
 			s.pos = i
-			s.syntax("a broken escape")
+			s.syntax("invalid escape")
 			return token{}
 		}
 	}
 }
 
-// unescaped maps the letter of a short escape to its byte.
+// unescaped maps the letter of a two-character escape to its byte.
 var unescaped = [256]byte{
 	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
 }
@@ -122,24 +124,24 @@ func (t token) unescape(s *Scanner) []byte {
 	return []byte(v)
 }
 
-// content returns the string that comes next as bytes, and shares the payload's
-// memory where it has no escape. It is made for bodies: JSON within JSON, with an
-// escape every few bytes, which is read and rewritten in one pass, a word at a
-// time. Whatever else it meets it leaves to token.
+// content returns the next string as bytes. Without escapes they share the
+// payload's memory. content is optimized for bodies, which are JSON within JSON
+// with an escape every few bytes: it scans and unescapes them in one pass, a word
+// at a time. It leaves other input to token.
 func (s *Scanner) content() []byte {
 	data, start := s.data, s.pos+1
 	i, n := start, 0
 	var high uint64
 	for {
 		if n+wordBytes > len(s.room) {
-			// All that is left of the payload would be enough for all that is left.
+			// The rest of the payload bounds what is still needed.
 			room := make([]byte, min(2*len(s.room)+roomBytes, n+len(data)-i+wordBytes))
 			copy(room, s.room[:n])
 			s.room = room
 		}
 		out := s.room[n:]
 		if i+wordBytes <= len(data) {
-			// What lies behind the stop in this word is written over next.
+			// The bytes after the stop are overwritten next.
 			w := word(data, i)
 			binary.LittleEndian.PutUint64(out, w)
 			k := bits.TrailingZeros64(stops(w)) / 8

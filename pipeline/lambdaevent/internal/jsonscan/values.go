@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Str returns the string that comes next, and "" for null.
+// Str returns the next value, a string, or "" for null.
 func (s *Scanner) Str(field ...string) string {
 	if s.Peek() == '"' {
 		return s.token().string(s)
@@ -19,8 +19,8 @@ func (s *Scanner) Str(field ...string) string {
 	return ""
 }
 
-// Bytes returns the string that comes next as bytes, which may be the payload's
-// own, and nil for null.
+// Bytes returns the next value, a string, as bytes that may share the payload's
+// memory, or nil for null.
 func (s *Scanner) Bytes(field ...string) []byte {
 	if s.Peek() == '"' {
 		return s.content()
@@ -31,7 +31,7 @@ func (s *Scanner) Bytes(field ...string) []byte {
 	return nil
 }
 
-// Number returns the text of the number that comes next, and "" for null.
+// Number returns the text of the next value, a number, or "" for null.
 func (s *Scanner) Number(field ...string) string {
 	if c := s.Peek(); c == '-' || '0' <= c && c <= '9' {
 		start := s.pos
@@ -44,7 +44,7 @@ func (s *Scanner) Number(field ...string) string {
 	return ""
 }
 
-// RFC3339 returns the time that comes next, and zero for null.
+// RFC3339 returns the next value, a time, or zero for null.
 func (s *Scanner) RFC3339(field ...string) time.Time {
 	text := s.Str(field...)
 	if text == "" {
@@ -52,16 +52,16 @@ func (s *Scanner) RFC3339(field ...string) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		s.Problem(strings.Join(field, "."), fmt.Sprintf("is not a time: %q", text))
+		s.Problem(strings.Join(field, "."), fmt.Sprintf("is %q, want a time such as 2026-01-02T03:04:05Z", text))
 	}
 	return t.UTC()
 }
 
-// latest is the last second of the year 9999, the last that JSON times have.
+// latest is the last second of the year 9999, the latest year of a JSON time.
 const latest = 253402300799
 
-// Epoch returns the time that comes next as seconds since 1970, to the
-// millisecond.
+// Epoch returns the next value, a time in seconds since 1970, rounded to
+// milliseconds, or zero for null.
 func (s *Scanner) Epoch(field ...string) time.Time {
 	text := s.Number(field...)
 	if text == "" {
@@ -69,13 +69,13 @@ func (s *Scanner) Epoch(field ...string) time.Time {
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	if err != nil || seconds < 0 || seconds > latest {
-		s.Problem(strings.Join(field, "."), "is not a time in seconds: "+text)
+		s.Problem(strings.Join(field, "."), "is "+text+", want seconds since 1970")
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()
 }
 
-// IsNumber reports whether text is a number as JSON writes it.
+// IsNumber reports whether text is a JSON number.
 func IsNumber(text string) bool {
 	if text == "" || text[0] != '-' && (text[0] < '0' || '9' < text[0]) {
 		return false
