@@ -23,7 +23,7 @@ import (
 )
 
 // TestUploadsOverEngines: a copy that runs the whole path over real engines: S3's
-// notice in a queue makes thumbnails and a record, a file that is no picture is
+// event in a queue makes thumbnails and a record, a file that is not a picture is
 // rejected with a reason, and a removal takes the thumbnails away.
 func TestUploadsOverEngines(t *testing.T) {
 	t.Parallel()
@@ -88,7 +88,7 @@ func TestUploadsOverEngines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := "photos of 2026/" + name // a space and slashes, which a notice escapes
+		key := "photos of 2026/" + name // a space and slashes, which an S3 event escapes
 		if _, err := objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &in, Key: &key, Body: bytes.NewReader(data)}); err != nil {
 			t.Fatal(err)
 		}

@@ -176,7 +176,7 @@ func (s *Stack) openServices(ctx context.Context) (err error) {
 // every request is its own.
 func (s *Stack) isOwn(r *http.Request) bool { return s.options.Hooks.Transport != nil || s.own.has(r) }
 
-// serve answers requests on the listener.
+// serve serves requests on the listener.
 func (s *Stack) serve() {
 	s.server = &http.Server{
 		Handler:           s.inFlight,

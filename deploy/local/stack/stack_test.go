@@ -43,7 +43,7 @@ func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
 				case order.ID == "explodes":
 					panic("boom")
 				case order.ID == "fails-once" && calls[order.ID] == 1:
-					return fmt.Errorf("the warehouse does not answer")
+					return fmt.Errorf("the warehouse does not respond")
 				}
 				return nil
 			}
@@ -344,5 +344,3 @@ func TestPresignedURLExpires(t *testing.T) {
 		t.Errorf("after the expiry: got %d %s, want 403", code, response)
 	}
 }
-
-// A thumbnail that cannot be copied is told of, and takes nothing else with it.

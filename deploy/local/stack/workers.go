@@ -127,7 +127,7 @@ func (s *Stack) queueMapping(f functions.Function) *eventsource.QueueMapping {
 		Function: s.observed(f), FunctionName: f.Name, Timeout: cmp.Or(s.options.Hooks.Timeout, f.Timeout), MaxConcurrency: 2,
 		ReportBatchItemFailures: true, DrainLimit: s.options.DrainLimit, Logger: s.log.With("mapping", f.Name),
 		MaxAttempts: s.maxAttempts(f),
-		CancelPolls: true, // the stack's queues notice, and Release frees what was on its way
+		CancelPolls: true, // the queues of the stack cancel a receive, and Release frees its messages
 	}
 }
 
