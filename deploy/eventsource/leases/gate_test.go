@@ -14,20 +14,19 @@ import (
 
 const testFeed = "arn:aws:dynamodb:eu-west-1:123456789012:table/records/stream/2026-01-01T00:00:00.000"
 
-// gate is one copy's way to the table. Closed, it holds every call until it is
-// opened: what a copy that is stopped, asleep or cut off looks like to the rest.
-// An answer may be lost after the write.
+// gate is the table of one copy. While it is closed every call blocks, as for a copy
+// that is dead, suspended or disconnected. Responses of writes can be lost.
 type gate struct {
 	pipeline.Table
 
 	mu     sync.Mutex
 	closed chan struct{} // nil while open
-	lost   int           // how many answers of writes get lost
-	got    func()        // called after each Get; may be nil
+	lost   int           // number of write responses to lose
+	got    func()        // called after each Get unless nil
 	puts   int
 }
 
-var errLost = errors.New("the answer was lost")
+var errLost = errors.New("the response was lost")
 
 func (g *gate) pass(ctx context.Context) error {
 	for {
@@ -98,7 +97,7 @@ func (g *gate) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) 
 	return stored, err
 }
 
-// written is how many writes passed.
+// written returns the number of writes.
 func (g *gate) written() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -126,15 +125,15 @@ func (g *gate) Query(ctx context.Context, pk, prefix string) iter.Seq2[pipeline.
 	}
 }
 
-// copyOf is a copy whose heart beats.
+// copyOf is a copy that sends heartbeats.
 type copyOf struct {
 	*Checkpoints
 	gate *gate
-	stop func() // ends it in good order
+	stop func() // ends Run
 }
 
-// start makes a copy over a table. Its heart beats until it is stopped, at the
-// latest when the test ends.
+// start starts a copy over a table. It sends heartbeats until it is stopped or the
+// test ends.
 func start(t *testing.T, table pipeline.Table, name string, o Options) *copyOf {
 	t.Helper()
 	g := &gate{Table: table}
@@ -156,7 +155,7 @@ func start(t *testing.T, table pipeline.Table, name string, o Options) *copyOf {
 	return &copyOf{Checkpoints: c, gate: g, stop: stop}
 }
 
-// item is a shard's item as it stands.
+// item returns the item of a shard.
 func item(t *testing.T, table *tabletest.Memory, shard string) lease {
 	t.Helper()
 	it, err := table.Get(t.Context(), pipeline.Key{PK: "lease#" + testFeed, SK: shardPrefix + shard})
@@ -173,8 +172,8 @@ func item(t *testing.T, table *tabletest.Memory, shard string) lease {
 	return l
 }
 
-// ask loads a shard as a mapping does, every five seconds, until it gets it or a
-// time has passed. It returns how long that took, and the checkpoint.
+// ask loads a shard at the loadInterval of a mapping until it has the lease or a time
+// has passed. It returns how long that took, and the checkpoint.
 func ask(t *testing.T, c *copyOf, shard string, most time.Duration) (took time.Duration, after string, got bool) {
 	t.Helper()
 	began := time.Now()
@@ -189,6 +188,6 @@ func ask(t *testing.T, c *copyOf, shard string, most time.Duration) (took time.D
 		if time.Since(began) >= most {
 			return time.Since(began), "", false
 		}
-		time.Sleep(mappingLooks)
+		time.Sleep(loadInterval)
 	}
 }

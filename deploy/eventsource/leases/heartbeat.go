@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,36 +13,38 @@ import (
 	"sluice/pipeline"
 )
 
-// lateBeat is heartbeats after a silence in which others may have taken shards:
-// they count when a look that began after the first of them has shown which.
-type lateBeat struct {
-	ended time.Time // of the first; zero when there is none
+// lateHeartbeat describes the heartbeats after a time in which other copies may
+// have taken shards. They count when a scan that began after the first of them has
+// shown which shards were taken.
+type lateHeartbeat struct {
+	ended time.Time // of the first; zero if there is none
 	began time.Time // of the last
 }
 
-// Run beats until ctx ends, then gives back what this copy has and leaves. It
-// returns when that is done: end its context after the mapping has returned.
+// Run sends heartbeats until ctx ends. It then releases the shards of this copy,
+// removes the heartbeat and returns. The context of Run must end after the mapping
+// has returned.
 //
-// The heart does nothing but beat. Looking at the others, and what is written for
-// any other reason, goes on beside it, so that a slow call delays none of them.
+// Heartbeats have a goroutine of their own. Scans and other writes run next to it,
+// so that a slow call does not delay a heartbeat.
 func (c *Checkpoints) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	running.Go(func() { c.repeat(ctx, c.every, "heartbeat", c.beat) })
-	running.Go(func() { c.repeat(ctx, c.every, "look at the leases", c.look) })
-	running.Go(func() { c.repeat(ctx, min(c.lease, time.Hour), "tidy the leases", c.tidy) })
+	running.Go(func() { c.repeat(ctx, c.interval, "send the heartbeat", c.sendHeartbeat) })
+	running.Go(func() { c.repeat(ctx, c.interval, "scan the leases", c.scan) })
+	running.Go(func() { c.repeat(ctx, min(c.lease, time.Hour), "clean up the leases", c.cleanUp) })
 	running.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.quiet)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
 	return c.leave(last)
 }
 
-// repeat does something at once, and then every so often until ctx ends.
-func (c *Checkpoints) repeat(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
-	t := time.NewTicker(every)
+// repeat calls do at once and then at an interval until ctx ends.
+func (c *Checkpoints) repeat(ctx context.Context, interval time.Duration, action string, do func(context.Context) error) {
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for ctx.Err() == nil {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			c.log.ErrorContext(ctx, what, "error", err)
+			c.log.ErrorContext(ctx, action, "error", err)
 		}
 		select {
 		case <-t.C:
@@ -49,41 +53,41 @@ func (c *Checkpoints) repeat(ctx context.Context, every time.Duration, what stri
 	}
 }
 
-// join beats and looks before this copy takes anything: at first, and again when
-// its heart stood still.
+// join sends a heartbeat and scans the leases before this copy takes its first
+// shard, and again if its heartbeats have stopped.
 func (c *Checkpoints) join(ctx context.Context) error {
 	c.mu.Lock()
-	ready, left := c.joined && c.isGood(), c.left
+	ready, left := c.joined && c.isAlive(), c.left
 	c.mu.Unlock()
 	switch {
 	case left:
-		return fmt.Errorf("this copy has left: %w", eventsource.ErrLeased)
+		return fmt.Errorf("this copy has ended: %w", eventsource.ErrLeased)
 	case ready:
 		return nil
 	}
-	if err := c.beat(ctx); err != nil {
+	if err := c.sendHeartbeat(ctx); err != nil {
 		return err
 	}
-	return c.look(ctx)
+	return c.scan(ctx)
 }
 
-// beat writes this copy's heartbeat.
-func (c *Checkpoints) beat(ctx context.Context) error {
-	if err := c.beating.take(ctx); err != nil {
+// sendHeartbeat writes the heartbeat of this copy.
+func (c *Checkpoints) sendHeartbeat(ctx context.Context) error {
+	if err := c.sending.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer c.beating.give()
+	defer c.sending.Release(1)
 	c.mu.Lock()
 	left := c.left
 	c.mu.Unlock()
 	if left {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.quiet/4)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout/4)
 	defer cancel()
-	c.beats++
+	c.heartbeats++
 	began := c.now()
-	it, err := c.item(c.copyKey(c.owner), heartbeat{Beat: c.beats, Reads: c.reads(), At: c.stamp()})
+	it, err := c.item(c.copyKey(c.owner), heartbeat{Beat: c.heartbeats, Reads: c.reads(), At: c.timestamp()})
 	if err != nil {
 		return err
 	}
@@ -94,75 +98,71 @@ func (c *Checkpoints) beat(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case ended.Sub(c.good) < c.quiet:
-		c.good = began // nobody saw a silence that was too long
-	case ended.Sub(c.late.began) < c.quiet:
+	case ended.Sub(c.good) < c.timeout:
+		c.good = began // no copy can have seen a timeout
+	case ended.Sub(c.late.began) < c.timeout:
 		c.late.began = began
 	default:
-		c.late = lateBeat{ended: ended, began: began}
+		c.late = lateHeartbeat{ended: ended, began: began}
 	}
 	return nil
 }
 
-// isGood says whether no other copy can have seen this one silent for too long.
-// An observer counts from after the heartbeat, this copy from before it. The
-// caller holds c.mu.
-func (c *Checkpoints) isGood() bool { return !c.good.IsZero() && c.now().Sub(c.good) < c.quiet }
+// isAlive reports whether no other copy can count this one as dead. An observer
+// measures from the end of a heartbeat, this copy from its beginning. The caller
+// holds c.mu.
+func (c *Checkpoints) isAlive() bool { return !c.good.IsZero() && c.now().Sub(c.good) < c.timeout }
 
-// Alive says whether this copy's heart beats: other copies leave its shards to
-// it. It is false before the first heartbeat.
+// Alive reports whether the heartbeats of this copy succeed, so that other copies
+// do not take its shards. It is false before the first heartbeat.
 func (c *Checkpoints) Alive() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.isGood()
+	return c.isAlive()
 }
 
-// reads says whether the mapping works: it has shards, or asked for one lately.
+// reads reports whether the mapping works: it has shards, or has loaded one lately.
 func (c *Checkpoints) reads() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.mine) > 0 || !c.asked.IsZero() && c.now().Sub(c.asked) < 3*mappingLooks
+	return len(c.mine) > 0 || !c.loaded.IsZero() && c.now().Sub(c.loaded) < 3*loadInterval
 }
 
 func (c *Checkpoints) held() []*holding {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]*holding, 0, len(c.mine))
-	for _, h := range c.mine {
-		all = append(all, h)
-	}
-	return all
+	return slices.Collect(maps.Values(c.mine))
 }
 
-// leave gives back every lease and removes this copy's heartbeat.
+// leave releases every lease and removes the heartbeat of this copy.
 func (c *Checkpoints) leave(ctx context.Context) error {
 	c.mu.Lock()
 	c.left = true
 	c.mu.Unlock()
 	var errs []error
 	for _, h := range c.held() {
-		if err := c.giveAsSaved(ctx, h); err != nil && !errors.Is(err, eventsource.ErrLeaseLost) {
+		if err := c.releaseAsSaved(ctx, h); err != nil && !errors.Is(err, eventsource.ErrLeaseLost) {
 			errs = append(errs, err)
 		}
 	}
-	if err := c.beating.take(ctx); err != nil { // a last heartbeat must not come after the end
+	if err := c.sending.Acquire(ctx, 1); err != nil { // no heartbeat may follow the removal
 		return errors.Join(append(errs, err)...)
 	}
-	defer c.beating.give()
+	defer c.sending.Release(1)
 	if err := c.table.Delete(ctx, c.copyKey(c.owner), pipeline.Always()); err != nil {
 		errs = append(errs, fmt.Errorf("remove the heartbeat of %q: %w", c.owner, err))
 	}
 	return errors.Join(errs...)
 }
 
-// giveAsSaved gives a lease back at its checkpoint.
-func (c *Checkpoints) giveAsSaved(ctx context.Context, h *holding) error {
-	if err := h.writing.take(ctx); err != nil {
-		return c.errorf("give back", h.shard, err)
+// releaseAsSaved releases a lease with its saved checkpoint.
+func (c *Checkpoints) releaseAsSaved(ctx context.Context, h *holding) error {
+	if err := h.writing.Acquire(ctx, 1); err != nil {
+		return c.errorf("release", h.shard, err)
 	}
-	defer h.writing.give()
+	defer h.writing.Release(1)
 	c.mu.Lock()
 	after := h.after
 	c.mu.Unlock()
-	return c.give(ctx, h, after)
+	return c.release(ctx, h, after)
 }

@@ -1,30 +1,30 @@
-// Package leases lets several copies of a mapping share a change feed: the
-// checkpoints of its shards in a table, each under a lease.
+// Package leases lets several copies of a mapping share a change feed. It stores
+// the checkpoints of the shards in a table, each with a lease.
 //
-// The table holds one item a shard (its owner and its checkpoint) and one item a
-// copy, which the copy writes again and again: its heartbeat. A shard belongs to
-// the copy that its item names. When that copy's heartbeat is silent for too
-// long, another takes the shard, by a write that holds only on the version that
-// was read. From then on the version that the first owner knows, its token, is
-// stale: whatever it does when it wakes, it can save nothing.
+// The table has an item for each shard, with its owner and checkpoint, and an item
+// for each copy, its heartbeat, which the copy writes at an interval. A shard
+// belongs to the copy that its item names. If the heartbeat of that copy does not
+// change for too long, another copy takes the shard with a conditional write. From
+// then on the version that the first owner knows, its fencing token, is stale, and
+// its writes fail.
 //
-// Nor does it read on. An owner counts the time since its last good heartbeat
-// began, and after that same silence takes its own leases for lost, whether
-// another copy took them or not: so it stops before anyone may begin, also when
-// it can reach the feed and not the table. What it had handed to the function
-// before is not called back: that batch may be done twice.
+// The first owner also stops reading. It measures the time since its last
+// successful heartbeat began and, after the same time, treats its leases as lost,
+// whether or not another copy took them. So it stops before another copy may
+// begin, even if it can reach the feed and not the table. A batch that it has
+// passed to the function is not canceled and may be processed twice.
 //
-// Nobody compares clocks of two machines. A copy is silent when its heartbeat's
-// version, which is new with each write, was seen unchanged over a span on the
-// observer's own clock. So clocks may be hours apart, and an observer that slept
-// itself has seen nothing in that time and takes nothing. Only the rate of the
-// clocks must agree, and a clock must go on while its process sleeps.
+// No clocks of two machines are compared. A copy counts as dead if an observer saw
+// the version of its heartbeat, which is new with each write, unchanged for a time
+// on the observer's own clock. The clocks may differ by hours, and an observer that
+// was suspended has seen nothing in that time and takes nothing. Only the rates of
+// the clocks must agree, and a clock must advance while its process is suspended.
 //
-// The heartbeat is the copy's and not the shard's, so that a copy with a hundred
-// shards writes no more often than one with one. At each beat a copy also reads
-// the items of all copies and of all shards that are not finished, so a feed's
-// reads grow with the square of its copies: a copy more than there are shards
-// has nothing to do.
+// A heartbeat belongs to a copy and not to a shard, so that a copy with a hundred
+// shards writes as often as a copy with one. At each interval a copy also reads the
+// items of all copies and of all shards that are not finished. The reads of a feed
+// therefore grow with the square of its copies; more copies than shards have
+// nothing to do.
 package leases
 
 import (
@@ -38,6 +38,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"sluice/deploy/eventsource"
 	"sluice/pipeline"
 )
@@ -45,64 +47,63 @@ import (
 // Bounds of a lease.
 const (
 	DefaultLease = 30 * time.Second
-	// MinLease leaves room for two heartbeats in a row that get no answer.
+	// MinLease allows two consecutive heartbeats without a response.
 	MinLease = 15 * time.Second
 
-	// mappingLooks is how often a mapping asks for shards that it does not read.
-	mappingLooks = 5 * time.Second
-	beatsALease  = 15
-	remember     = 7 * 24 * time.Hour
-	// rememberEnd is how long a finished shard is known as such: a stream lists
-	// it for a day.
-	rememberEnd = 3 * 24 * time.Hour
+	loadInterval       = 5 * time.Second // at which a mapping loads the shards that it does not read
+	heartbeatsPerLease = 15
+	retention          = 7 * 24 * time.Hour // of items
+	// finishedRetention is how long a finished shard is stored: a stream lists it
+	// for a day.
+	finishedRetention = 3 * 24 * time.Hour
 )
 
-// Options of checkpoints. The zero value is right for most.
+// Options configure Checkpoints. The zero value suits most uses.
 type Options struct {
-	// Lease is how long a shard stands still at most when its owner dies: by
-	// then another copy reads it. Zero is 30 s, less than 15 s is 15 s. All
-	// copies should have the same.
+	// Lease is how long a shard may make no progress after its owner has died: by
+	// then another copy reads it. Zero means 30 s; less than 15 s means 15 s. All
+	// copies should have the same Lease.
 	Lease time.Duration
-	// Name tells people which copy this is. Empty is the host and the process id.
+	// Name identifies the copy in logs and in the table. Empty means the host name
+	// and the process id.
 	Name string
-	// Now is the clock. Nil is time.Now.
+	// Now returns the time. Nil means time.Now.
 	Now func() time.Time
-	// Logger is told of shards that are taken, lost and handed over. Nil
-	// discards.
+	// Logger receives the shards that are taken, lost and released. Nil discards.
 	Logger *slog.Logger
 }
 
-// Checkpoints are one copy's [eventsource.Checkpoints] and [eventsource.Leases]
-// over a feed. Safe for concurrent use, by one mapping.
+// Checkpoints are the [eventsource.Checkpoints] and [eventsource.Leases] of one
+// copy of a mapping over a feed. They are safe for concurrent use, by one mapping.
 //
-// Run must run beside the mapping: it is the heart that beats. Copies share
-// fairly: one that has at least two shards more than another hands some over,
-// each when what runs of it has ended, so that nothing is done twice.
+// Run must run next to the mapping: it sends the heartbeats. The copies balance the
+// shards: a copy that has at least two shards more than another releases some, each
+// when its running invocations have ended, so that no record is processed twice.
 type Checkpoints struct {
-	table pipeline.Table
-	feed  string
-	pk    string
-	owner string
-	lease time.Duration
-	every time.Duration // between heartbeats
-	quiet time.Duration // silence after which a copy counts as dead
-	now   func() time.Time
-	log   *slog.Logger
+	table    pipeline.Table
+	feed     string
+	pk       string
+	owner    string
+	lease    time.Duration
+	interval time.Duration // between heartbeats
+	timeout  time.Duration // without a new heartbeat, after which a copy counts as dead
+	now      func() time.Time
+	log      *slog.Logger
 
-	beating turn // one heartbeat at a time
-	beats   int
-	looking turn // one look at a time
+	sending    *semaphore.Weighted // one heartbeat at a time
+	heartbeats int                 // that were sent; guarded by sending
+	scanning   *semaphore.Weighted // one scan at a time
 
-	mu      sync.Mutex
-	view    view
-	good    time.Time // when the last good heartbeat began
-	late    lateBeat
-	joined  bool
-	left    bool
-	asked   time.Time           // the last Load
-	mine    map[string]*holding // by shard
-	waived  map[string]waiver   // by shard: left to others for now
-	sighted map[string]sighting // by owner
+	mu       sync.Mutex
+	view     view
+	good     time.Time // when the last successful heartbeat began
+	late     lateHeartbeat
+	joined   bool
+	left     bool
+	loaded   time.Time              // the last Load
+	mine     map[string]*holding    // by shard
+	deferred map[string]deferral    // by shard: left to other copies for now
+	observed map[string]observation // by owner
 }
 
 var (
@@ -113,45 +114,45 @@ var (
 // holding is a lease that this copy has.
 type holding struct {
 	shard string
-	term  string // names this acquisition, in the item too
+	term  string // identifies this acquisition; the item has it too
 
-	// writing is held over a call of the table: the heart never waits for it.
-	writing turn
-	version string // the token: the item's version; guarded by writing
+	// writing is held during a write of the item. Heartbeats never wait for it.
+	writing *semaphore.Weighted
+	version string // fencing token: the version of the item; guarded by writing
 
 	// Guarded by Checkpoints.mu.
 	after   string
 	written time.Time
-	gone    bool // lost or given back
+	gone    bool // lost or released
 	leaving bool // another copy should have it
 }
 
-// New returns the checkpoints of a new copy for a feed, which feed names: its
-// ARN. It writes nothing.
+// New returns the checkpoints of a new copy. feed names the feed: its ARN. New
+// writes nothing.
 func New(table pipeline.Table, feed string, o Options) *Checkpoints {
 	lease := max(cmp.Or(o.Lease, DefaultLease), MinLease)
-	every := lease / beatsALease
+	interval := lease / heartbeatsPerLease
 	c := &Checkpoints{
-		table:   table,
-		feed:    feed,
-		beating: newTurn(),
-		looking: newTurn(),
-		pk:      "lease#" + feed,
-		owner:   cmp.Or(o.Name, defaultName()) + "/" + rand.Text(),
-		lease:   lease,
-		every:   every,
-		// A heartbeat is seen by the next look, missed by another one, and then
-		// the mapping has to ask. Two beats more are for slow calls.
+		table:    table,
+		feed:     feed,
+		sending:  semaphore.NewWeighted(1),
+		scanning: semaphore.NewWeighted(1),
+		pk:       "lease#" + feed,
+		owner:    cmp.Or(o.Name, defaultName()) + "/" + rand.Text(),
+		lease:    lease,
+		interval: interval,
+		// One scan sees a heartbeat, a later scan sees no new one, and then the
+		// mapping has to load the shard. Two intervals more allow for slow calls.
 		//
-		// A heartbeat without an answer is given up after a quarter of it. Two of
-		// those and the beat before them are every + 3/4 quiet, up to the answer
-		// of the third one: less than quiet from MinLease on.
-		quiet:   lease - mappingLooks - 4*every,
-		now:     o.Now,
-		log:     o.Logger,
-		mine:    make(map[string]*holding),
-		waived:  make(map[string]waiver),
-		sighted: make(map[string]sighting),
+		// A heartbeat without a response is canceled after a quarter of the timeout.
+		// Two of those and the heartbeat before them last interval + 3/4 timeout until
+		// the response of the third: less than timeout if the lease is MinLease or more.
+		timeout:  lease - loadInterval - 4*interval,
+		now:      o.Now,
+		log:      o.Logger,
+		mine:     make(map[string]*holding),
+		deferred: make(map[string]deferral),
+		observed: make(map[string]observation),
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -168,24 +169,24 @@ func defaultName() string {
 	return fmt.Sprintf("%s-%d", cmp.Or(host, "host"), os.Getpid())
 }
 
-// Owner is this copy's name in the table: Options.Name, a slash, and what makes
-// it unique.
+// Owner returns the name of this copy in the table: Options.Name, a slash and a
+// unique suffix.
 func (c *Checkpoints) Owner() string { return c.owner }
 
-// Held returns how many shards this copy has.
+// Held returns the number of shards that this copy has.
 func (c *Checkpoints) Held() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.mine)
 }
 
-// Load implements [eventsource.Checkpoints]: it takes the lease of the shard, if
-// nobody has it and this copy has not more than its share.
+// Load implements [eventsource.Checkpoints]. It takes the lease of the shard if no
+// copy has it and this copy has less than its share.
 func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err error) {
 	c.mu.Lock()
-	c.asked = c.now()
+	c.loaded = c.now()
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, c.quiet)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if err := c.join(ctx); err != nil {
 		return "", c.errorf("load", shard, err)
@@ -223,51 +224,52 @@ func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err
 	return c.take(ctx, shard, current, condition)
 }
 
-// take writes this copy's name into the item of a shard.
+// take writes the name of this copy into the item of a shard.
 func (c *Checkpoints) take(ctx context.Context, shard string, current lease, condition pipeline.Condition) (string, error) {
-	h := &holding{shard: shard, writing: newTurn(), term: rand.Text(), after: current.Checkpoint, written: c.now()}
+	h := &holding{shard: shard, writing: semaphore.NewWeighted(1), term: rand.Text(), after: current.Checkpoint, written: c.now()}
 	it, err := c.leaseItem(shard, lease{Owner: c.owner, Term: h.term, Checkpoint: h.after})
 	if err != nil {
 		return "", c.errorf("take", shard, err)
 	}
 	stored, err := c.table.Put(ctx, it, condition)
 	if _, ok := errors.AsType[*pipeline.ConflictError](err); ok {
-		return "", c.errorf("take", shard, eventsource.ErrLeased) // another was faster
+		return "", c.errorf("take", shard, eventsource.ErrLeased) // another copy was faster
 	}
 	if err != nil {
-		// Should it have been written after all, the next Load finds our name.
+		// If the write was made nevertheless, the next Load finds the name of this
+		// copy.
 		return "", c.errorf("take", shard, err)
 	}
 	h.version = stored.Version
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mine[shard] = h
-	delete(c.waived, shard)
+	delete(c.deferred, shard)
 	if current.Owner != "" && current.Owner != c.owner {
-		c.log.WarnContext(ctx, "shard taken over from a copy that is silent", "shard", shard, "from", current.Owner, "after", h.after)
+		c.log.WarnContext(ctx, "shard taken over from a dead copy", "shard", shard, "from", current.Owner, "after", h.after)
 	} else {
 		c.log.InfoContext(ctx, "shard taken", "shard", shard, "after", h.after)
 	}
 	return h.after, nil
 }
 
-// Save implements [eventsource.Checkpoints]. It needs the token and not a good
-// heartbeat: what was done before the table could not be reached is saved when it
-// can be, if no other copy has the shard. It gives up on a slow table after half
-// of the silence that costs a lease.
+// Save implements [eventsource.Checkpoints]. It needs the fencing token and not a
+// successful heartbeat: progress from before the table became unavailable can be
+// saved when it is available again, if no other copy has taken the shard. Save
+// fails after half of the time that costs a lease.
 func (c *Checkpoints) Save(ctx context.Context, shard, after string) error {
 	h := c.holding(shard)
 	if h == nil {
 		return c.errorf("save", shard, eventsource.ErrLeaseLost)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout/2)
 	defer cancel()
-	if err := h.writing.take(ctx); err != nil {
+	if err := h.writing.Acquire(ctx, 1); err != nil {
 		return c.errorf("save", shard, err)
 	}
-	defer h.writing.give()
+	defer h.writing.Release(1)
 	if after == eventsource.ShardEnd {
-		return c.give(ctx, h, after)
+		return c.release(ctx, h, after)
 	}
 	return c.write(ctx, h, lease{Owner: c.owner, Term: h.term, Checkpoint: after})
 }
@@ -278,14 +280,14 @@ func (c *Checkpoints) Release(ctx context.Context, shard, after string) error {
 	if h == nil {
 		return c.errorf("release", shard, eventsource.ErrLeaseLost)
 	}
-	if err := h.writing.take(ctx); err != nil {
+	if err := h.writing.Acquire(ctx, 1); err != nil {
 		return c.errorf("release", shard, err)
 	}
-	defer h.writing.give()
-	if err := c.give(ctx, h, after); err != nil {
+	defer h.writing.Release(1)
+	if err := c.release(ctx, h, after); err != nil {
 		return err
 	}
-	c.log.InfoContext(ctx, "shard handed over", "shard", shard, "after", after)
+	c.log.InfoContext(ctx, "shard released", "shard", shard, "after", after)
 	return nil
 }
 
@@ -295,7 +297,7 @@ func (c *Checkpoints) State(shard string) eventsource.LeaseState {
 	defer c.mu.Unlock()
 	h := c.mine[shard]
 	switch {
-	case h == nil || !c.isGood():
+	case h == nil || !c.isAlive():
 		return eventsource.Lost
 	case h.leaving:
 		return eventsource.Leaving
@@ -306,22 +308,21 @@ func (c *Checkpoints) State(shard string) eventsource.LeaseState {
 // Lease implements [eventsource.Leases].
 func (c *Checkpoints) Lease() time.Duration { return c.lease }
 
-// give writes a checkpoint and that nobody has the shard. The caller holds
-// h.writing.
-func (c *Checkpoints) give(ctx context.Context, h *holding, after string) error {
+// release writes a checkpoint and removes the owner. The caller holds h.writing.
+func (c *Checkpoints) release(ctx context.Context, h *holding, after string) error {
 	if err := c.write(ctx, h, lease{Term: h.term, Checkpoint: after}); err != nil {
 		return err
 	}
 	c.drop(h)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waived[h.shard] = waiver{since: c.now(), gave: true}
+	c.deferred[h.shard] = deferral{since: c.now(), released: true}
 	return nil
 }
 
 // write replaces the item of a lease. The caller holds h.writing.
 func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
-	ctx, cancel := context.WithTimeout(ctx, c.quiet/2)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout/2)
 	defer cancel()
 	for range 3 {
 		if c.isGone(h) {
@@ -345,7 +346,7 @@ func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
 		}
 		var current lease
 		if conflict.Exists && conflict.Current.Decode(&current) == nil && current.Term == h.term {
-			// Our own write, whose answer was lost: the term is ours alone.
+			// An own write whose response was lost: no other copy uses the term.
 			h.version = conflict.Current.Version
 			continue
 		}
@@ -356,7 +357,7 @@ func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
 	return c.errorf("save", h.shard, eventsource.ErrLeaseLost)
 }
 
-// drop forgets a lease. It returns false when that was done before.
+// drop forgets a lease. It returns false if it was forgotten already.
 func (c *Checkpoints) drop(h *holding) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,17 +25,17 @@ func save(t *testing.T, c *copyOf, shard, after string) {
 	}
 }
 
-func TestAShardHasOneReader(t *testing.T) {
+func TestShardHasOneOwner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
 		a, b := start(t, table, "a", Options{}), start(t, table, "b", Options{})
 		synctest.Wait()
-		// Both have seen that nobody has it, before either writes.
-		var looked sync.WaitGroup
-		looked.Add(2)
+		// Both see that no copy has it before either writes.
+		var seen sync.WaitGroup
+		seen.Add(2)
 		for _, c := range []*copyOf{a, b} {
-			c.gate.do(func() { c.gate.got = sync.OnceFunc(func() { looked.Done(); looked.Wait() }) })
+			c.gate.do(func() { c.gate.got = sync.OnceFunc(func() { seen.Done(); seen.Wait() }) })
 		}
 		results := make(chan error, 2)
 		for _, c := range []*copyOf{a, b} {
@@ -46,7 +46,7 @@ func TestAShardHasOneReader(t *testing.T) {
 		}
 		first, second := <-results, <-results
 		if (first == nil) == (second == nil) || !isLeased(cmpErr(first, second)) {
-			t.Fatalf("both asked: %v and %v, want one to have it and ErrLeased for the other", first, second)
+			t.Fatalf("loads: got %v and %v, want nil and ErrLeased", first, second)
 		}
 		owner, other := a, b
 		if a.Held() == 0 {
@@ -54,14 +54,14 @@ func TestAShardHasOneReader(t *testing.T) {
 		}
 		save(t, owner, "s", "7")
 		if err := other.Save(t.Context(), "s", "8"); !isLost(err) {
-			t.Errorf("save without a lease: %v, want ErrLeaseLost", err)
+			t.Errorf("save without a lease: got %v, want ErrLeaseLost", err)
 		}
-		// For ten minutes the owner does nothing but live.
+		// For ten minutes the owner only sends heartbeats.
 		if took, _, got := ask(t, other, "s", 10*time.Minute); got {
-			t.Fatalf("the shard of a living copy was taken after %v", took)
+			t.Fatalf("shard of a copy that is alive: taken over after %v", took)
 		}
 		if after, err := owner.Load(t.Context(), "s"); err != nil || after != "7" {
-			t.Errorf("the owner loads %q, %v; want its checkpoint", after, err)
+			t.Errorf("load by the owner: got %q, %v; want its checkpoint", after, err)
 		}
 	})
 }
@@ -73,9 +73,9 @@ func cmpErr(a, b error) error {
 	return b
 }
 
-// TestTakeoverWithinOneLease: wherever between two heartbeats the owner dies,
-// and whenever the other looks, a lease later at most the shard is read again,
-// from its checkpoint.
+// TestTakeoverWithinOneLease: whenever the owner dies between two heartbeats, and
+// whenever the other copy scans, the shard is read from its checkpoint at most a
+// lease later.
 func TestTakeoverWithinOneLease(t *testing.T) {
 	t.Parallel()
 	for _, l := range []time.Duration{0, 3 * time.Second, MinLease, 15 * time.Second, 2 * time.Minute} {
@@ -90,19 +90,19 @@ func TestTakeoverWithinOneLease(t *testing.T) {
 						t.Fatal(err)
 					}
 					save(t, a, "s", "41")
-					time.Sleep(a.every * time.Duration(phase) / 5)
+					time.Sleep(a.interval * time.Duration(phase) / 5)
 					b := start(t, table, "b", Options{Lease: l})
-					time.Sleep(3*time.Second + a.every*time.Duration(phase*phase)/11)
-					a.gate.close() // and never opened: it is dead
+					time.Sleep(3*time.Second + a.interval*time.Duration(phase*phase)/11)
+					a.gate.close() // never opened: the copy is dead
 					took, after, got := ask(t, b, "s", time.Hour)
 					if !got || after != "41" {
-						t.Fatalf("got %v, checkpoint %q, want 41", got, after)
+						t.Fatalf("taken over: got %v with checkpoint %q, want 41", got, after)
 					}
 					if took > b.lease {
 						t.Errorf("taken over after %v, want at most the lease of %v", took, b.lease)
 					}
-					if took < b.quiet-b.every {
-						t.Errorf("taken over after %v: a heartbeat may be late by %v", took, b.quiet)
+					if took < b.timeout-b.interval {
+						t.Errorf("taken over after %v: a heartbeat may be late by %v", took, b.timeout)
 					}
 				})
 			})
@@ -110,9 +110,9 @@ func TestTakeoverWithinOneLease(t *testing.T) {
 	}
 }
 
-// TestSleeperFindsItsTokenStale: an owner that slept past its lease can save
-// nothing when it wakes, not even with the write it had in hand.
-func TestSleeperFindsItsTokenStale(t *testing.T) {
+// TestSuspendedOwnerHasAStaleToken: an owner that was suspended past its lease can
+// save nothing when it resumes, not even with a write that had begun.
+func TestSuspendedOwnerHasAStaleToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -123,32 +123,32 @@ func TestSleeperFindsItsTokenStale(t *testing.T) {
 		}
 		save(t, a, "s", "10")
 		a.gate.close()
-		inHand := make(chan error, 1)
-		go func() { inHand <- a.Save(t.Context(), "s", "11") }()
+		begun := make(chan error, 1)
+		go func() { begun <- a.Save(t.Context(), "s", "11") }()
 		_, after, got := ask(t, b, "s", time.Minute)
 		if !got || after != "10" {
-			t.Fatalf("got %v, checkpoint %q", got, after)
+			t.Fatalf("taken over: got %v with checkpoint %q, want 10", got, after)
 		}
 		save(t, b, "s", "12")
 		a.gate.open()
-		if err := <-inHand; err == nil {
-			t.Error("the write in hand was made")
+		if err := <-begun; err == nil {
+			t.Error("write that had begun: got no error")
 		}
 		if err := a.Save(t.Context(), "s", "11"); !isLost(err) {
-			t.Errorf("the next write: %v, want ErrLeaseLost", err)
+			t.Errorf("next write: got %v, want ErrLeaseLost", err)
 		}
 		if _, err := a.Load(t.Context(), "s"); !isLeased(err) {
-			t.Errorf("the sleeper asks: %v, want ErrLeased", err)
+			t.Errorf("load by the suspended copy: got %v, want ErrLeased", err)
 		}
 		save(t, b, "s", "13")
 		if l := item(t, table, "s"); l.Checkpoint != "13" || l.Owner != b.Owner() {
-			t.Errorf("the item is %+v, want b's at 13", l)
+			t.Errorf("item: got %+v, want b's at 13", l)
 		}
 	})
 }
 
-// TestSleeperNoticesByItself: also without a save, the next look tells.
-func TestSleeperNoticesByItself(t *testing.T) {
+// TestSuspendedOwnerNoticesTheLossWithoutASave: its next scan shows it.
+func TestSuspendedOwnerNoticesTheLossWithoutASave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -162,19 +162,19 @@ func TestSleeperNoticesByItself(t *testing.T) {
 			t.Fatal("not taken over")
 		}
 		if got := a.State("s"); got != eventsource.Lost {
-			t.Errorf("asleep: %v, want lost before any call", got)
+			t.Errorf("state while suspended: got %v, want lost before any call", got)
 		}
 		a.gate.open()
-		time.Sleep(2 * a.every)
+		time.Sleep(2 * a.interval)
 		if n := a.Held(); n != 0 || a.State("s") != eventsource.Lost || b.State("s") != eventsource.Held {
-			t.Errorf("the sleeper believes it has %d shards, its lease is %v, the other's %v", n, a.State("s"), b.State("s"))
+			t.Errorf("resumed copy: got %d shards and the state %v, the other copy %v; want 0, lost and held", n, a.State("s"), b.State("s"))
 		}
 	})
 }
 
-// TestObserverThatSlept: who slept has seen nothing in that time, and takes
-// nothing from an owner that lived.
-func TestObserverThatSlept(t *testing.T) {
+// TestSuspendedObserverTakesNothing: a copy that was suspended has seen nothing in
+// that time, and takes nothing from an owner that is alive.
+func TestSuspendedObserverTakesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -190,23 +190,23 @@ func TestObserverThatSlept(t *testing.T) {
 			b.gate.open()
 			for range 20 {
 				if _, err := b.Load(t.Context(), "s"); !isLeased(err) {
-					t.Fatalf("a woken observer: %v, want ErrLeased", err)
+					t.Fatalf("load by a resumed observer: got %v, want ErrLeased", err)
 				}
-				time.Sleep(b.every / 3)
+				time.Sleep(b.interval / 3)
 			}
 		}
 	})
 }
 
-// TestClocksApart: hours between the machines' clocks change nothing.
-func TestClocksApart(t *testing.T) {
+// TestClocksMayDifferByHours: no clocks of two machines are compared.
+func TestClocksMayDifferByHours(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		a, b time.Duration
 	}{
-		{"the owner is ahead", 3 * time.Hour, -5 * time.Hour},
-		{"the owner is behind", -5 * time.Hour, 3 * time.Hour},
+		{"owner ahead", 3 * time.Hour, -5 * time.Hour},
+		{"owner behind", -5 * time.Hour, 3 * time.Hour},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -221,7 +221,7 @@ func TestClocksApart(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, _, got := ask(t, b, "s", time.Hour); got {
-					t.Fatal("taken from a living copy")
+					t.Fatal("taken over from a copy that is alive")
 				}
 				a.gate.close()
 				if took, _, got := ask(t, b, "s", time.Hour); !got || took > b.lease {
@@ -232,9 +232,8 @@ func TestClocksApart(t *testing.T) {
 	}
 }
 
-// TestLostAnswers: a write that was made and whose answer was lost is no lost
-// lease, at any step.
-func TestLostAnswers(t *testing.T) {
+// TestWriteWithoutAResponseKeepsTheLease: the next write succeeds, at any step.
+func TestWriteWithoutAResponseKeepsTheLease(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -246,7 +245,7 @@ func TestLostAnswers(t *testing.T) {
 			return err
 		}, lease{}},
 		{"save", func(ctx context.Context, c *copyOf) error { return c.Save(ctx, "s", "2") }, lease{Checkpoint: "2"}},
-		{"the end", func(ctx context.Context, c *copyOf) error { return c.Save(ctx, "s", eventsource.ShardEnd) }, lease{Checkpoint: eventsource.ShardEnd}},
+		{"end of the shard", func(ctx context.Context, c *copyOf) error { return c.Save(ctx, "s", eventsource.ShardEnd) }, lease{Checkpoint: eventsource.ShardEnd}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -263,17 +262,17 @@ func TestLostAnswers(t *testing.T) {
 					t.Fatalf("got %v, want the table's error", err)
 				}
 				if err := tt.do(t.Context(), a); err != nil {
-					t.Fatalf("again: %v", err)
+					t.Fatalf("retry: got %v, want no error", err)
 				}
 				if l := item(t, table, "s"); tt.want.Checkpoint != "" && l.Checkpoint != tt.want.Checkpoint {
-					t.Errorf("the item is %+v, want %+v", l, tt.want)
+					t.Errorf("item: got %+v, want %+v", l, tt.want)
 				}
 			})
 		})
 	}
 }
 
-func TestFinishedShards(t *testing.T) {
+func TestFinishedShardNeedsNoLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -284,22 +283,22 @@ func TestFinishedShards(t *testing.T) {
 		}
 		save(t, a, "s", eventsource.ShardEnd)
 		for _, c := range []*copyOf{a, b} {
-			for range 2 { // asked of the table, and known from a look
+			for range 2 { // from the table, and from a scan
 				if after, err := c.Load(t.Context(), "s"); err != nil || after != eventsource.ShardEnd {
-					t.Errorf("%s loads %q, %v; want the end, which needs no lease", c.Owner(), after, err)
+					t.Errorf("%s: load: got %q, %v; want the end without a lease", c.Owner(), after, err)
 				}
-				time.Sleep(2 * c.every)
+				time.Sleep(2 * c.interval)
 			}
 			if c.Held() != 0 {
-				t.Errorf("%s holds a finished shard", c.Owner())
+				t.Errorf("%s has a finished shard", c.Owner())
 			}
 		}
 	})
 }
 
-// TestLeaving: who ends in good order leaves its shards free, with their
-// checkpoints, and takes no others.
-func TestLeaving(t *testing.T) {
+// TestRunReleasesItsShardsAtItsEnd: with their checkpoints. The copy takes no
+// others.
+func TestRunReleasesItsShardsAtItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -310,25 +309,25 @@ func TestLeaving(t *testing.T) {
 		}
 		save(t, a, "s", "5")
 		a.stop()
-		time.Sleep(2 * b.every)
+		time.Sleep(2 * b.interval)
 		if after, err := b.Load(t.Context(), "s"); err != nil || after != "5" {
-			t.Errorf("the next copy loads %q, %v; want 5 at once", after, err)
+			t.Errorf("load by the other copy: got %q, %v; want 5 without a wait", after, err)
 		}
 		if err := a.Save(t.Context(), "s", "6"); !isLost(err) {
-			t.Errorf("a save after the end: %v, want ErrLeaseLost", err)
+			t.Errorf("save after the end: got %v, want ErrLeaseLost", err)
 		}
 		if _, err := a.Load(t.Context(), "t"); !isLeased(err) {
-			t.Errorf("a load after the end: %v, want ErrLeased", err)
+			t.Errorf("load after the end: got %v, want ErrLeased", err)
 		}
 		if _, err := table.Get(t.Context(), a.copyKey(a.Owner())); !errors.Is(err, pipeline.ErrNotFound) {
-			t.Errorf("the heartbeat: %v, want it gone", err)
+			t.Errorf("heartbeat after the end: got %v, want ErrNotFound", err)
 		}
 	})
 }
 
-// TestQuietShardsAreKept: leases on which nothing happens are written again
-// before the table's clean-up takes them, and otherwise cost nothing.
-func TestQuietShardsAreKept(t *testing.T) {
+// TestIdleLeasesDoNotExpire: leases without progress are written before their items
+// expire, and cost nothing else.
+func TestIdleLeasesDoNotExpire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -341,8 +340,8 @@ func TestQuietShardsAreKept(t *testing.T) {
 		}
 		before := a.gate.written()
 		time.Sleep(20 * time.Hour)
-		if beats, puts := int(20*time.Hour/a.every), a.gate.written()-before; puts > beats+1 {
-			t.Errorf("%d writes for %d heartbeats of a copy with 20 shards", puts, beats)
+		if beats, puts := int(20*time.Hour/a.interval), a.gate.written()-before; puts > beats+1 {
+			t.Errorf("got %d writes for %d heartbeats of a copy with 20 shards", puts, beats)
 		}
 		time.Sleep(9 * 24 * time.Hour)
 		for it, err := range table.Query(t.Context(), a.pk, "") {
@@ -351,14 +350,13 @@ func TestQuietShardsAreKept(t *testing.T) {
 			}
 		}
 		if a.Held() != 20 {
-			t.Errorf("%d of 20 shards are held", a.Held())
+			t.Errorf("shards held: got %d, want 20", a.Held())
 		}
 	})
 }
 
-// TestOwnerWithoutHeartbeat: a shard whose owner's heartbeat somebody removed is
-// no one's after a while.
-func TestOwnerWithoutHeartbeat(t *testing.T) {
+// TestOwnerWithoutAHeartbeatItemIsDead: its shard is taken within a lease.
+func TestOwnerWithoutAHeartbeatItemIsDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -377,16 +375,16 @@ func TestOwnerWithoutHeartbeat(t *testing.T) {
 	})
 }
 
-// TestTheDeadAreBuried: heartbeats of dead copies do not pile up, and a copy that
-// only seemed dead lives on.
-func TestTheDeadAreBuried(t *testing.T) {
+// TestHeartbeatsOfDeadCopiesAreRemoved: a copy that was only suspended writes its
+// heartbeat again.
+func TestHeartbeatsOfDeadCopiesAreRemoved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
 		a := start(t, table, "a", Options{})
-		asleep := start(t, table, "asleep", Options{})
+		suspended := start(t, table, "suspended", Options{})
 		synctest.Wait()
-		asleep.gate.close()
+		suspended.gate.close()
 		for i := range 5 {
 			start(t, table, fmt.Sprint("dead", i), Options{}).gate.close()
 		}
@@ -401,19 +399,19 @@ func TestTheDeadAreBuried(t *testing.T) {
 			return owners
 		}
 		if got := heartbeats(); !slices.Equal(got, []string{copyPrefix + a.Owner()}) {
-			t.Errorf("heartbeats %q, want a's alone", got)
+			t.Errorf("heartbeats: got %q, want that of a", got)
 		}
-		asleep.gate.open()
-		time.Sleep(2 * a.every)
+		suspended.gate.open()
+		time.Sleep(2 * a.interval)
 		if got := heartbeats(); len(got) != 2 {
-			t.Errorf("heartbeats %q, want that of the sleeper again", got)
+			t.Errorf("heartbeats: got %q, want that of the suspended copy too", got)
 		}
 	})
 }
 
-// TestTableThatFails: the errors of the table come out, and a copy that was cut
-// off and is not missed goes on.
-func TestTableThatFails(t *testing.T) {
+// TestErrorsOfTheTableAreReturned: a copy that cannot reach the table for a while
+// continues if no other copy took its shards.
+func TestErrorsOfTheTableAreReturned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -426,10 +424,10 @@ func TestTableThatFails(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := a.Save(ctx, "s", "1"); !errors.Is(err, context.DeadlineExceeded) || isLost(err) {
-			t.Errorf("cut off: %v, want the table's error: nobody has taken the shard", err)
+			t.Errorf("save: got %v, want the table's error: no copy has taken the shard", err)
 		}
 		if _, err := a.Load(ctx, "t"); err == nil || isLeased(err) {
-			t.Errorf("cut off: load %v, want the table's error", err)
+			t.Errorf("load: got %v, want the table's error", err)
 		}
 		a.gate.open()
 		save(t, a, "s", "1")

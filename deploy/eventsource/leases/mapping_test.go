@@ -19,8 +19,8 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// stream is a feed in memory: shards that split, records with numbers that only
-// grow.
+// stream is a feed in memory whose shards split and whose records have increasing
+// numbers.
 type stream struct {
 	mu     sync.Mutex
 	shards []*streamShard
@@ -55,7 +55,7 @@ func (s *stream) write(r *rand.Rand) {
 	}
 }
 
-// split closes an open shard, and opens two children.
+// split closes an open shard and adds two children.
 func (s *stream) split() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *stream) split() {
 	}
 }
 
-// parent returns the parent of a shard and all its records.
+// parent returns the parent of a shard and the parent's records.
 func (s *stream) parent(id string) (parent string, numbers []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,15 +111,15 @@ func (s *stream) page(id, after string, limit int) eventsource.Page {
 	return eventsource.Page{}
 }
 
-// sleepyFeed is one copy's way to the stream: it sleeps with its copy.
-type sleepyFeed struct {
+// gatedFeed is the stream of one copy. It blocks while the gate of the copy is closed.
+type gatedFeed struct {
 	*stream
 	gate *gate
 }
 
-func (f sleepyFeed) ARN() string { return testFeed }
+func (f gatedFeed) ARN() string { return testFeed }
 
-func (f sleepyFeed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
+func (f gatedFeed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 	if err := f.gate.pass(ctx); err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (f sleepyFeed) Shards(ctx context.Context) ([]eventsource.Shard, error) {
 	return all, nil
 }
 
-func (f sleepyFeed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
+func (f gatedFeed) Read(ctx context.Context, shard, after string, limit int) (eventsource.Page, error) {
 	end := time.Now().Add(time.Second)
 	for {
 		if err := f.gate.pass(ctx); err != nil {
@@ -149,21 +149,21 @@ func (f sleepyFeed) Read(ctx context.Context, shard, after string, limit int) (e
 	}
 }
 
-// ledger is what the copies did.
-type ledger struct {
+// processed records which records the copies have processed.
+type processed struct {
 	t      *testing.T
-	stream *stream // may be nil: then parents are not looked at
+	stream *stream // of the parents; nil checks none
 	mu     sync.Mutex
 	done   map[int]int
 	last   map[string]int // by shard: the highest number
 }
 
-func (l *ledger) note(shard string, n int) {
+func (l *processed) note(shard string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.done[n]++; l.done[n] == 1 {
 		if n < l.last[shard] {
-			l.t.Errorf("record %d of %s was first done after record %d: they came out of order", n, shard, l.last[shard])
+			l.t.Errorf("record %d of %s: processed after record %d, want the order of the shard", n, shard, l.last[shard])
 		}
 		l.last[shard] = n
 		if l.stream != nil {
@@ -172,31 +172,31 @@ func (l *ledger) note(shard string, n int) {
 	}
 }
 
-// checkParent sees to it that all of a shard's parent was done before the shard's
-// first record, by whichever copies. The caller holds l.mu.
-func (l *ledger) checkParent(shard string, n int) {
+// checkParent checks that the records of a shard's parent were processed before
+// those of the shard, by any copies. The caller holds l.mu.
+func (l *processed) checkParent(shard string, n int) {
 	parent, numbers := l.stream.parent(shard)
 	for _, before := range numbers {
 		if l.done[before] == 0 {
-			l.t.Errorf("record %d of %s was done before record %d of its parent %s", n, shard, before, parent)
+			l.t.Errorf("record %d of %s: processed before record %d of its parent %s", n, shard, before, parent)
 			return
 		}
 	}
 }
 
-// watched is a table that sees to it that no checkpoint goes back.
-type watched struct {
+// checkedTable is a table that checks that no checkpoint decreases.
+type checkedTable struct {
 	tabletest.Memory
 	t  *testing.T
 	mu sync.Mutex
 	at map[string]string
 }
 
-func (w *watched) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+func (w *checkedTable) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	stored, err := w.Memory.Put(ctx, it, c)
-	if shard, _ := kindOf(it.Key.SK); err == nil && shard != "" {
+	if shard, _ := parseSortKey(it.Key.SK); err == nil && shard != "" {
 		var l lease
 		if err := it.Decode(&l); err != nil {
 			w.t.Error(err)
@@ -205,7 +205,7 @@ func (w *watched) Put(ctx context.Context, it pipeline.Item, c pipeline.Conditio
 		from, _ := strconv.Atoi(before)
 		to, _ := strconv.Atoi(now)
 		if now != eventsource.ShardEnd && (before == eventsource.ShardEnd || to < from) {
-			w.t.Errorf("the checkpoint of %s went back from %s to %s", shard, before, now)
+			w.t.Errorf("checkpoint of %s: decreased from %s to %s", shard, before, now)
 		}
 		w.at[shard] = now
 	}
@@ -215,14 +215,14 @@ func (w *watched) Put(ctx context.Context, it pipeline.Item, c pipeline.Conditio
 // reader is a copy with its mapping.
 type reader struct {
 	*copyOf
-	end func() // in good order
+	end func() // ends the mapping and then Run
 }
 
-func startReader(t *testing.T, table pipeline.Table, s *stream, l *ledger, name string) *reader {
+func startReader(t *testing.T, table pipeline.Table, s *stream, l *processed, name string) *reader {
 	t.Helper()
 	c := start(t, table, name, Options{})
 	mapping := &eventsource.FeedMapping{
-		Feed: sleepyFeed{s, c.gate}, Checkpoints: c, FunctionName: "changes", Timeout: 10 * time.Minute, BatchSize: batchSize,
+		Feed: gatedFeed{s, c.gate}, Checkpoints: c, FunctionName: "changes", Timeout: 10 * time.Minute, BatchSize: batchSize,
 		Function: func(ctx context.Context, payload []byte) ([]byte, error) {
 			var event struct {
 				Records []struct {
@@ -264,9 +264,9 @@ func startReader(t *testing.T, table pipeline.Table, s *stream, l *ledger, name 
 const batchSize = 10
 
 // TestMappingsShareAStream: three mappings read a stream that splits, while they
-// die, sleep, end and begin by the dice. Every record is done, in its shard's
-// order and after all of its shard's parent, hardly any twice, and no checkpoint
-// goes back.
+// die, are suspended, end and start at random. Every record is processed, in the
+// order of its shard and after the shard's parent, few are processed twice, and no
+// checkpoint decreases.
 func TestMappingsShareAStream(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(3)
@@ -278,17 +278,17 @@ func TestMappingsShareAStream(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				dice := rand.New(rand.NewPCG(seed, 5))
-				s, l := newStream(3), &ledger{t: t, done: make(map[int]int), last: make(map[string]int)}
+				s, l := newStream(3), &processed{t: t, done: make(map[int]int), last: make(map[string]int)}
 				l.stream = s
-				table := &watched{t: t, at: make(map[string]string)}
+				table := &checkedTable{t: t, at: make(map[string]string)}
 				began := 0
 				begin := func() *reader {
 					began++
 					return startReader(t, table, s, l, fmt.Sprint("copy-", began))
 				}
 				readers := []*reader{begin(), begin(), begin()}
-				asleep := make(map[*reader]bool)
-				blows := 0
+				suspended := make(map[*reader]bool)
+				faults := 0
 				for range 120 {
 					for range dice.IntN(200) {
 						s.write(dice)
@@ -297,20 +297,20 @@ func TestMappingsShareAStream(t *testing.T) {
 					i := dice.IntN(len(readers))
 					r := readers[i]
 					switch dice.IntN(12) {
-					case 0: // it dies: nothing of it is ever heard again
+					case 0: // it dies
 						r.gate.close()
 						readers[i] = begin()
-						blows++
-					case 1, 2, 3: // it sleeps, or wakes
-						if asleep[r] {
+						faults++
+					case 1, 2, 3: // it is suspended, or resumes
+						if suspended[r] {
 							r.gate.open()
 						} else {
 							r.gate.close()
-							blows++
+							faults++
 						}
-						asleep[r] = !asleep[r]
+						suspended[r] = !suspended[r]
 					case 4:
-						if !asleep[r] {
+						if !suspended[r] {
 							r.end()
 							readers[i] = begin()
 						}
@@ -318,24 +318,23 @@ func TestMappingsShareAStream(t *testing.T) {
 						s.split()
 					}
 				}
-				for r := range asleep {
+				for r := range suspended {
 					r.gate.open()
 				}
 				time.Sleep(4 * time.Minute)
 				twice := 0
 				for n := 1; n <= s.made; n++ {
 					if l.done[n] == 0 {
-						t.Errorf("record %d of %d was never done", n, s.made)
+						t.Errorf("record %d of %d: not processed", n, s.made)
 					}
 					twice += max(0, l.done[n]-1)
 				}
-				// A copy that dies or falls asleep has a batch in hand of the shards that
-				// had records just then: of about one shard each time. One that read on
-				// after its sleep would do hundreds again.
-				if most := blows * batchSize / 2; twice > most || s.made < 1000 {
-					t.Errorf("%d of %d records were done twice after %d blows, at most %d may be", twice, s.made, blows, most)
+				// A copy that dies or is suspended has begun a batch of about one shard. A copy
+				// that read on after it resumed would process hundreds of records again.
+				if most := faults * batchSize / 2; twice > most || s.made < 1000 {
+					t.Errorf("records processed twice: got %d of %d after %d faults, want at most %d", twice, s.made, faults, most)
 				}
-				t.Logf("%d records, %d shards, %d copies, %d blows: %d done twice", s.made, len(s.shards), began, blows, twice)
+				t.Logf("%d records, %d shards, %d copies, %d faults: %d processed twice", s.made, len(s.shards), began, faults, twice)
 			})
 		})
 	}

@@ -2,20 +2,22 @@ package leases
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"sluice/deploy/eventsource"
 )
 
-// waiver is a shard without an owner that this copy leaves to others.
-type waiver struct {
-	since time.Time
-	gave  bool // it has just handed the shard over; else it has its share already
+// deferral is a shard without an owner that this copy leaves to other copies.
+type deferral struct {
+	since    time.Time
+	released bool // this copy has just released it; otherwise it has its share
 }
 
-// known is what the last look tells of a shard that is finished or in good
-// hands, so that Load need not ask for it: "" and no error where it does not.
+// known returns what the last scan says about a shard that is finished or that a
+// living copy has, so that Load need not read its item. It returns "" and no error
+// for any other shard.
 func (c *Checkpoints) known(shard string) (after string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -23,49 +25,50 @@ func (c *Checkpoints) known(shard string) (after string, err error) {
 	switch {
 	case ok && l.Checkpoint == eventsource.ShardEnd:
 		return eventsource.ShardEnd, nil
-	case ok && l.Owner != "" && l.Owner != c.owner && !c.silent(l.Owner):
+	case ok && l.Owner != "" && l.Owner != c.owner && !c.isDead(l.Owner):
 		return "", c.errorf("load", shard, eventsource.ErrLeased)
 	}
 	return "", nil
 }
 
-// silent reports whether a copy is dead, as far as can be seen. The caller holds
+// isDead reports whether the heartbeat of a copy has timed out. The caller holds
 // c.mu.
-func (c *Checkpoints) silent(owner string) bool {
-	s, ok := c.sighted[owner]
-	return ok && c.isSilent(s)
+func (c *Checkpoints) isDead(owner string) bool {
+	o, ok := c.observed[owner]
+	return ok && c.timedOut(o)
 }
 
-// mayTake says whether this copy may take a shard, and wants to. A share is a
-// wish, not a rule: what nobody takes for a whole lease is taken.
+// mayTake reports whether this copy may take a shard and should. The share of a
+// copy is not a strict limit: a shard that no copy takes for the time of a lease is
+// taken.
 func (c *Checkpoints) mayTake(shard string, current lease) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if current.Owner == c.owner {
-		return true // of a write whose answer was lost
+		return true // by a write whose response was lost
 	}
-	if current.Owner != "" && !c.silent(current.Owner) {
-		delete(c.waived, shard)
+	if current.Owner != "" && !c.isDead(current.Owner) {
+		delete(c.deferred, shard)
 		return false
 	}
-	w, waived := c.waived[shard]
+	d, deferred := c.deferred[shard]
 	switch {
-	case waived && c.now().Sub(w.since) >= c.lease:
+	case deferred && c.now().Sub(d.since) >= c.lease:
 		return true
-	case c.hasRoom(shard) && !(w.gave && c.poorest() < len(c.mine)):
+	case c.hasRoom(shard) && !(d.released && c.fewest() < len(c.mine)):
 		return true
-	case !waived:
-		c.waived[shard] = waiver{since: c.now()}
+	case !deferred:
+		c.deferred[shard] = deferral{since: c.now()}
 	}
 	return false
 }
 
-// hasRoom says whether this copy has less than its share of the shards that are
+// hasRoom reports whether this copy has less than its share of the shards that are
 // not finished. The caller holds c.mu.
 func (c *Checkpoints) hasRoom(shard string) bool {
 	open := 0
 	if _, ok := c.view.leases[shard]; !ok {
-		open++ // this one, which nobody had when the last look was
+		open++ // this shard, which no copy had at the last scan
 	}
 	for mine := range c.mine {
 		if _, ok := c.view.leases[mine]; !ok {
@@ -81,43 +84,35 @@ func (c *Checkpoints) hasRoom(shard string) bool {
 	return len(c.mine)+1 <= (open+copies-1)/copies
 }
 
-// poorest returns how many shards the living copy has that has fewest. The caller
+// fewest returns the smallest number of shards that a living copy has. The caller
 // holds c.mu.
-func (c *Checkpoints) poorest() int {
+func (c *Checkpoints) fewest() int {
 	counts := make(map[string]int, len(c.view.copies))
 	for owner := range c.view.copies {
 		counts[owner] = 0
 	}
 	for _, l := range c.view.leases {
-		if _, lives := counts[l.Owner]; lives && l.Checkpoint != eventsource.ShardEnd {
+		if _, alive := counts[l.Owner]; alive && l.Checkpoint != eventsource.ShardEnd {
 			counts[l.Owner]++
 		}
 	}
 	counts[c.owner] = len(c.mine)
-	least := len(c.mine)
-	for _, n := range counts {
-		least = min(least, n)
-	}
-	return least
+	return slices.Min(slices.Collect(maps.Values(counts)))
 }
 
-// share marks shards that are to be handed over: half of what this copy has more
-// than the poorest one, so that after some looks no two are more than one apart.
-func (c *Checkpoints) share(ctx context.Context) {
+// balance marks shards to be released: half of the difference between this copy and
+// the copy with the fewest shards. After some scans no two copies differ by more
+// than one.
+func (c *Checkpoints) balance(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	least := c.poorest()
-	surplus := (len(c.mine) - least) / 2
-	shards := make([]string, 0, len(c.mine))
-	for shard := range c.mine {
-		shards = append(shards, shard)
-	}
-	slices.Sort(shards)
-	for i, shard := range shards {
+	fewest := c.fewest()
+	surplus := (len(c.mine) - fewest) / 2
+	for i, shard := range slices.Sorted(maps.Keys(c.mine)) {
 		h := c.mine[shard]
 		leaving := i < surplus
 		if leaving && !h.leaving {
-			c.log.InfoContext(ctx, "shard will be handed over", "shard", shard, "have", len(c.mine), "poorest", least)
+			c.log.InfoContext(ctx, "shard will be released", "shard", shard, "held", len(c.mine), "fewest", fewest)
 		}
 		h.leaving = leaving
 	}

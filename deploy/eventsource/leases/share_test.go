@@ -10,17 +10,18 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// crew is some copies that read shards as mappings do.
-type crew struct {
+// group is copies that read shards as mappings do.
+type group struct {
 	t      *testing.T
 	table  *tabletest.Memory
 	shards []string
 	saves  int
 }
 
-// round is what happens in five seconds: each copy asks for each shard, and
-// saves each that it has, or gives it back when others wait for it. No shard may have two owners in it.
-func (c *crew) round(copies ...*copyOf) map[string]int {
+// round is one loadInterval: each copy loads each shard, and saves those that it
+// has or releases those that other copies wait for. It fails if a shard has two
+// owners, and returns the number of shards of each copy.
+func (c *group) round(copies ...*copyOf) map[string]int {
 	c.t.Helper()
 	counts := make(map[string]int)
 	for _, shard := range c.shards {
@@ -38,23 +39,23 @@ func (c *crew) round(copies ...*copyOf) map[string]int {
 						c.t.Fatal(err)
 					}
 				default:
-					c.t.Fatalf("%s has shard %q and may not read it", copy.Owner(), shard)
+					c.t.Fatalf("%s: shard %q was loaded and its state is lost", copy.Owner(), shard)
 				}
 			} else if !isLeased(err) {
 				c.t.Fatal(err)
 			}
 		}
 		if owners > 1 {
-			c.t.Fatalf("shard %q has %d owners", shard, owners)
+			c.t.Fatalf("shard %q: got %d owners, want at most 1", shard, owners)
 		}
 	}
-	time.Sleep(mappingLooks)
+	time.Sleep(loadInterval)
 	return counts
 }
 
-// settled runs rounds until every shard has an owner and no two copies are more
-// than one apart.
-func (c *crew) settled(within time.Duration, copies ...*copyOf) {
+// balanced runs rounds until every shard has an owner and no two copies differ by
+// more than one shard.
+func (c *group) balanced(within time.Duration, copies ...*copyOf) {
 	c.t.Helper()
 	began := time.Now()
 	var counts map[string]int
@@ -69,78 +70,78 @@ func (c *crew) settled(within time.Duration, copies ...*copyOf) {
 			return
 		}
 	}
-	c.t.Fatalf("after %v the shards are shared as %v", within, counts)
+	c.t.Fatalf("shards of the copies after %v: got %v, want them balanced", within, counts)
 }
 
-func TestCopiesShareFairly(t *testing.T) {
+func TestCopiesBalanceTheShards(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 2, 3, 4, 7, 24} {
 		t.Run(fmt.Sprint(shards, " shards"), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c := &crew{t: t, table: &tabletest.Memory{}}
+				c := &group{t: t, table: &tabletest.Memory{}}
 				for i := range shards {
 					c.shards = append(c.shards, fmt.Sprint("s", i))
 				}
 				a := start(t, c.table, "a", Options{})
 				synctest.Wait()
-				c.settled(10*time.Second, a)
+				c.balanced(10*time.Second, a)
 				b := start(t, c.table, "b", Options{})
-				c.settled(5*time.Minute, a, b)
+				c.balanced(5*time.Minute, a, b)
 				d := start(t, c.table, "d", Options{})
-				c.settled(5*time.Minute, a, b, d)
-				for range 20 { // and stays so
+				c.balanced(5*time.Minute, a, b, d)
+				for range 20 { // the balance is stable
 					if n := len(c.round(a, b, d)); n != min(3, shards) {
-						t.Fatalf("%d copies have shards", n)
+						t.Fatalf("copies with shards: got %d, want %d", n, min(3, shards))
 					}
 				}
 				d.stop()
-				c.settled(time.Minute, a, b)
+				c.balanced(time.Minute, a, b)
 				a.gate.close() // dead
-				c.settled(b.lease+mappingLooks, b)
+				c.balanced(b.lease+loadInterval, b)
 			})
 		})
 	}
 }
 
-// TestACopyThatAsksForNothing has no share, so that nothing waits for it.
-func TestACopyThatAsksForNothing(t *testing.T) {
+// TestCopyThatLoadsNothingHasNoShare: no shard waits for a mapping that hangs.
+func TestCopyThatLoadsNothingHasNoShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crew{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
+		c := &group{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
 		a, hangs := start(t, c.table, "a", Options{}), start(t, c.table, "hangs", Options{})
 		synctest.Wait()
-		c.settled(10*time.Second, a)
-		// It asked once, and hangs from then on.
+		c.balanced(10*time.Second, a)
+		// It loads one shard and then hangs.
 		if _, err := hangs.Load(t.Context(), "1"); !isLeased(err) {
 			t.Fatal(err)
 		}
-		for range 5 { // until that is seen
+		for range 5 { // until scans show it
 			c.round(a)
 		}
 		for range 20 {
 			if n := c.round(a)[a.Owner()]; n != len(c.shards) {
-				t.Fatalf("%d of 4 shards are read", n)
+				t.Fatalf("shards read: got %d, want 4", n)
 			}
 		}
 	})
 }
 
-// TestNothingIsLeftToNobody: what a copy leaves to others and they do not take,
-// it takes after a lease.
-func TestNothingIsLeftToNobody(t *testing.T) {
+// TestDeferredShardIsTakenAfterALease: a copy takes a shard that it left to other
+// copies if none has taken it.
+func TestDeferredShardIsTakenAfterALease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crew{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
+		c := &group{t: t, table: &tabletest.Memory{}, shards: []string{"1", "2", "3", "4"}}
 		a, picky := start(t, c.table, "a", Options{}), start(t, c.table, "picky", Options{})
 		synctest.Wait()
-		// picky asks, but only for a shard that is not there.
+		// picky loads only one shard, which the group does not read.
 		if _, err := picky.Load(t.Context(), "other"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(3 * a.every)
+		time.Sleep(3 * a.interval)
 		if counts := c.round(a); counts[a.Owner()] == len(c.shards) {
-			t.Fatalf("%v: want it to leave some of five shards to the other", counts)
+			t.Fatalf("shards: got %v, want a to leave some of five to the other copy", counts)
 		}
 		began := time.Now()
 		for a.Held() < len(c.shards) {
@@ -148,7 +149,7 @@ func TestNothingIsLeftToNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.round(a); time.Since(began) > 2*a.lease {
-				t.Fatalf("after %v it has %d of 4 shards", time.Since(began), a.Held())
+				t.Fatalf("shards after %v: got %d, want 4", time.Since(began), a.Held())
 			}
 		}
 	})

@@ -15,11 +15,11 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// slowTable is a copy's way to the table on which some calls take long.
+// slowTable is the table of one copy. Some of its calls are slow.
 type slowTable struct {
 	pipeline.Table
 	mu   sync.Mutex
-	slow func(operation, sk string) time.Duration // nil is never
+	slow func(operation, sk string) time.Duration // nil means that no call is slow
 }
 
 func (s *slowTable) set(slow func(operation, sk string) time.Duration) {
@@ -51,7 +51,7 @@ func (s *slowTable) Put(ctx context.Context, it pipeline.Item, c pipeline.Condit
 	}
 	stored, err := s.Table.Put(ctx, it, c)
 	if err == nil {
-		err = s.wait(ctx, "answer", it.Key.SK)
+		err = s.wait(ctx, "response", it.Key.SK)
 	}
 	return stored, err
 }
@@ -77,34 +77,34 @@ func (s *slowTable) Query(ctx context.Context, pk, prefix string) iter.Seq2[pipe
 	}
 }
 
-// TestNothingBlocksTheHeart: calls that take long, of whatever kind, cost a living
-// copy none of its shards, however short its lease.
-func TestNothingBlocksTheHeart(t *testing.T) {
+// TestSlowCallsDoNotDelayHeartbeats: a copy keeps its shards while calls of any kind
+// are slow, whatever its lease.
+func TestSlowCallsDoNotDelayHeartbeats(t *testing.T) {
 	t.Parallel()
-	const never = time.Hour
+	const hangs = time.Hour
 	for _, tt := range []struct {
 		name string
 		slow func(operation, sk string) time.Duration
 	}{
 		{"a save", func(operation, sk string) time.Duration {
 			if operation == "put" && sk == shardPrefix+"s0" {
-				return never
+				return hangs
 			}
 			return 0
 		}},
-		{"burials", func(operation, _ string) time.Duration {
+		{"removals of dead copies", func(operation, _ string) time.Duration {
 			if operation == "delete" {
-				return never
+				return hangs
 			}
 			return 0
 		}},
-		{"looks", func(operation, _ string) time.Duration {
+		{"scans", func(operation, _ string) time.Duration {
 			if operation == "query" {
-				return never
+				return hangs
 			}
 			return 0
 		}},
-		{"every call, a little", func(string, string) time.Duration { return time.Second / 2 }},
+		{"every call is a little slow", func(string, string) time.Duration { return time.Second / 2 }},
 		{"two heartbeats of three", nil},
 	} {
 		for _, l := range []time.Duration{MinLease, DefaultLease, 5 * time.Minute} {
@@ -112,8 +112,8 @@ func TestNothingBlocksTheHeart(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					table := &tabletest.Memory{}
-					way := &slowTable{Table: table}
-					a := start(t, way, "a", Options{Lease: l})
+					link := &slowTable{Table: table}
+					a := start(t, link, "a", Options{Lease: l})
 					synctest.Wait()
 					for i := range 5 {
 						if _, err := a.Load(t.Context(), fmt.Sprint("s", i)); err != nil {
@@ -121,7 +121,7 @@ func TestNothingBlocksTheHeart(t *testing.T) {
 						}
 					}
 					b := start(t, table, "b", Options{Lease: l})
-					for i := range 3 { // to bury
+					for i := range 3 { // whose heartbeats are removed
 						start(t, table, fmt.Sprint("dead", i), Options{Lease: l}).gate.close()
 					}
 					time.Sleep(5 * time.Second)
@@ -130,32 +130,32 @@ func TestNothingBlocksTheHeart(t *testing.T) {
 						slow = func(operation, sk string) time.Duration {
 							if operation == "put" && strings.HasPrefix(sk, copyPrefix) {
 								if beats++; beats%3 != 0 {
-									return never
+									return hangs
 								}
 							}
 							return 0
 						}
 					}
-					way.set(slow)
+					link.set(slow)
 					saved := make(chan struct{})
 					go func() {
 						defer close(saved)
-						_ = a.Save(t.Context(), "s0", "1") // it may fail; it must not hurt
+						_ = a.Save(t.Context(), "s0", "1") // it may fail
 					}()
 					began := time.Now()
 					for time.Since(began) < 15*l {
 						for i := range 5 {
 							shard := fmt.Sprint("s", i)
 							if _, err := b.Load(t.Context(), shard); !isLeased(err) {
-								t.Fatalf("after %v: %q of a living copy: %v", time.Since(began), shard, err)
+								t.Fatalf("after %v: load %q of a copy that is alive: got %v, want ErrLeased", time.Since(began), shard, err)
 							}
 							if got := a.State(shard); got == eventsource.Lost {
-								t.Fatalf("after %v: its owner believes that %q is lost", time.Since(began), shard)
+								t.Fatalf("after %v: state of %q: got lost, want held", time.Since(began), shard)
 							}
 						}
-						time.Sleep(a.every / 2)
+						time.Sleep(a.interval / 2)
 					}
-					way.set(nil)
+					link.set(nil)
 					<-saved
 				})
 			})
@@ -163,109 +163,109 @@ func TestNothingBlocksTheHeart(t *testing.T) {
 	}
 }
 
-// TestSaveHasALimit: a save that gets no answer ends well within the silence that
-// costs the lease.
-func TestSaveHasALimit(t *testing.T) {
+// TestSaveTimesOut: a save without a response fails well before the time that costs
+// the lease.
+func TestSaveTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		way := &slowTable{Table: &tabletest.Memory{}}
-		a := start(t, way, "a", Options{})
+		link := &slowTable{Table: &tabletest.Memory{}}
+		a := start(t, link, "a", Options{})
 		synctest.Wait()
 		if _, err := a.Load(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
-		way.set(func(operation, sk string) time.Duration {
+		link.set(func(operation, sk string) time.Duration {
 			if operation == "put" && sk == shardPrefix+"s" {
 				return time.Hour
 			}
 			return 0
 		})
 		began := time.Now()
-		if err := a.Save(t.Context(), "s", "1"); err == nil || isLost(err) || time.Since(began) > a.quiet/2 {
-			t.Errorf("after %v: %v, want the table's error after %v", time.Since(began), err, a.quiet/2)
+		if err := a.Save(t.Context(), "s", "1"); err == nil || isLost(err) || time.Since(began) > a.timeout/2 {
+			t.Errorf("save: got %v after %v, want the table's error after %v", err, time.Since(began), a.timeout/2)
 		}
 	})
 }
 
-// TestLookWithoutAnAnswer delays a takeover by its own limit and no more.
-func TestLookWithoutAnAnswer(t *testing.T) {
+// TestScanWithoutAResponseDelaysATakeover: by the timeout of the scan at most.
+func TestScanWithoutAResponseDelaysATakeover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
-		way := &slowTable{Table: table}
-		a, b := start(t, table, "a", Options{}), start(t, way, "b", Options{})
+		link := &slowTable{Table: table}
+		a, b := start(t, table, "a", Options{}), start(t, link, "b", Options{})
 		synctest.Wait()
 		if _, err := a.Load(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
 		hung := false
-		way.set(func(operation, _ string) time.Duration {
+		link.set(func(operation, _ string) time.Duration {
 			if operation == "query" && !hung {
 				hung = true
 				return time.Hour
 			}
 			return 0
 		})
-		time.Sleep(b.every)
+		time.Sleep(b.interval)
 		a.gate.close()
-		if took, _, got := ask(t, b, "s", time.Hour); !got || took > b.lease+b.quiet/2 {
-			t.Errorf("taken over %v after %v", got, took)
+		if took, _, got := ask(t, b, "s", time.Hour); !got || took > b.lease+b.timeout/2 {
+			t.Errorf("taken over: got %v after %v, want it within %v", got, took, b.lease+b.timeout/2)
 		}
 	})
 }
 
-// TestHeartbeatCountsFromItsBeginning: an answer that is late leaves an owner no
-// longer than others leave it.
+// TestHeartbeatCountsFromItsBeginning: a slow response does not extend the lease
+// beyond the time after which other copies take it.
 func TestHeartbeatCountsFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		way := &slowTable{Table: &tabletest.Memory{}}
-		c := New(way, testFeed, Options{Name: "a"})
+		link := &slowTable{Table: &tabletest.Memory{}}
+		c := New(link, testFeed, Options{Name: "a"})
 		if _, err := c.Load(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
-		way.set(func(operation, _ string) time.Duration {
-			if operation == "answer" {
-				return c.quiet / 5
+		link.set(func(operation, _ string) time.Duration {
+			if operation == "response" {
+				return c.timeout / 5
 			}
 			return 0
 		})
 		began := time.Now()
-		if err := c.beat(t.Context()); err != nil {
+		if err := c.sendHeartbeat(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for c.State("s") == eventsource.Held {
 			time.Sleep(10 * time.Millisecond)
 		}
-		if d := time.Since(began); d > c.quiet {
-			t.Errorf("it holds on for %v after its heartbeat arrived, others wait %v", d, c.quiet)
+		if d := time.Since(began); d > c.timeout {
+			t.Errorf("held %v after the heartbeat was written, want at most the %v of other copies", d, c.timeout)
 		}
 	})
 }
 
-// TestSlowLooksAfterASleep: looks that take longer than from one heartbeat to the
-// next tell a woken copy all the same what is its own.
-func TestSlowLooksAfterASleep(t *testing.T) {
+// TestSlowScansRestoreTheLeases: also if a scan takes longer than the time between
+// two heartbeats.
+func TestSlowScansRestoreTheLeases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		way := &slowTable{Table: &tabletest.Memory{}}
-		a := start(t, way, "a", Options{})
+		link := &slowTable{Table: &tabletest.Memory{}}
+		a := start(t, link, "a", Options{})
 		synctest.Wait()
 		if _, err := a.Load(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
 		a.gate.close()
 		time.Sleep(time.Minute)
-		way.set(func(operation, _ string) time.Duration {
+		link.set(func(operation, _ string) time.Duration {
 			if operation == "query" {
-				return 5 * a.every / 2
+				return 5 * a.interval / 2
 			}
 			return 0
 		})
 		a.gate.open()
-		time.Sleep(a.quiet)
+		time.Sleep(a.timeout)
 		if got := a.State("s"); got != eventsource.Held {
-			t.Errorf("%v after it woke: %v, want held: nobody took the shard", a.quiet, got)
+			t.Errorf("state %v after it resumed: got %v, want held: no copy took the shard", a.timeout, got)
 		}
 	})
 }

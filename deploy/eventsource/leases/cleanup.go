@@ -9,51 +9,51 @@ import (
 	"sluice/pipeline"
 )
 
-// tidy does what keeps the table small and its items alive. Nothing waits for it.
-func (c *Checkpoints) tidy(ctx context.Context) error {
+// cleanUp keeps the table small and the items of this copy from expiring.
+func (c *Checkpoints) cleanUp(ctx context.Context) error {
 	c.refresh(ctx)
-	c.bury(ctx)
+	c.removeDead(ctx)
 	return c.archive(ctx)
 }
 
-// refresh writes leases again on which nothing happened for long, so that the
-// table's clean-up does not take them.
+// refresh writes leases that have not changed for long, so that their items do not
+// expire.
 func (c *Checkpoints) refresh(ctx context.Context) {
 	for _, h := range c.held() {
-		if !h.writing.tryTake() {
+		if !h.writing.TryAcquire(1) {
 			continue // it is being written
 		}
 		c.mu.Lock()
-		after, due := h.after, !h.gone && c.now().Sub(h.written) > remember/7
+		after, due := h.after, !h.gone && c.now().Sub(h.written) > retention/7
 		c.mu.Unlock()
 		if due {
 			if err := c.write(ctx, h, lease{Owner: c.owner, Term: h.term, Checkpoint: after}); err != nil {
 				c.log.WarnContext(ctx, "refresh a lease", "shard", h.shard, "error", err)
 			}
 		}
-		h.writing.give()
+		h.writing.Release(1)
 	}
 }
 
-// bury removes the heartbeats of copies that are long dead. An owner among them,
-// whose shards nobody wants, counts as silent without one.
-func (c *Checkpoints) bury(ctx context.Context) {
+// removeDead removes the heartbeats of copies that have been dead for long. If such
+// a copy owns a shard that no copy has taken, it counts as dead without one.
+func (c *Checkpoints) removeDead(ctx context.Context) {
 	dead := make(map[string]string)
 	c.mu.Lock()
-	for owner, s := range c.sighted {
-		if s.version != "" && s.confirmed.Sub(s.since) > 10*c.lease {
-			dead[owner] = s.version
+	for owner, o := range c.observed {
+		if o.version != "" && o.confirmed.Sub(o.since) > 10*c.lease {
+			dead[owner] = o.version
 		}
 	}
 	c.mu.Unlock()
 	for owner, version := range dead {
-		// Should it live after all, or another copy bury it: so be it.
+		// The condition fails if the copy is alive or another copy removed it.
 		_ = c.table.Delete(ctx, c.copyKey(owner), pipeline.AtVersion(version))
 	}
 }
 
-// archive moves finished shards out of the partition that every look reads. Any
-// copy may do it, and several at once: a shard that is finished stays so.
+// archive moves finished shards out of the partition that scans read. Any copy may
+// do so, several at once too: a finished shard does not change.
 func (c *Checkpoints) archive(ctx context.Context) error {
 	c.mu.Lock()
 	leases := maps.Clone(c.view.leases)
@@ -66,7 +66,7 @@ func (c *Checkpoints) archive(ctx context.Context) error {
 		if err != nil {
 			return c.errorf("archive", shard, err)
 		}
-		it.Key = c.endKey(shard)
+		it.Key = c.finishedKey(shard)
 		if _, err := c.table.Put(ctx, it, pipeline.Always()); err != nil {
 			return c.errorf("archive", shard, err)
 		}
@@ -78,9 +78,9 @@ func (c *Checkpoints) archive(ctx context.Context) error {
 	return nil
 }
 
-// isFinished says whether a shard without a lease was read to its end.
+// isFinished reports whether a shard without a lease was read to its end.
 func (c *Checkpoints) isFinished(ctx context.Context, shard string) (bool, error) {
-	_, err := c.table.Get(ctx, c.endKey(shard))
+	_, err := c.table.Get(ctx, c.finishedKey(shard))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return false, nil
 	}

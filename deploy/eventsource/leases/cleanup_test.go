@@ -11,10 +11,10 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// TestFinishedShardsAreNotReadAgain: a stream that splits for days leaves its
-// finished shards out of what every copy reads at every beat, each is known as
-// finished for three days, and the table may then forget it.
-func TestFinishedShardsAreNotReadAgain(t *testing.T) {
+// TestFinishedShardsAreArchived: scans do not read the finished shards of a stream
+// that splits for days. Each is known as finished for three days, and then its item
+// may expire.
+func TestFinishedShardsAreArchived(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
@@ -40,7 +40,7 @@ func TestFinishedShardsAreNotReadAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if items++; items > 2 {
-				t.Fatalf("%q is read at every beat", it.Key)
+				t.Fatalf("%q is read by every scan", it.Key)
 			}
 		}
 		b := start(t, table, "b", Options{})
@@ -49,54 +49,54 @@ func TestFinishedShardsAreNotReadAgain(t *testing.T) {
 			shard := fmt.Sprint("s", i)
 			for _, c := range []*copyOf{a, b} {
 				if after, err := c.Load(t.Context(), shard); err != nil || after != eventsource.ShardEnd {
-					t.Fatalf("%s loads %q: %q, %v; want its end", c.Owner(), shard, after, err)
+					t.Fatalf("%s: load %q: got %q, %v; want its end", c.Owner(), shard, after, err)
 				}
 			}
-			it, err := table.Get(t.Context(), a.endKey(shard))
+			it, err := table.Get(t.Context(), a.finishedKey(shard))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if kept := it.Expires.Sub(ended); kept < rememberEnd-time.Minute || kept > rememberEnd+time.Minute {
-				t.Fatalf("the end of %q is kept for %v, want %v", shard, kept, rememberEnd)
+			if kept := it.Expires.Sub(ended); kept < finishedRetention-time.Minute || kept > finishedRetention+time.Minute {
+				t.Fatalf("retention of the end of %q: got %v, want %v", shard, kept, finishedRetention)
 			}
 		}
 	})
 }
 
-// TestArchiveLeavesAlone: a finished shard is moved only as it was seen, also by
-// several copies at once, and the table's error comes out.
-func TestArchiveLeavesAlone(t *testing.T) {
+// TestArchiveMovesAShardAsItWasScanned: an item that has changed since stays, and
+// errors of the table are returned.
+func TestArchiveMovesAShardAsItWasScanned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		table := &tabletest.Memory{}
-		way := &cutOff{Table: table}
-		a := New(way, testFeed, Options{Name: "a"})
+		link := &failingTable{Table: table}
+		a := New(link, testFeed, Options{Name: "a"})
 		if _, err := a.Load(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Save(t.Context(), "s", eventsource.ShardEnd); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.look(t.Context()); err != nil {
+		if err := a.scan(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		way.set(true)
+		link.set(true)
 		if err := a.archive(t.Context()); err == nil {
-			t.Error("no error of a table that fails")
+			t.Error("archive with a table that fails: got no error")
 		}
-		way.set(false)
+		link.set(false)
 		it, err := table.Get(t.Context(), a.leaseKey("s"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := table.Put(t.Context(), it, pipeline.Always()); err != nil { // it has another version now
+		if _, err := table.Put(t.Context(), it, pipeline.Always()); err != nil { // the item has another version now
 			t.Fatal(err)
 		}
 		if err := a.archive(t.Context()); err != nil {
-			t.Errorf("another copy was at it: %v", err)
+			t.Errorf("archive of a changed item: got %v, want no error", err)
 		}
 		if l := item(t, table, "s"); l.Checkpoint != eventsource.ShardEnd {
-			t.Errorf("it removed an item that it had not seen; there is %+v", l)
+			t.Errorf("changed item: got %+v, want it kept", l)
 		}
 	})
 }
