@@ -2,8 +2,6 @@ package eventsource
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"runtime/debug"
@@ -14,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"sluice/deploy/internal/broadcast"
+	"sluice/deploy/internal/requestid"
 )
 
 // errDrained is the error of an invocation that the drain limit canceled and
@@ -75,7 +74,7 @@ func (v *invoker) admit(ctx context.Context) bool {
 // response that arrives before the deadline counts even if ctx has ended: its
 // work is done.
 func (v *invoker) invoke(ctx context.Context, payload []byte) result {
-	requestID := newRequestID()
+	requestID := requestid.New()
 	deadline := time.Now().Add(v.timeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -164,22 +163,6 @@ func (v *invoker) stalledFor() time.Duration {
 		return 0
 	}
 	return max(1, time.Since(v.stalled))
-}
-
-// newRequestID returns a random UUID, the form of Lambda's request ids.
-func newRequestID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	var id [36]byte
-	hex.Encode(id[:8], b[:4])
-	hex.Encode(id[9:13], b[4:6])
-	hex.Encode(id[14:18], b[6:8])
-	hex.Encode(id[19:23], b[8:10])
-	hex.Encode(id[24:], b[10:])
-	id[8], id[13], id[18], id[23] = '-', '-', '-', '-'
-	return string(id[:])
 }
 
 // functionARN returns the ARN of a function in the account and region of its

@@ -16,7 +16,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// modeVariable turns the test binary into a bootstrap: the tests start themselves as the function they drive.
+// modeVariable makes the test binary a bootstrap: the tests run their own binary as
+// the function.
 const modeVariable = "SLUICE_TEST_BOOTSTRAP"
 
 func TestMain(m *testing.M) {
@@ -27,16 +28,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// markerVariable names a folder that the first invocation of a mode ending in "once" makes.
+// markerVariable names a folder that the first invocation of a mode ending in "once"
+// creates.
 const markerVariable = "SLUICE_TEST_MARKER"
 
-// seen is what the bootstrap tells of an invocation.
+// seen is the response of echo: what the bootstrap saw of an invocation.
 type seen struct {
 	Payload    string
 	RequestID  string
 	ARN        string
 	Trace      string
-	Remaining  bool // the deadline lies ahead
+	Remaining  bool // the deadline has not passed
 	DeadlineMS int64
 	Env        map[string]string
 	PID        int
@@ -69,11 +71,11 @@ func bootstrap(mode string) {
 		lambda.Start(func() { fmt.Fprintln(os.Stderr, "going down"); os.Exit(7) })
 	case "large":
 		lambda.Start(func() (string, error) { return strings.Repeat("x", 7<<20), nil })
-	case "breaks off": // fails while its response streams
+	case "fails in response": // while it streams the response
 		lambda.Start(func() (io.Reader, error) {
 			return io.MultiReader(strings.NewReader("half"), iotest.ErrReader(&refusedError{"no more"})), nil
 		})
-	case "exit once", "panic once", "hang once": // each over all processes that share the marker
+	case "exit once", "panic once", "hang once": // once in all processes that share the marker
 		lambda.Start(func() (map[string]any, error) {
 			if err := os.Mkdir(os.Getenv(markerVariable), 0o700); err != nil {
 				return map[string]any{"batchItemFailures": []any{}}, nil
@@ -86,7 +88,7 @@ func bootstrap(mode string) {
 			}
 			panic("boom")
 		})
-	case "together": // answers only when two invocations are in work at the same time
+	case "together": // responds when two invocations are running
 		var both sync.WaitGroup
 		both.Add(2)
 		lambda.Start(func() { both.Done(); both.Wait() })
@@ -103,7 +105,7 @@ func bootstrap(mode string) {
 		select {}
 	case "never ready":
 		select {}
-	case "plain error": // a runtime whose error is no JSON, and that answers twice
+	case "plain error": // a runtime that reports an error without JSON and then a response
 		res, err := http.Get(base + "invocation/next")
 		if err != nil {
 			os.Exit(99)
@@ -135,7 +137,8 @@ func echo(ctx context.Context, payload json.RawMessage) (seen, error) {
 	}, nil
 }
 
-// self returns the path of the test binary and the environment that makes it a bootstrap.
+// self returns the path of the test binary and the environment that makes it a
+// bootstrap.
 func self(t *testing.T, mode string) (path string, env []string) {
 	t.Helper()
 	path, err := os.Executable()

@@ -8,7 +8,7 @@ import (
 
 // FunctionError is an error that the function reported.
 type FunctionError struct {
-	Type       string // errorType: the outermost type's name in Go
+	Type       string // errorType: in Go, the name of the outermost type
 	Message    string
 	StackTrace []StackFrame // of a panic
 }
@@ -17,33 +17,35 @@ func (e *FunctionError) Error() string {
 	return fmt.Sprintf("function error %s: %s", e.Type, e.Message)
 }
 
-// StackFrame is one line of a stack trace. A runtime that reports text fills the Label alone.
+// StackFrame is one line of a stack trace. If a runtime reports the line as a
+// string, only Label is set.
 type StackFrame struct {
 	Path  string `json:"path"`
 	Line  int    `json:"line"`
 	Label string `json:"label"`
 }
 
-// RequestTooLargeError is an event that Lambda would not take.
+// RequestTooLargeError reports an event that is larger than Lambda accepts.
 type RequestTooLargeError struct{ Bytes int }
 
 func (e *RequestTooLargeError) Error() string {
-	return fmt.Sprintf("the request has %d bytes, at most %d are allowed", e.Bytes, MaxRequestBytes)
+	return fmt.Sprintf("request: got %d bytes, want at most %d", e.Bytes, MaxRequestBytes)
 }
 
-// InitError is a process that did not come as far as its first invocation.
+// InitError reports a process that did not ask for its first invocation.
 type InitError struct {
-	Type     string // what it reported, Runtime.ExitError or Sandbox.Timedout
+	Type     string // as reported, or Runtime.ExitError or Sandbox.Timedout
 	Message  string
-	ExitCode int    // -1 when it was killed, or had not ended
-	Output   string // the end of what it wrote
+	ExitCode int    // -1 if the process was killed or had not ended
+	Output   string // the end of its output
 }
 
 func (e *InitError) Error() string {
 	return withOutput(fmt.Sprintf("init error %s: %s", e.Type, e.Message), e.Output)
 }
 
-// TimeoutError is an invocation that passed its deadline. Its process was killed.
+// TimeoutError reports an invocation that passed its deadline. Its process was
+// killed.
 type TimeoutError struct {
 	After time.Duration
 }
@@ -52,12 +54,12 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("task timed out after %.2f seconds", e.After.Seconds())
 }
 
-// ExitError is a process that ended without an answer.
+// ExitError reports a process that ended without a response.
 type ExitError struct {
 	RequestID string
-	Code      int    // exit code; -1 when a signal ended it
-	Output    string // the end of what it wrote
-	Idle      bool   // it ended before it took the invocation: the function never saw the event
+	Code      int    // exit code; -1 if a signal ended the process
+	Output    string // the end of its output
+	Idle      bool   // the process ended before it received the event
 }
 
 func (e *ExitError) Error() string {

@@ -9,12 +9,16 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"sluice/deploy/internal/requestid"
 )
 
-// errorTypeHeader names the type of an error: a header of its report, or a trailer of a response.
+// errorTypeHeader names the type of an error. It is a header of an error report, or a
+// trailer of a response.
 const errorTypeHeader = "Lambda-Runtime-Function-Error-Type"
 
-// handler serves the Runtime API, and as much of the Extensions API as aws-lambda-go uses to ask for SIGTERM.
+// handler serves the Runtime API, and the part of the Extensions API that aws-lambda-go
+// uses to receive SIGTERM.
 func (p *Process) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", p.next)
@@ -26,7 +30,7 @@ func (p *Process) handler() http.Handler {
 	return mux
 }
 
-// next waits for an invocation. 410 Gone tells the process that none will come.
+// next waits for an invocation. The status 410 means that there are no more.
 func (p *Process) next(w http.ResponseWriter, r *http.Request) {
 	p.readied.Do(func() { close(p.ready) })
 	select {
@@ -38,7 +42,7 @@ func (p *Process) next(w http.ResponseWriter, r *http.Request) {
 	select {
 	case inv := <-p.offered:
 		p.mu.Lock()
-		p.inWork[inv.id] = inv
+		p.running[inv.id] = inv
 		p.mu.Unlock()
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
@@ -53,17 +57,17 @@ func (p *Process) next(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// take returns an invocation in work and forgets it: it is answered once.
+// take returns a running invocation and forgets it: it has one result.
 func (p *Process) take(id string) *invocation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	inv := p.inWork[id]
-	delete(p.inWork, id)
+	inv := p.running[id]
+	delete(p.running, id)
 	return inv
 }
 
 func (p *Process) response(w http.ResponseWriter, r *http.Request) {
-	answer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
+	response, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
 	inv := p.take(r.PathValue("id"))
 	if inv == nil {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no such invocation")
@@ -78,12 +82,12 @@ func (p *Process) response(w http.ResponseWriter, r *http.Request) {
 		inv.done <- outcome{err: &FunctionError{Type: "Runtime.TruncatedResponse", Message: err.Error()}}
 		return
 	}
-	// A handler that fails while its response streams says so behind it.
+	// A handler that fails while it streams its response reports the error in trailers.
 	if kind := r.Trailer.Get(errorTypeHeader); kind != "" {
 		report, _ := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
 		inv.done <- outcome{err: parseReport(report, kind)}
 	} else {
-		inv.done <- outcome{answer: answer}
+		inv.done <- outcome{response: response}
 	}
 	accept(w)
 }
@@ -110,13 +114,14 @@ func (p *Process) initErrorReport(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-// readReport reads the body of an error.
+// readReport reads the error report of a request.
 func readReport(w http.ResponseWriter, r *http.Request) *FunctionError {
 	body, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponseBytes))
 	return parseReport(body, r.Header.Get(errorTypeHeader))
 }
 
-// parseReport reads the report of an error. A body that is not JSON is the message; kind is its type when it names none.
+// parseReport parses an error report. A body that is not JSON is the message. kind is
+// the type of an error whose report has none.
 func parseReport(body []byte, kind string) *FunctionError {
 	var report struct {
 		Type       string            `json:"errorType"`
@@ -137,17 +142,17 @@ func parseReport(body []byte, kind string) *FunctionError {
 	return e
 }
 
-// register notes that the process wants SIGTERM before SIGKILL.
+// register records that the process wants SIGTERM before SIGKILL.
 func (p *Process) register(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	p.registered = true
 	p.mu.Unlock()
-	w.Header().Set("Lambda-Extension-Identifier", newRequestID())
+	w.Header().Set("Lambda-Extension-Identifier", requestid.New())
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{"functionName": p.options.FunctionName, "functionVersion": "$LATEST", "handler": "bootstrap"})
 }
 
-// extensionNext never answers: the extension registered for no event.
+// extensionNext sends no response: the extension is registered for no event.
 func (p *Process) extensionNext(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// handedOut is a queue that gives the messages that a test hands it, and tells what is deleted.
-type handedOut struct {
+// testQueue is a queue that delivers the messages of a test and reports the receipt
+// handles that are deleted.
+type testQueue struct {
 	messages chan types.Message
 	deleted  chan string // receipt handles
 }
 
-func (q *handedOut) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+func (q *testQueue) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	select {
 	case m := <-q.messages:
 		return &sqs.ReceiveMessageOutput{Messages: []types.Message{m}}, nil
@@ -30,23 +32,23 @@ func (q *handedOut) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInp
 	}
 }
 
-func (q *handedOut) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+func (q *testQueue) DeleteMessageBatch(_ context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
 	for _, e := range in.Entries {
 		q.deleted <- aws.ToString(e.ReceiptHandle)
 	}
 	return &sqs.DeleteMessageBatchOutput{}, nil
 }
 
-func (q *handedOut) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+func (q *testQueue) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
 	return &sqs.ChangeMessageVisibilityBatchOutput{}, nil
 }
 
-func (q *handedOut) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+func (q *testQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"VisibilityTimeout": "360"}}, nil
 }
 
-// TestMappingOverABinaryThatDies gives a message to a binary that dies on it: the message is not deleted, and when it comes
-// again the mapping gives it to a new process.
+// TestMappingOverABinaryThatDies: a message whose process dies is not deleted, and the
+// next invocation with it succeeds in a new process.
 func TestMappingOverABinaryThatDies(t *testing.T) {
 	t.Parallel()
 	is := map[string]func(error) bool{
@@ -58,18 +60,31 @@ func TestMappingOverABinaryThatDies(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			path, env := self(t, mode)
-			pool := NewPool(path, append(env, markerVariable+"="+filepath.Join(t.TempDir(), "marker")), nil)
-			t.Cleanup(pool.Close)
-			q := &handedOut{messages: make(chan types.Message), deleted: make(chan string, 10)}
+			env = append(env, markerVariable+"="+filepath.Join(t.TempDir(), "marker"))
+			invoke := func(ctx context.Context, payload []byte, first bool) ([]byte, error) {
+				p, err := Start(t.Context(), path, env, &Options{InitTimeout: time.Minute})
+				if err != nil {
+					return nil, err
+				}
+				t.Cleanup(p.Close)
+				if first && mode == "hang once" {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+					defer cancel()
+				}
+				return p.Invoke(ctx, payload)
+			}
+			q := &testQueue{messages: make(chan types.Message), deleted: make(chan string, 10)}
 			invoked := make(chan error, 10)
+			var invocations atomic.Int32
 			m := &eventsource.QueueMapping{
 				Client: q, QueueURL: "http://localhost/jobs", QueueARN: "arn:aws:sqs:eu-west-1:123456789012:jobs",
-				FunctionName: "jobs", Timeout: 5 * time.Second, MaxConcurrency: 2, ReportBatchItemFailures: true,
-				CancelPolls: true, DrainLimit: 10 * time.Second,
+				FunctionName: "jobs", Timeout: time.Minute, MaxConcurrency: 2, ReportBatchItemFailures: true,
+				CancelPolls: true, DrainLimit: time.Minute,
 				Function: func(ctx context.Context, payload []byte) ([]byte, error) {
-					answer, err := pool.Invoke(ctx, payload)
+					response, err := invoke(ctx, payload, invocations.Add(1) == 1)
 					invoked <- err
-					return answer, err
+					return response, err
 				},
 				Backoff: func(int) time.Duration { return time.Millisecond },
 			}
@@ -83,39 +98,20 @@ func TestMappingOverABinaryThatDies(t *testing.T) {
 			}
 			q.messages <- types.Message{MessageId: aws.String("a"), ReceiptHandle: aws.String("second"), Body: aws.String("x")}
 			if err := <-invoked; err != nil {
-				t.Errorf("second invocation: got %v, want a new process", err)
+				t.Errorf("second invocation: got %v, want no error", err)
 			}
 			stop()
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
 			close(q.deleted)
-			if got := slices.Collect(func(yield func(string) bool) {
-				for h := range q.deleted {
-					if !yield(h) {
-						return
-					}
-				}
-			}); !slices.Equal(got, []string{"second"}) {
-				t.Errorf("deleted %q, want the second receipt alone", got)
+			var got []string
+			for handle := range q.deleted {
+				got = append(got, handle)
+			}
+			if !slices.Equal(got, []string{"second"}) {
+				t.Errorf("deleted: got %q, want the second receipt handle", got)
 			}
 		})
 	}
-}
-
-func TestInvokeRefusesARequestOverTheLimit(t *testing.T) {
-	t.Parallel()
-	path, env := self(t, "echo")
-	p := NewPool(path, env, nil)
-	t.Cleanup(p.Close)
-	payload := make([]byte, MaxRequestBytes+1)
-	for i := range payload {
-		payload[i] = '1'
-	}
-	_, err := p.Invoke(t.Context(), payload)
-	if got, ok := errors.AsType[*RequestTooLargeError](err); !ok || got.Bytes != MaxRequestBytes+1 {
-		t.Errorf("got %v, want a *RequestTooLargeError", err)
-	}
-	// The process lives on.
-	invokeEcho(t, t.Context(), p.Invoke, `1`)
 }

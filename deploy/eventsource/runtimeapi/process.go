@@ -1,8 +1,10 @@
-// Package runtimeapi drives a Lambda binary (a bootstrap) on this machine: it is the other side of Lambda's Runtime API.
+// Package runtimeapi runs a Lambda binary (a bootstrap) on this machine and serves
+// Lambda's Runtime API to it.
 //
-// A [Process] is one execution environment: one binary that asks for its next invocation and answers it. A [Pool] has as
-// many as run at the same time and replaces those that end, as Lambda does; its Invoke has the shape of a Lambda handler's,
-// so that replay tests and event source mappings call a built binary like a function.
+// A [Process] is one execution environment: one process that asks for its next
+// invocation and posts the response. Its Invoke method has the signature of a Lambda
+// handler's, so that tests and event source mappings invoke a built binary like a
+// function.
 package runtimeapi
 
 import (
@@ -25,15 +27,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sluice/deploy/internal/requestid"
 )
 
-// Lambda's limits and times.
+// Limits and durations of Lambda.
 const (
-	// MaxRequestBytes is the largest event of a function.
+	// MaxRequestBytes is the size of the largest event.
 	MaxRequestBytes = 6 << 20
-	// MaxResponseBytes is the largest answer of a function.
+	// MaxResponseBytes is the size of the largest response.
 	MaxResponseBytes = 6<<20 + 100
-	// ShutdownGrace is how long a process has between SIGTERM, or the end of its invocations, and SIGKILL.
+	// ShutdownGrace is the time between SIGTERM, or the end of the invocations, and
+	// SIGKILL.
 	ShutdownGrace = 500 * time.Millisecond
 
 	defaultTimeout     = 3 * time.Second
@@ -42,17 +47,18 @@ const (
 	outputTail         = 64 << 10
 )
 
-// Options are what Lambda's configuration of a function says. The zero value works, nil means the zero value.
+// Options are the configuration of a function. Nil means the zero value.
 type Options struct {
 	FunctionName string        // "" means the name of the binary's folder
-	FunctionARN  string        // "" derives one from the name
-	MemoryMB     int           // told to the function, not enforced; 0 means 128
-	Timeout      time.Duration // the deadline of an invocation whose context has none; 0 means 3 s
-	InitTimeout  time.Duration // until the first "next"; 0 means 10 s
+	FunctionARN  string        // "" means one with the name
+	MemoryMB     int           // passed to the function, not enforced; 0 means 128
+	Timeout      time.Duration // of an invocation whose context has no deadline; 0 means 3 s
+	InitTimeout  time.Duration // until the process asks for its first invocation; 0 means 10 s
 	Concurrency  int           // invocations at the same time in one process (managed instances); 0 means 1
-	Output       io.Writer     // gets what the process writes; nil discards. Written by one goroutine at a time.
+	Output       io.Writer     // receives the output of the process, from one goroutine at a time; nil discards it
 }
 
+// withDefaults returns a copy with defaults filled in.
 func (o *Options) withDefaults(path string) Options {
 	var d Options
 	if o != nil {
@@ -70,7 +76,8 @@ func (o *Options) withDefaults(path string) Options {
 	return d
 }
 
-// Process is one running bootstrap. It is safe for concurrent use; invocations beyond its Concurrency wait for their turn.
+// Process is one running bootstrap. It is safe for concurrent use. Invocations beyond
+// its Concurrency wait.
 type Process struct {
 	options Options
 	cmd     *exec.Cmd
@@ -78,37 +85,40 @@ type Process struct {
 	output  *tail
 
 	offered  chan *invocation
-	ready    chan struct{} // closed at the first "next"
-	closing  chan struct{} // "next" answers 410
-	exited   chan struct{} // closed when the process ended
+	ready    chan struct{} // closed when the process asks for its first invocation
+	closing  chan struct{} // closed when there are no more invocations
+	exited   chan struct{} // closed when the process has ended
 	readied  sync.Once
 	closed   sync.Once
 	exitCode int // valid when exited is closed
 
 	mu         sync.Mutex
-	inWork     map[string]*invocation
+	running    map[string]*invocation // by request id
 	initError  *InitError
 	initFailed chan struct{} // closed when initError is set
-	registered bool          // as an extension: it wants SIGTERM
+	registered bool          // as an extension that receives SIGTERM
 }
 
-// invocation is one event on its way.
+// invocation is one event and its result.
 type invocation struct {
 	id, arn, trace string
 	deadline       time.Time
 	payload        []byte
-	done           chan outcome // holds one
+	done           chan outcome // has room for one
 }
 
 type outcome struct {
-	answer []byte
-	err    error
+	response []byte
+	err      error
 }
 
-// Start starts the bootstrap at path and waits until it asks for its first invocation. env holds "KEY=value" entries; besides
-// them the process sees what Lambda sets, and nothing of this process's environment.
-// When the process ends or reports an error before that, or takes longer than InitTimeout, the error is an [*InitError].
-// ctx bounds the start alone: the process runs until Close, a timeout or its own end.
+// Start starts the bootstrap at path and waits until it asks for its first
+// invocation. Its environment has the variables that Lambda sets and the "KEY=value"
+// entries of env, and nothing of the environment of this process.
+//
+// The error is an [*InitError] if the process ends or reports an error first, or takes
+// longer than InitTimeout. ctx bounds the start only: the process runs until Close, a
+// timeout or its own end.
 func Start(ctx context.Context, path string, env []string, o *Options) (*Process, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -125,7 +135,7 @@ func Start(ctx context.Context, path string, env []string, o *Options) (*Process
 		closing:    make(chan struct{}),
 		exited:     make(chan struct{}),
 		initFailed: make(chan struct{}),
-		inWork:     make(map[string]*invocation),
+		running:    make(map[string]*invocation),
 	}
 	p.output = &tail{to: p.options.Output}
 	p.server = &http.Server{Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -147,7 +157,8 @@ func Start(ctx context.Context, path string, env []string, o *Options) (*Process
 	return p, nil
 }
 
-// environment returns what Lambda sets, overridden by env, with the address of the Runtime API last.
+// environment returns the variables that Lambda sets, overridden by env. The address
+// of the Runtime API cannot be overridden.
 func (p *Process) environment(env []string, address string) []string {
 	vars := map[string]string{
 		"AWS_LAMBDA_FUNCTION_NAME":        p.options.FunctionName,
@@ -185,7 +196,7 @@ func regionOf(functionARN string) string {
 }
 
 func (p *Process) wait() {
-	_ = p.cmd.Wait() // the exit code says it
+	_ = p.cmd.Wait() // the exit code has the result
 	p.exitCode = p.cmd.ProcessState.ExitCode()
 	close(p.exited)
 }
@@ -199,7 +210,7 @@ func (p *Process) awaitReady(ctx context.Context) error {
 	case <-p.initFailed:
 		return p.initError
 	case <-p.exited:
-		// The report of an error and the exit that follows it arrive together.
+		// The process may have reported an error and exited.
 		select {
 		case <-p.initFailed:
 			return p.initError
@@ -219,12 +230,16 @@ func (p *Process) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Invoke hands the process one event and returns its answer. The deadline is ctx's, or the Timeout of the options. The request
-// id and ARN of a lambdacontext in ctx, and a trace header under aws-lambda-go's context key, travel along.
+// Invoke passes one event to the process and returns the response. The deadline is
+// that of ctx, or the Timeout of the options. The process also receives the request id
+// and ARN of a lambdacontext in ctx, and a trace header under aws-lambda-go's context
+// key.
 //
-// Errors: [*FunctionError] from the function, which leaves the process running unless it was a panic; [*TimeoutError] when the
-// deadline passed, after which the process is killed; ctx's error when it was cancelled, likewise; [*ExitError] when the
-// process ended; [*RequestTooLargeError] for a payload over MaxRequestBytes, which the function does not see.
+// Errors: [*FunctionError] from the function, which ends the process only after a
+// panic; [*TimeoutError] if the deadline passed, and the error of ctx if it was
+// canceled, both of which kill the process; [*ExitError] if the process ended;
+// [*RequestTooLargeError] for a payload over MaxRequestBytes, which the function does
+// not receive.
 func (p *Process) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(payload) > MaxRequestBytes {
 		return nil, &RequestTooLargeError{Bytes: len(payload)}
@@ -243,11 +258,11 @@ func (p *Process) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	select {
 	case out := <-inv.done:
-		return out.answer, out.err
+		return out.response, out.err
 	case <-p.exited:
 		select {
-		case out := <-inv.done: // it answered, or reported a panic, and ended
-			return out.answer, out.err
+		case out := <-inv.done: // it posted a response or reported a panic, and ended
+			return out.response, out.err
 		default:
 		}
 		return nil, &ExitError{RequestID: inv.id, Code: p.exitCode, Output: p.output.String()}
@@ -263,7 +278,7 @@ func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, 
 	return context.WithTimeout(ctx, timeout)
 }
 
-// end kills a process whose invocation was cut short, as Lambda does.
+// end kills the process of an invocation whose context has ended, as Lambda does.
 func (p *Process) end(ctx context.Context, started time.Time) error {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
@@ -276,7 +291,7 @@ func (p *Process) end(ctx context.Context, started time.Time) error {
 func (p *Process) newInvocation(ctx context.Context, payload []byte) *invocation {
 	deadline, _ := ctx.Deadline()
 	inv := &invocation{
-		id: newRequestID(), arn: p.options.FunctionARN, trace: newTrace(),
+		id: requestid.New(), arn: p.options.FunctionARN, trace: newTrace(),
 		deadline: deadline, payload: payload, done: make(chan outcome, 1),
 	}
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
@@ -289,11 +304,12 @@ func (p *Process) newInvocation(ctx context.Context, payload []byte) *invocation
 	return inv
 }
 
-// Exited is closed when the process ended.
+// Exited returns a channel that is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Close ends the process: it gets SIGTERM if it registered for that, else its next ask is answered 410; and SIGKILL after
-// ShutdownGrace. It returns when the process is gone. Closing again does nothing.
+// Close ends the process and returns when it has ended. A process that registered for
+// SIGTERM receives it; any other receives the status 410 instead of an invocation.
+// After ShutdownGrace the process is killed. Further calls of Close do nothing.
 func (p *Process) Close() {
 	p.closed.Do(func() {
 		p.mu.Lock()
@@ -314,14 +330,6 @@ func (p *Process) Close() {
 	})
 	<-p.exited
 	p.server.Close()
-}
-
-func newRequestID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // newTrace returns an X-Ray trace header.

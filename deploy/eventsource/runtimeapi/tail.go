@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// tail passes on what is written and keeps the end of it. It is safe for concurrent use.
+// tail writes to a writer and keeps the end of what was written. It is safe for
+// concurrent use.
 type tail struct {
 	to io.Writer
 
@@ -13,7 +14,7 @@ type tail struct {
 	end []byte // at most outputTail bytes
 }
 
-// Write never fails: an output that is gone must not stop the process.
+// Write never fails: a broken output must not stop the process.
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package requestid makes the request ids of the local stack's S3 and SQS
-// servers.
+// Package requestid makes request ids: those of the local stack's S3 and SQS
+// servers, and of invocations.
 package requestid
 
 import (
