@@ -24,7 +24,7 @@ import (
 	"sluice/pipeline/sqsqueue"
 )
 
-// bucket keeps what is put into it, and counts what is asked of it.
+// bucket is an S3 bucket in memory that counts requests.
 type bucket struct {
 	objects    map[string][]byte // by bucket/key
 	puts, gets int
@@ -58,8 +58,8 @@ func (b *bucket) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*
 
 const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-// letter is a record of every kind of origin, with the given body.
-func letter(body string) pipeline.DeadLetter {
+// deadLetter returns a dead letter with the given body.
+func deadLetter(body string) pipeline.DeadLetter {
 	return pipeline.DeadLetter{
 		Record: pipeline.Record{
 			ID: "message-1", Cause: "order-7", Source: "arn:aws:sqs:us-east-1:000000000000:jobs", Attempt: 4,
@@ -70,7 +70,7 @@ func letter(body string) pipeline.DeadLetter {
 	}
 }
 
-// write writes l and gives what is on the queue then.
+// write writes l and returns the message on the queue.
 func write(t *testing.T, h *memory, d sqsqueue.DeadLetters, l pipeline.DeadLetter) types.Message {
 	t.Helper()
 	if err := d.Write(t.Context(), l); err != nil {
@@ -78,18 +78,18 @@ func write(t *testing.T, h *memory, d sqsqueue.DeadLetters, l pipeline.DeadLette
 	}
 	got := h.receive(d.URL)
 	if len(got) != 1 {
-		t.Fatalf("%d letters, want 1", len(got))
+		t.Fatalf("got %d dead letters, want 1", len(got))
 	}
 	return got[0]
 }
 
-func TestLetterTellsAll(t *testing.T) {
+func TestDeadLetterHasBodyAndOrigin(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
-	m := write(t, h, d, letter(`{"type":"order-processing"}`+"\n\t😀"))
+	m := write(t, h, d, deadLetter(`{"type":"order-processing"}`+"\n\t😀"))
 	if *m.Body != `{"type":"order-processing"}`+"\n\t😀" {
-		t.Errorf("body %q is not the record's own", *m.Body)
+		t.Errorf("got body %q, want that of the record", *m.Body)
 	}
 	want := map[string]string{
 		"sluice-reason": "order 7: no such mug", "sluice-worker": "messages", "sluice-attempts": "4",
@@ -101,17 +101,16 @@ func TestLetterTellsAll(t *testing.T) {
 	}
 }
 
-// TestLetterNeverHasTooManyAttributes writes the letter with the most of them.
-func TestLetterNeverHasTooManyAttributes(t *testing.T) {
+func TestDeadLetterHasAtMostNineAttributesOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
-	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\x00"))
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, deadLetter("\x00"))
 	if n := len(m.MessageAttributes); n != 9 {
-		t.Errorf("%d attributes, want 9: SQS takes 10", n)
+		t.Errorf("%d attributes, want 9: SQS accepts 10", n)
 	}
 }
 
-func TestLetterLeavesOutWhatIsEmpty(t *testing.T) {
+func TestDeadLetterOmitsEmptyAttributes(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, pipeline.DeadLetter{Record: pipeline.Record{ID: "1", Body: []byte("x")}, Reason: errors.New("no")})
@@ -121,11 +120,11 @@ func TestLetterLeavesOutWhatIsEmpty(t *testing.T) {
 	}
 }
 
-func TestLetterReason(t *testing.T) {
+func TestDeadLetterReasonFitsAnAttribute(t *testing.T) {
 	t.Parallel()
 	rows := []struct{ name, reason, want string }{
 		{"lines", "one\ntwo", "one; two"},
-		{"what SQS does not take", "a\x00b\x1bc\xffd\uFFFEe", "a\uFFFDb\uFFFDc\uFFFDd\uFFFDe"},
+		{"characters that SQS does not accept", "a\x00b\x1bc\xffd\uFFFEe", "a\uFFFDb\uFFFDc\uFFFDd\uFFFDe"},
 		{"4 KB", strings.Repeat("x", 4096), strings.Repeat("x", 4096)},
 		{"more", strings.Repeat("x", 4097), strings.Repeat("x", 4093) + "…"},
 		{"cut between runes", "xx" + strings.Repeat("😀", 2000), "xx" + strings.Repeat("😀", 1022) + "…"},
@@ -134,7 +133,7 @@ func TestLetterReason(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			h := newMemory(t)
-			l := letter("x")
+			l := deadLetter("x")
 			l.Reason = pipeline.Permanent(errors.New(r.reason))
 			got := attrs(write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, l))[sqsqueue.AttrReason]
 			if got != r.want || len(got) > 4096 || !utf8.ValidString(got) {
@@ -144,20 +143,20 @@ func TestLetterReason(t *testing.T) {
 	}
 }
 
-// TestLettersKeepCausesApart: a cause that an attribute cannot hold is derived,
-// for two that were cut or cleaned could become one, and a redrive would drop one.
-func TestLettersKeepCausesApart(t *testing.T) {
+// A cause that does not fit an attribute is replaced by a derived one. Truncated
+// causes could become equal, and a redrive would then drop a record.
+func TestDeadLettersKeepCausesDifferent(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
 	long := strings.Repeat("k", 4096)
 	seen := map[string]string{}
 	for _, cause := range []string{"b/a\x01/1", "b/a\x02/1", long, long + "1", long + "2"} {
-		l := letter("x")
+		l := deadLetter("x")
 		l.Record.Cause = cause
 		got := attrs(write(t, h, d, l))[sqsqueue.AttrCause]
 		if before, ok := seen[got]; ok {
-			t.Errorf("causes %.20q and %.20q became one", before, cause)
+			t.Errorf("causes %.20q and %.20q became equal", before, cause)
 		}
 		if seen[got] = cause; cause == long && got != long {
 			t.Errorf("a cause that fits became %.20q", got)
@@ -165,50 +164,50 @@ func TestLettersKeepCausesApart(t *testing.T) {
 	}
 }
 
-func TestLetterOfWhatSQSCannotHold(t *testing.T) {
+func TestDeadLetterEncodesBodiesThatSQSRejects(t *testing.T) {
 	t.Parallel()
 	rows := []struct{ name, body string }{
 		{"empty", ""},
 		{"zero byte", "a\x00b"},
 		{"control character", "\x1b[31m"},
-		{"no UTF-8", "\xff\xfe"},
-		{"half a rune at the end", "abc\xf0\x9f"},
-		{"no character", "\uFFFE"},
-		{"no character either", "x\uFFFF"},
+		{"invalid UTF-8", "\xff\xfe"},
+		{"truncated rune", "abc\xf0\x9f"},
+		{"U+FFFE", "\uFFFE"},
+		{"U+FFFF", "x\uFFFF"},
 		{"a surrogate", "\xed\xa0\x80"},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			h := newMemory(t)
-			m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(r.body))
+			m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, deadLetter(r.body))
 			got, err := base64.StdEncoding.DecodeString(*m.Body)
 			if err != nil || string(got) != r.body || attrs(m)[sqsqueue.AttrEncoding] != sqsqueue.EncodingBase64 {
 				t.Errorf("got %q as %q (%v), want %q", got, attrs(m)[sqsqueue.AttrEncoding], err, r.body)
 			}
 		})
 	}
-	t.Run("U+FFFD itself is fine", func(t *testing.T) {
+	t.Run("U+FFFD is accepted", func(t *testing.T) {
 		t.Parallel()
 		h := newMemory(t)
-		if m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter("\uFFFD\u007f\r")); *m.Body != "\uFFFD\u007f\r" {
+		if m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, deadLetter("\uFFFD\u007f\r")); *m.Body != "\uFFFD\u007f\r" {
 			t.Errorf("got %q", *m.Body)
 		}
 	})
 }
 
-func TestLargeLetter(t *testing.T) {
+func TestDeadLetterStoresLargeBodiesInS3(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	var b bucket
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead"), Objects: &b, Bucket: "failures"}
 
-	if m := write(t, h, d, letter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody))); len(*m.Body) != sqsqueue.MaxDeadLetterBody || len(b.objects) != 0 {
-		t.Errorf("a body of exactly the limit: %d bytes in the letter, %d objects", len(*m.Body), len(b.objects))
+	if m := write(t, h, d, deadLetter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody))); len(*m.Body) != sqsqueue.MaxDeadLetterBody || len(b.objects) != 0 {
+		t.Errorf("a body of exactly the limit: %d bytes in the dead letter, %d objects", len(*m.Body), len(b.objects))
 	}
 
 	body := strings.Repeat("x", sqsqueue.MaxDeadLetterBody) + "\x00"
-	m := write(t, h, d, letter(body))
+	m := write(t, h, d, deadLetter(body))
 	var p sqsqueue.DeadLetterPointer
 	if err := json.Unmarshal([]byte(*m.Body), &p); err != nil {
 		t.Fatal(err)
@@ -220,20 +219,21 @@ func TestLargeLetter(t *testing.T) {
 		t.Errorf("the bucket holds %d bytes under the key", len(b.objects[p.Bucket+"/"+p.Key]))
 	}
 
-	// Written again it is the same object; another message of the same cause is another.
-	write(t, h, d, letter(body))
+	// A second write has the same object. Another message of the same cause has
+	// another.
+	write(t, h, d, deadLetter(body))
 	if len(b.objects) != 1 {
-		t.Errorf("%d objects after the same letter twice, want 1", len(b.objects))
+		t.Errorf("%d objects after the same dead letter twice, want 1", len(b.objects))
 	}
-	other := letter(body + "other")
+	other := deadLetter(body + "other")
 	other.Record.ID = "message-2"
 	write(t, h, d, other)
 	if len(b.objects) != 2 || string(b.objects[p.Bucket+"/"+p.Key]) != body {
-		t.Errorf("%d objects, want 2, the first as it was", len(b.objects))
+		t.Errorf("%d objects, want 2, the first unchanged", len(b.objects))
 	}
 }
 
-func TestLargeLetterThatCannotBeWritten(t *testing.T) {
+func TestDeadLetterErrorsOfLargeBodies(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no such bucket")
 	rows := []struct {
@@ -241,7 +241,7 @@ func TestLargeLetterThatCannotBeWritten(t *testing.T) {
 		d    sqsqueue.DeadLetters
 		want string
 	}{
-		{"no bucket", sqsqueue.DeadLetters{}, "a body of 204801 bytes is over 204800, and there is no bucket for it"},
+		{"no bucket", sqsqueue.DeadLetters{}, "got a body of 204801 bytes, want at most 204800 without a bucket"},
 		{"broken bucket", sqsqueue.DeadLetters{Bucket: "failures", Objects: &bucket{err: broken}}, broken.Error()},
 	}
 	for _, r := range rows {
@@ -249,36 +249,36 @@ func TestLargeLetterThatCannotBeWritten(t *testing.T) {
 			t.Parallel()
 			h := newMemory(t)
 			r.d.Client, r.d.URL = h, h.queue("dead")
-			if err := r.d.Write(t.Context(), letter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
+			if err := r.d.Write(t.Context(), deadLetter(strings.Repeat("x", sqsqueue.MaxDeadLetterBody+1))); err == nil || !strings.Contains(err.Error(), r.want) {
 				t.Errorf("got %v, want an error with %q", err, r.want)
 			}
 			if len(h.singles) != 0 {
-				t.Error("a letter was sent")
+				t.Error("got a dead letter, want none")
 			}
 		})
 	}
 }
 
-func TestLetterThatTheQueueRefuses(t *testing.T) {
+func TestDeadLetterErrorWrapsThatOfSQS(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	h.err = errors.New("throttled")
-	if err := (sqsqueue.DeadLetters{Client: h, URL: "http://sqs.test/1/dead"}).Write(t.Context(), letter("x")); !errors.Is(err, h.err) {
-		t.Errorf("got %v, want SQS's error", err)
+	if err := (sqsqueue.DeadLetters{Client: h, URL: "http://sqs.test/1/dead"}).Write(t.Context(), deadLetter("x")); !errors.Is(err, h.err) {
+		t.Errorf("got %v, want the error of SQS", err)
 	}
 }
 
-func TestLettersOnFIFO(t *testing.T) {
+func TestDeadLettersKeepTheirGroupOnFIFO(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead.fifo")}
-	fifo := letter("x")
+	fifo := deadLetter("x")
 	fifo.Record.Source, fifo.Record.Group = "arn:aws:sqs:us-east-1:000000000000:jobs.fifo", "orders"
 	fifo.Record.Attrs["MessageGroupId"] = "orders"
-	stream := letter("y")
+	stream := deadLetter("y")
 	stream.Record.ID, stream.Record.Group = "49590338271490256608559692538361571095921575989136588898", `{"pk":"a b"}`
 	stream.Record.Attrs = nil
-	for _, l := range []pipeline.DeadLetter{fifo, stream, fifo} { // the third is the first again
+	for _, l := range []pipeline.DeadLetter{fifo, stream, fifo} { // the third is a duplicate
 		if err := d.Write(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
@@ -293,17 +293,16 @@ func TestLettersOnFIFO(t *testing.T) {
 	}
 }
 
-// TestRedrive: what comes back from the dead letters is the record that was sent.
-func TestRedrive(t *testing.T) {
+func TestRedriveKeepsCauseBodyAndTrace(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
-	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, letter(`{"type":"x"}`))
+	m := write(t, h, sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}, deadLetter(`{"type":"x"}`))
 	if r := redriven(t, m); r.Cause != "order-7" || string(r.Body) != `{"type":"x"}` || r.Attrs["traceparent"] != trace {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// redriven is the record that a letter becomes when it is moved back.
+// redriven returns the record of a dead letter that SQS moved back.
 func redriven(t *testing.T, m types.Message) pipeline.Record {
 	t.Helper()
 	type attribute struct {
@@ -328,13 +327,13 @@ func redriven(t *testing.T, m types.Message) pipeline.Record {
 	return batch.Records[0]
 }
 
-// TestLetterKeepsTheSendersAttributes as far as there is room, by name, and none
-// of SQS's own.
-func TestLetterKeepsTheSendersAttributes(t *testing.T) {
+// The attributes of the sender are kept while there is room, in the order of
+// their names.
+func TestDeadLetterKeepsAttributesOfTheSender(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	d := sqsqueue.DeadLetters{Client: h, URL: h.queue("dead")}
-	l := letter("x")
+	l := deadLetter("x")
 	maps.Copy(l.Record.Attrs, map[string]string{
 		"receiptHandle": "AQEB", "SentTimestamp": "1767323045000", "SenderId": "AIDA", "ApproximateReceiveCount": "4",
 		"AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793", "MessageGroupId": "g", "sluice-old": "x",
@@ -342,17 +341,17 @@ func TestLetterKeepsTheSendersAttributes(t *testing.T) {
 	})
 	got := attrs(write(t, h, d, l))
 	if got["tenant"] != "acme" || got["zone"] != "b" || len(got) != 10 {
-		t.Errorf("got %d attributes %v, want the letter's eight, tenant and zone", len(got), got)
+		t.Errorf("got %d attributes %v, want the eight of a dead letter, tenant and zone", len(got), got)
 	}
 	if r := redriven(t, write(t, h, d, l)); r.Attrs["tenant"] != "acme" {
 		t.Errorf("redriven: got %v, want tenant acme", r.Attrs)
 	}
-	l.Record.Attrs["more"] = "m" // before tenant, and zone has no room
+	l.Record.Attrs["more"] = "m" // sorts before tenant, so zone has no room
 	if got := attrs(write(t, h, d, l)); got["more"] != "m" || got["tenant"] != "acme" || len(got) != 10 {
 		t.Errorf("got %d attributes %v, want the first that fit", len(got), got)
 	}
-	l.Record.Source = "arn:aws:s3:::uploads" // whose attributes are no message's
+	l.Record.Source = "arn:aws:s3:::uploads" // its attributes are not from a sender
 	if got := attrs(write(t, h, d, l)); len(got) != 8 {
-		t.Errorf("of a notice: got %d attributes %v, want the letter's eight", len(got), got)
+		t.Errorf("of an S3 event: got %d attributes %v, want the eight of a dead letter", len(got), got)
 	}
 }

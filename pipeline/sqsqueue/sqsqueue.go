@@ -1,5 +1,5 @@
-// Package sqsqueue sends messages to SQS, holds failed ones back, writes dead
-// letters there, and opens those that come back.
+// Package sqsqueue sends messages to SQS, delays failed records, and writes dead
+// letters and decodes redriven ones.
 package sqsqueue
 
 import (
@@ -20,7 +20,7 @@ import (
 	"sluice/pipeline"
 )
 
-// Client is what this package uses of *sqs.Client.
+// Client is the part of *sqs.Client that the package uses.
 type Client interface {
 	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
 	SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error)
@@ -28,42 +28,42 @@ type Client interface {
 }
 
 const (
-	// MaxMessageBytes is SQS's limit on a message, and on a batch of them.
+	// MaxMessageBytes is the limit of SQS on a message, and on a batch.
 	MaxMessageBytes = 1 << 20
 	maxBatch        = 10
-	// maxVisibility stands an hour below SQS's 12 hours from the receive: past
-	// that a change is refused, not clipped.
+	// maxVisibility is an hour below the limit of 12 hours after the receive. SQS
+	// rejects a longer timeout.
 	maxVisibility = 11 * time.Hour
 )
 
-// Names of the message attributes that are ours.
+// Names of message attributes and of Record.Attrs.
 const (
-	AttrCause    = "sluice-cause" // the idempotency key; it survives a redrive
+	AttrCause    = "sluice-cause" // the idempotency key, also after a redrive
 	attrTrace    = "traceparent"
-	attrReceipt  = "receiptHandle"  // in Record.Attrs, by lambdaevent
+	attrReceipt  = "receiptHandle"  // in Record.Attrs, set by lambdaevent
 	attrGroup    = "MessageGroupId" // likewise
 	fifoSuffix   = ".fifo"
 	attrTypeText = "String"
 )
 
-// A Queue sends to one queue. Safe for concurrent use.
+// A Queue sends to one queue. It is safe for concurrent use.
 type Queue struct {
 	Client Client
 	URL    string
 }
 
-// SendError names the messages of a batch that the queue refused.
+// SendError reports the messages of a batch that SQS rejected.
 type SendError struct {
 	URL    string
-	Failed []Refusal
+	Failed []Rejection
 }
 
-// Refusal is a message that a queue did not take.
-type Refusal struct {
-	ID      string // the message's own
-	Code    string // SQS's
-	Reason  string
-	ForGood bool // the queue will never take it: the message is at fault
+// Rejection is a message that SQS rejected.
+type Rejection struct {
+	ID        string // of the message
+	Code      string // of SQS
+	Reason    string
+	Permanent bool // the message is invalid, so retrying cannot fix it
 }
 
 func (e *SendError) Error() string {
@@ -71,13 +71,13 @@ func (e *SendError) Error() string {
 	for i, f := range e.Failed {
 		each[i] = fmt.Sprintf("message %q: %s: %s", f.ID, f.Code, f.Reason)
 	}
-	return fmt.Sprintf("send to %s: %d refused: %s", e.URL, len(e.Failed), strings.Join(each, "; "))
+	return fmt.Sprintf("send to %s: %d rejected: %s", e.URL, len(e.Failed), strings.Join(each, "; "))
 }
 
-// Send puts all of ms on the queue, in batches. After an error some of them may
-// have been sent: send all of them again, their ids tell who saw them. If one is
-// over SQS's 1 MiB, or cannot be written, the error is Permanent and none is sent.
-// It is Permanent too if the queue will never take some and has taken the others.
+// Send sends ms in batches. After an error some of them may have been sent; send
+// all of them again, since their ids identify repeated ones. If a message exceeds
+// 1 MiB or cannot be encoded, the error is Permanent and none is sent. The error
+// is also Permanent if SQS rejected some as invalid and accepted all others.
 func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 	entries := make([]types.SendMessageBatchRequestEntry, len(ms))
 	sizes := make([]int, len(ms))
@@ -87,7 +87,7 @@ func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 			return err
 		}
 	}
-	refused := &SendError{URL: q.URL}
+	rejected := &SendError{URL: q.URL}
 	for len(entries) > 0 {
 		n, size := 0, 0
 		for n < min(len(entries), maxBatch) && size+sizes[n] <= MaxMessageBytes {
@@ -96,21 +96,21 @@ func (q Queue) Send(ctx context.Context, ms ...pipeline.Message) error {
 			n++
 		}
 		failed, err := q.send(ctx, entries[:n], ms[:n])
-		refused.Failed = append(refused.Failed, failed...)
-		if err != nil || !refused.forGood() {
-			return errors.Join(refused.orNil(), err)
+		rejected.Failed = append(rejected.Failed, failed...)
+		if err != nil || !rejected.permanent() {
+			return errors.Join(rejected.orNil(), err)
 		}
 		entries, sizes, ms = entries[n:], sizes[n:], ms[n:]
 	}
-	if len(refused.Failed) > 0 {
-		return pipeline.Permanent(refused)
+	if len(rejected.Failed) > 0 {
+		return pipeline.Permanent(rejected)
 	}
 	return nil
 }
 
-// forGood says whether the queue will never take any of the refused.
-func (e *SendError) forGood() bool {
-	return !slices.ContainsFunc(e.Failed, func(r Refusal) bool { return !r.ForGood })
+// permanent reports whether every rejection is permanent.
+func (e *SendError) permanent() bool {
+	return !slices.ContainsFunc(e.Failed, func(r Rejection) bool { return !r.Permanent })
 }
 
 func (e *SendError) orNil() error {
@@ -120,7 +120,7 @@ func (e *SendError) orNil() error {
 	return e
 }
 
-// entry is m as SQS takes it, and the bytes that SQS counts of it.
+// entry returns m as a batch entry, and its size as SQS counts it.
 func (q Queue) entry(m pipeline.Message) (types.SendMessageBatchRequestEntry, int, error) {
 	var e types.SendMessageBatchRequestEntry
 	body, err := json.Marshal(m)
@@ -137,54 +137,53 @@ func (q Queue) entry(m pipeline.Message) (types.SendMessageBatchRequestEntry, in
 		size += len(name) + len(attrTypeText) + len(*a.StringValue)
 	}
 	if size > MaxMessageBytes {
-		return e, 0, pipeline.Permanentf("send message %q of type %q: %d bytes, the limit is %d", m.ID, m.Type, size, MaxMessageBytes)
+		return e, 0, pipeline.Permanentf("send message %q of type %q: got %d bytes, want at most %d", m.ID, m.Type, size, MaxMessageBytes)
 	}
 	if strings.HasSuffix(q.URL, fifoSuffix) {
-		// A group's name may hold less than a subject does, so it is derived.
+		// A subject may have characters that a group id cannot, so the id is derived.
 		e.MessageGroupId = aws.String(pipeline.DeriveID(cmp.Or(m.Subject, m.Type)))
 		e.MessageDeduplicationId = aws.String(pipeline.DeriveID(m.ID))
 	}
 	return e, size, nil
 }
 
-// send puts one batch on the queue, entries made of ms, and returns what was
-// refused.
-func (q Queue) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, ms []pipeline.Message) ([]Refusal, error) {
+// send sends one batch, the entries of ms, and returns the rejections.
+func (q Queue) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, ms []pipeline.Message) ([]Rejection, error) {
 	out, err := q.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.URL, Entries: entries})
 	if err != nil {
 		return nil, fmt.Errorf("send to %s: %w", q.URL, err)
 	}
-	var refused []Refusal
+	var rejected []Rejection
 	for _, f := range out.Failed {
-		r := Refusal{ID: aws.ToString(f.Id), Code: aws.ToString(f.Code), Reason: aws.ToString(f.Message)}
-		r.ForGood = (f.SenderFault || strings.Contains(r.Code, codeContents)) && !curable(r.Code)
+		r := Rejection{ID: aws.ToString(f.Id), Code: aws.ToString(f.Code), Reason: aws.ToString(f.Message)}
+		r.Permanent = (f.SenderFault || strings.Contains(r.Code, codeContents)) && !retryable(r.Code)
 		if i, err := strconv.Atoi(r.ID); err == nil && i >= 0 && i < len(ms) {
 			r.ID = ms[i].ID
 		}
-		refused = append(refused, r)
+		rejected = append(rejected, r)
 	}
-	return refused, nil
+	return rejected, nil
 }
 
-// codeContents is SQS's code for a message with characters that it does not take.
+// codeContents is the code for a message with characters that SQS does not accept.
 const codeContents = "InvalidMessageContents"
 
-// curable says whether a code that SQS calls the sender's fault stands for
-// something other than the message: too many calls, a right, a key or a queue
-// that is missing. An operator can mend these, and they are tried again.
-func curable(code string) bool {
+// retryable reports whether code is about the request and not about the message:
+// throttling, or a missing permission, key or queue. SQS marks these as the
+// fault of the sender, but they pass or an operator can fix them.
+func retryable(code string) bool {
 	return slices.ContainsFunc([]string{
 		"Throttl", "OverLimit", "AccessDenied", "Unauthorized", "Kms", "KMS", "Token", "Signature", "Security",
 		"NonExistentQueue", "QueueDoesNotExist", "QueueDeletedRecently",
 	}, func(part string) bool { return strings.Contains(code, part) })
 }
 
-// Delay holds r, a message that was received from the queue, back for d, at
-// most 11 hours. It is a pipeline.Options.Delay.
+// Delay hides r, a message received from the queue, for d, at most 11 hours. It is
+// a pipeline.Options.Delay.
 func (q Queue) Delay(ctx context.Context, r pipeline.Record, d time.Duration) error {
 	receipt := r.Attrs[attrReceipt]
 	if receipt == "" {
-		return fmt.Errorf("delay message %q: it has no receipt handle", r.ID)
+		return fmt.Errorf("delay message %q: receipt handle is missing", r.ID)
 	}
 	_, err := q.Client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl:          &q.URL,

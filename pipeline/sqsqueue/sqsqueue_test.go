@@ -19,7 +19,7 @@ import (
 	"sluice/pipeline/sqsqueue"
 )
 
-// messages are n messages with ids m0, m1, ... and data of the given bytes.
+// messages returns n messages with ids m0, m1, ... and data of the given size.
 func messages(n, bytes int) []pipeline.Message {
 	ms := make([]pipeline.Message, n)
 	for i := range ms {
@@ -28,7 +28,7 @@ func messages(n, bytes int) []pipeline.Message {
 	return ms
 }
 
-func TestSendTellsTheWholeMessage(t *testing.T) {
+func TestSendKeepsTheWholeMessage(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
@@ -56,7 +56,7 @@ func TestSendTellsTheWholeMessage(t *testing.T) {
 	}
 }
 
-func TestSendBatches(t *testing.T) {
+func TestSendSplitsByCountAndBytes(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		name     string
@@ -93,8 +93,7 @@ func TestSendBatches(t *testing.T) {
 	}
 }
 
-// TestSendLimit finds the limit where SQS has it: our home counts as SQS does.
-func TestSendLimit(t *testing.T) {
+func TestSendRejectsOnlyMessagesOverTheLimit(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
@@ -117,11 +116,11 @@ func TestSendLimit(t *testing.T) {
 		t.Errorf("one byte more: got %v, want a permanent error that names the message and 1048577 bytes", err)
 	}
 	if len(h.batches) != 1 {
-		t.Errorf("%d batches were sent, want none of those with the message that is too large", len(h.batches)-1)
+		t.Errorf("%d more batches were sent, want none with a message over the limit", len(h.batches)-1)
 	}
 }
 
-func TestSendWhatIsNoMessage(t *testing.T) {
+func TestSendRejectsInvalidMessages(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
@@ -131,22 +130,22 @@ func TestSendWhatIsNoMessage(t *testing.T) {
 		}
 	}
 	if len(h.batches) != 0 {
-		t.Error("something was sent")
+		t.Error("got a batch, want none")
 	}
 }
 
-func TestSendNamesWhatWasRefused(t *testing.T) {
+func TestSendErrorNamesTheRejectedMessages(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
 	h.respond = func(in *sqs.SendMessageBatchInput) (*sqs.SendMessageBatchOutput, error) {
 		if len(h.batches) == 1 {
-			return nil, nil // SQS's own answer
+			return nil, nil // the response of SQS
 		}
 		out := &sqs.SendMessageBatchOutput{}
 		for i, e := range in.Entries {
 			if i == 2 || i == 4 {
-				out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("again, please"), SenderFault: false})
+				out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String("InternalError"), Message: aws.String("try again"), SenderFault: false})
 			}
 		}
 		return out, nil
@@ -154,46 +153,46 @@ func TestSendNamesWhatWasRefused(t *testing.T) {
 	err := q.Send(t.Context(), messages(35, 1)...)
 	refused, ok := errors.AsType[*sqsqueue.SendError](err)
 	if !ok || pipeline.IsPermanent(err) {
-		t.Fatalf("got %v, want a *SendError that may be retried", err)
+		t.Fatalf("got %v, want a *SendError that can be retried", err)
 	}
-	want := []sqsqueue.Refusal{{ID: "m12", Code: "InternalError", Reason: "again, please"}, {ID: "m14", Code: "InternalError", Reason: "again, please"}}
+	want := []sqsqueue.Rejection{{ID: "m12", Code: "InternalError", Reason: "try again"}, {ID: "m14", Code: "InternalError", Reason: "try again"}}
 	if refused.URL != q.URL || !slices.Equal(refused.Failed, want) {
 		t.Errorf("got %+v, want %+v", refused.Failed, want)
 	}
-	if text := err.Error(); !strings.Contains(text, "2 refused") || !strings.Contains(text, `"m12"`) || !strings.Contains(text, "again, please") {
+	if text := err.Error(); !strings.Contains(text, "2 rejected") || !strings.Contains(text, `"m12"`) || !strings.Contains(text, "try again") {
 		t.Errorf("the error's text is %q", text)
 	}
 	if len(h.batches) != 2 {
-		t.Errorf("%d batches, want none after the refusal", len(h.batches))
+		t.Errorf("%d batches, want none after the rejection", len(h.batches))
 	}
 }
 
-// TestSendRefusedForGood tells messages that a queue will never take from what
-// is worth another try. A Permanent error stands only where all others were sent.
-func TestSendRefusedForGood(t *testing.T) {
+// The error is Permanent only if the rejected messages are invalid and all others
+// were sent.
+func TestSendErrorIsPermanentForInvalidMessages(t *testing.T) {
 	t.Parallel()
-	type refusal struct {
+	type rejection struct {
 		code  string
 		fault bool
 	}
 	for _, tt := range []struct {
 		name      string
-		refused   map[string]refusal // by message
+		rejected  map[string]rejection // by message
 		permanent bool
 		sent      int // of 25
 	}{
-		{"the sender's fault", map[string]refusal{"m3": {"InvalidParameterValue", true}}, true, 24},
-		{"in the first and in the last batch", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m24": {"MalformedInput", true}}, true, 23},
-		{"by its code", map[string]refusal{"m3": {"InvalidMessageContents", false}}, true, 24},
-		{"by its code, in the old protocol", map[string]refusal{"m3": {"AWS.SimpleQueueService.InvalidMessageContents", false}}, true, 24},
-		{"the queue's fault", map[string]refusal{"m3": {"InternalError", false}}, false, 9},
-		{"both in one batch", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m4": {"InternalError", false}}, false, 8},
-		{"both, in two batches", map[string]refusal{"m3": {"InvalidParameterValue", true}, "m12": {"InternalError", false}}, false, 18},
-		{"throttled is called the sender's fault", map[string]refusal{"m3": {"ThrottlingException", true}}, false, 9},
-		{"requests throttled", map[string]refusal{"m3": {"RequestThrottled", true}}, false, 9},
-		{"a right is missing", map[string]refusal{"m3": {"AccessDenied", true}}, false, 9},
-		{"a key is disabled", map[string]refusal{"m3": {"KMS.DisabledException", true}}, false, 9},
-		{"a queue is missing", map[string]refusal{"m3": {"AWS.SimpleQueueService.NonExistentQueue", true}}, false, 9},
+		{"the sender's fault", map[string]rejection{"m3": {"InvalidParameterValue", true}}, true, 24},
+		{"in the first and in the last batch", map[string]rejection{"m3": {"InvalidParameterValue", true}, "m24": {"MalformedInput", true}}, true, 23},
+		{"by its code", map[string]rejection{"m3": {"InvalidMessageContents", false}}, true, 24},
+		{"by its code, in the old protocol", map[string]rejection{"m3": {"AWS.SimpleQueueService.InvalidMessageContents", false}}, true, 24},
+		{"the queue's fault", map[string]rejection{"m3": {"InternalError", false}}, false, 9},
+		{"both in one batch", map[string]rejection{"m3": {"InvalidParameterValue", true}, "m4": {"InternalError", false}}, false, 8},
+		{"both, in two batches", map[string]rejection{"m3": {"InvalidParameterValue", true}, "m12": {"InternalError", false}}, false, 18},
+		{"throttled, as the sender's fault", map[string]rejection{"m3": {"ThrottlingException", true}}, false, 9},
+		{"requests throttled", map[string]rejection{"m3": {"RequestThrottled", true}}, false, 9},
+		{"permission missing", map[string]rejection{"m3": {"AccessDenied", true}}, false, 9},
+		{"key disabled", map[string]rejection{"m3": {"KMS.DisabledException", true}}, false, 9},
+		{"queue missing", map[string]rejection{"m3": {"AWS.SimpleQueueService.NonExistentQueue", true}}, false, 9},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +206,7 @@ func TestSendRefusedForGood(t *testing.T) {
 					if err != nil {
 						return nil, err
 					}
-					if r, ok := tt.refused[m.ID]; ok {
+					if r, ok := tt.rejected[m.ID]; ok {
 						out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, Code: aws.String(r.code), SenderFault: r.fault})
 						continue
 					}
@@ -226,8 +225,8 @@ func TestSendRefusedForGood(t *testing.T) {
 	}
 }
 
-// TestSendRefusedForGoodAndThenCutOff must not be Permanent: the rest was not sent.
-func TestSendRefusedForGoodAndThenCutOff(t *testing.T) {
+// The error is not Permanent, because the rest was not sent.
+func TestSendErrorIsRetriedAfterALostConnection(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
@@ -241,21 +240,21 @@ func TestSendRefusedForGoodAndThenCutOff(t *testing.T) {
 	}
 	err := q.Send(t.Context(), messages(11, 1)...)
 	if pipeline.IsPermanent(err) || !errors.Is(err, cut) || !strings.Contains(err.Error(), `"m0"`) {
-		t.Errorf("got %v, want an error that may be retried and names both", err)
+		t.Errorf("got %v, want an error that can be retried and names both", err)
 	}
 }
 
-func TestSendKeepsTheCauseOfAnError(t *testing.T) {
+func TestSendErrorWrapsThatOfSQS(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	err := sqsqueue.Queue{Client: h, URL: h.queue("jobs") + "-none"}.Send(t.Context(), messages(1, 1)...)
 	if _, ok := errors.AsType[*types.QueueDoesNotExist](err); !ok || pipeline.IsPermanent(err) {
-		t.Errorf("got %v, want SQS's error, to be retried", err)
+		t.Errorf("got %v, want the error of SQS, not permanent", err)
 	}
 }
 
-// TestSendOddTexts sends what JSON may hold and SQS does not take.
-func TestSendOddTexts(t *testing.T) {
+// JSON may contain characters that SQS does not accept.
+func TestSendEscapesCharacters(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs")}
@@ -299,21 +298,21 @@ func TestSendOddTexts(t *testing.T) {
 	}
 }
 
-func TestSendFIFO(t *testing.T) {
+func TestSendToFIFODropsDuplicates(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	q := sqsqueue.Queue{Client: h, URL: h.queue("jobs.fifo")}
 	ms := messages(3, 1)
-	ms[0].Subject, ms[1].Subject = "bucket/a b/ü", "bucket/a b/ü" // no group of SQS's could be named so
+	ms[0].Subject, ms[1].Subject = "bucket/a b/ü", "bucket/a b/ü" // not a valid group id
 	ms[2].Type = "other"
-	for range 2 { // the second time nothing is new
+	for range 2 { // the second time, all are duplicates
 		if err := q.Send(t.Context(), ms...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := h.receive(q.URL)
 	if len(got) != 3 {
-		t.Fatalf("%d messages, want 3: sent twice, they have the same ids", len(got))
+		t.Fatalf("%d messages, want 3: the second ones have the same ids", len(got))
 	}
 	groups := map[string][]string{}
 	for _, m := range got {
@@ -324,7 +323,7 @@ func TestSendFIFO(t *testing.T) {
 	}
 }
 
-func TestDelay(t *testing.T) {
+func TestDelayRoundsUpToSeconds(t *testing.T) {
 	t.Parallel()
 	for _, r := range []struct {
 		d    time.Duration
@@ -357,16 +356,16 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-func TestDelayFails(t *testing.T) {
+func TestDelayReturnsErrors(t *testing.T) {
 	t.Parallel()
 	h := newMemory(t)
 	h.err = errors.New("throttled")
 	q := sqsqueue.Queue{Client: h, URL: "http://sqs.test/1/jobs"}
 	if err := q.Delay(t.Context(), pipeline.Record{ID: "r1"}, time.Minute); err == nil || !strings.Contains(err.Error(), `"r1"`) || len(h.hidden) != 0 {
-		t.Errorf("without a receipt: got %v, want an error that names the record", err)
+		t.Errorf("without a receipt handle: got %v, want an error that names the record", err)
 	}
 	record := pipeline.Record{ID: "r1", Attrs: map[string]string{lambdaevent.AttrReceiptHandle: "x"}}
 	if err := q.Delay(t.Context(), record, time.Minute); !errors.Is(err, h.err) {
-		t.Errorf("got %v, want SQS's error", err)
+		t.Errorf("got %v, want the error of SQS", err)
 	}
 }

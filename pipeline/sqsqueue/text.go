@@ -8,12 +8,12 @@ import (
 	"sluice/pipeline"
 )
 
-// maxAttr bounds the text of an attribute, in bytes, so that all of a message's
-// stay far below SQS's limit.
+// maxAttr limits the text of an attribute, in bytes, so that the attributes of a
+// message stay far below the limit of SQS.
 const maxAttr = 4 << 10
 
-// sendable reports whether s holds only the characters that SQS takes: those of
-// XML 1.0.
+// sendable reports whether s has only the characters that SQS accepts, which are
+// those of XML 1.0.
 func sendable[T []byte | string](s T) bool {
 	for i := 0; i < len(s); {
 		r, n := rune(s[i]), 1
@@ -33,11 +33,11 @@ func allowed(r rune) bool {
 		r >= 0x20 && r <= 0xD7FF || r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
 }
 
-// fits reports whether s can be an attribute as it is.
+// fits reports whether s can be the value of an attribute.
 func fits(s string) bool { return len(s) <= maxAttr && sendable(s) }
 
-// causeText is a cause as an attribute can hold it. One that it cannot hold is
-// derived, not cut: two causes must not become one.
+// causeText returns cause if it fits an attribute, or else an id derived from it.
+// It does not truncate, because different causes must stay different.
 func causeText(cause string) string {
 	if fits(cause) {
 		return cause
@@ -45,7 +45,7 @@ func causeText(cause string) string {
 	return pipeline.DeriveID(cause)
 }
 
-// clean makes s fit an attribute: characters that SQS takes, and no more than
+// clean replaces the characters of s that SQS does not accept and truncates it to
 // limit bytes.
 func clean(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
@@ -64,8 +64,8 @@ func clean(s string, limit int) string {
 	return s[:cut] + "…"
 }
 
-// escapeJSON makes JSON text sendable. What SQS does not take can only stand in
-// its strings, where it may be escaped; bytes that are no text become U+FFFD.
+// escapeJSON makes JSON text sendable. Characters that SQS does not accept occur
+// only in JSON strings, where they can be escaped. Invalid UTF-8 becomes U+FFFD.
 func escapeJSON(text []byte) string {
 	if sendable(text) {
 		return string(text)

@@ -7,27 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// TestAllowed holds allowed to XML 1.0's list, at each of its borders.
-func TestAllowed(t *testing.T) {
+func TestAllowedCharactersAreThoseOfXML(t *testing.T) {
 	t.Parallel()
 	for _, r := range []rune{'\t', '\n', '\r', ' ', 0x7F, 0x85, 0xD7FF, 0xE000, 0xFFFD, 0x10000, 0x10FFFF} {
 		if !allowed(r) || !sendable(string(r)) {
-			t.Errorf("%U is refused", r)
+			t.Errorf("%U: got not allowed, want allowed", r)
 		}
 	}
 	for _, r := range []rune{0, 8, 0xB, 0xC, 0x1F, 0xFFFE, 0xFFFF} {
 		if allowed(r) || sendable(string(r)) || sendable([]byte("ok"+string(r)+"ok")) {
-			t.Errorf("%U is taken", r)
+			t.Errorf("%U: got allowed, want not allowed", r)
 		}
 	}
 	for _, s := range []string{"\xff", "ok\xc3", "\xed\xa0\x80", "\xf0\x9f\x98"} {
 		if sendable(s) {
-			t.Errorf("%q is taken", s)
+			t.Errorf("%q: got sendable, want not", s)
 		}
 	}
 }
 
-func TestClean(t *testing.T) {
+func TestCleanFitsTheLimit(t *testing.T) {
 	t.Parallel()
 	for limit := 3; limit < 12; limit++ {
 		for _, s := range []string{"", "abc", strings.Repeat("ü", 8), strings.Repeat("😀", 4), "a" + strings.Repeat("€", 5), strings.Repeat("\xff", 12)} {
@@ -36,7 +35,7 @@ func TestClean(t *testing.T) {
 				t.Errorf("clean(%q, %d) = %q", s, limit, got)
 			}
 			if whole := strings.ToValidUTF8(s, "\uFFFD"); s != strings.Repeat("\xff", 12) && len(s) <= limit && got != whole {
-				t.Errorf("clean(%q, %d) = %q, want it whole", s, limit, got)
+				t.Errorf("clean(%q, %d) = %q, want it unchanged", s, limit, got)
 			}
 		}
 	}
@@ -53,7 +52,7 @@ func FuzzEscapeJSON(f *testing.F) {
 		}
 		text := escapeJSON(b)
 		if !sendable(text) {
-			t.Errorf("%q cannot be sent", text)
+			t.Errorf("%q: got not sendable", text)
 		}
 		var before, after map[string]string
 		if err := json.Unmarshal(b, &before); err != nil {
