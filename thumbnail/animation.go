@@ -91,6 +91,7 @@ type animation struct {
 // add adds a frame with a palette of its own. The frame replaces the one before
 // it as a whole.
 func (a *animation) add(s *small, delay int) {
+	s = s.padded(false)
 	a.size, a.w, a.h = s.size, s.w, s.h
 	a.image.Image = append(a.image.Image, quantise.Paletted(s.nrgba()))
 	a.image.Delay = append(a.image.Delay, delay)

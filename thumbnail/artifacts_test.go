@@ -34,7 +34,7 @@ func TestContactSheet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{160, 160, false}, {160, 160, true}}, SmartCrop: true})
+			res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 160, Height: 160}, {Width: 160, Height: 160, Fill: true}}, SmartCrop: true})
 			if bad := noPictures[filepath.Base(f)]; (err != nil) != bad {
 				t.Errorf("%s: got %v, want an error: %t", f, err, bad)
 			}
@@ -79,7 +79,7 @@ func TestReadmesSheet(t *testing.T) {
 	for _, f := range []string{"cmyk.jpg", "display-p3.png", "gain-map.jpg", "sixteen-bit.png", "transparent.png", "lossless.webp", "transparent.webp", "grey.jpg"} {
 		add(f)
 	}
-	for _, f := range composited(animate(t, fixture(t, "animated.gif"), Options{Sizes: []Size{{120, 120, false}}, MaxFrames: 10})) {
+	for _, f := range composited(animate(t, fixture(t, "animated.gif"), Options{Sizes: []Size{{Width: 120, Height: 120}}, MaxFrames: 10})) {
 		pictures = append(pictures, f)
 	}
 	for _, f := range []string{"animated.webp", "lossy.webp", "progressive.jpg", "known-colours.webp"} {

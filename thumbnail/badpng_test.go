@@ -54,7 +54,7 @@ func TestBadPNGs(t *testing.T) {
 		{"palette of 4 bytes", "corrupt", chunks(ihdr(8, palette), testpicture.PNGChunk("PLTE", make([]byte, 4))), "palette of 4 bytes"},
 		{"transparency before palette", "corrupt", chunks(ihdr(8, palette), testpicture.PNGChunk("tRNS", make([]byte, 4))), "transparency of 4 bytes"},
 	} {
-		_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{10, 10, false}}})
+		_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{Width: 10, Height: 10}}})
 		if got := kindOf(err); got != tt.kind || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %s (%v), want %s with %q", tt.name, got, err, tt.kind, tt.want)
 		}

@@ -86,8 +86,8 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 			t.Errorf("%s: got %v, want 4:2:0", f, ratio)
 		}
 		// As if it had come as PNG, and as JPEG of full chroma.
-		img := onlySmall(t, data, Size{800, 800, false})
-		if n := hardShareOf(onlySmall(t, data, Size{200, 200, false})); n > 0.001 {
+		img := onlySmall(t, data, Size{Width: 800, Height: 800})
+		if n := hardShareOf(onlySmall(t, data, Size{Width: 200, Height: 200})); n > 0.001 {
 			t.Errorf("%s: %.3f %% of its pixels are hard, which is near the threshold", f, 100*n)
 		} else {
 			t.Logf("%s: %.4f %%", f, 100*n)

@@ -1,6 +1,8 @@
 package thumbnail
 
 import (
+	"image"
+
 	"sluice/thumbnail/internal/exif"
 	"sluice/thumbnail/internal/raster"
 
@@ -20,7 +22,11 @@ type small struct {
 	model  raster.Model // modelGrey, modelYCC or modelRGB
 	planes [][]byte     // w*h each, but chroma of (w+1)/2 * (h+1)/2 when halved
 	halved bool
-	alpha  []byte // nil where there is none; else the planes are multiplied by it
+	alpha  []byte // nil for none; else the planes are multiplied by it
+	// img, if it is not nil, has the pixels of a finished picture. The planes
+	// are not multiplied by alpha then.
+	img          *image.NRGBA
+	fullW, fullH int // of the picture, upright
 }
 
 // composer makes thumbnails of one raster. Orientation is part of resampling: a mirrored side is an axis that runs
@@ -39,9 +45,9 @@ type composer struct {
 // make makes the thumbnail of one size.
 func (c *composer) make(s Size) *small {
 	stored := s.turned(c.orientation)
-	tw, th := stored.Of(c.width, c.height)
+	tw, th := stored.reduced(c.width, c.height)
 	x, y, cw, ch := stored.crop(c.width, c.height, tw, th)
-	if c.smart && s.Fill {
+	if c.smart && s.Fill && s.Gravity == "" {
 		if c.interest == nil {
 			c.interest = c.lookForInterest()
 		}
@@ -54,7 +60,7 @@ func (c *composer) make(s Size) *small {
 	out := &small{size: s, model: r.Model}
 	out.w, out.h = c.orientation.Upright(tw, th)
 	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
-	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !colour.HasHardSteps(r)
+	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !s.finished() && !colour.HasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.Model == raster.YCC || r.Model == raster.YCCK) {
 		light = 3
@@ -70,6 +76,8 @@ func (c *composer) make(s Size) *small {
 	if !out.halved {
 		out.toDisplay(c.convert, r.InvertedInk)
 	}
+	out.fullW, out.fullH = c.orientation.Upright(c.width, c.height)
+	out.finish()
 	return out
 }
 

@@ -87,7 +87,7 @@ func TestCostBoundsWhatIsAllocated(t *testing.T) {
 		t.Skip("the race detector allocates by itself")
 	}
 	for name, data := range costPictures(t) {
-		for _, sizes := range [][]Size{{{200, 200, false}}, {{200, 200, false}, {64, 64, true}}, {{2000, 2000, false}}} {
+		for _, sizes := range [][]Size{{{Width: 200, Height: 200}}, {{Width: 200, Height: 200}, {Width: 64, Height: 64, Fill: true}}, {{Width: 2000, Height: 2000}}, {{Width: 200, Height: 30, Fill: true, Gravity: Bottom, Sharpen: true}}, {{Width: 400, Height: 400, Pad: true, Background: "ffffff", Sharpen: true}, {Width: 90, Height: 90, Pad: true}}} {
 			var p *Picture
 			opened := allocated(func() {
 				var err error
@@ -137,7 +137,7 @@ func TestCostOfAnAnimation(t *testing.T) {
 	p, err := Open(readerFunc(func(b []byte) (int, error) {
 		most = max(most, live())
 		return data.Read(b[:min(len(b), 4000)])
-	}), Options{Sizes: []Size{{200, 200, false}, {100, 100, true}}, MaxFrames: 50})
+	}), Options{Sizes: []Size{{Width: 200, Height: 200}, {Width: 100, Height: 100, Fill: true}}, MaxFrames: 50})
 	if err != nil {
 		t.Fatal(err)
 	}

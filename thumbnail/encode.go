@@ -86,6 +86,9 @@ func (s *small) image() image.Image {
 
 // nrgba divides the colours by alpha again.
 func (s *small) nrgba() *image.NRGBA {
+	if s.img != nil {
+		return s.img
+	}
 	img := image.NewNRGBA(image.Rect(0, 0, s.w, s.h))
 	red := s.planes[0]
 	green, blue := red, red

@@ -10,7 +10,7 @@ import (
 func TestQualityBySize(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
-	sizes := []Size{{64, 64, false}, {200, 200, false}, {1600, 1600, false}}
+	sizes := []Size{{Width: 64, Height: 64}, {Width: 200, Height: 200}, {Width: 1600, Height: 1600}}
 	data := testpicture.EncodePNG(redLines(10)) // 2000 x 1500
 	bySize, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: sizes})
 	if err != nil {

@@ -17,7 +17,7 @@ func ExampleMake() {
 		return
 	}
 	defer f.Close()
-	sizes, err := thumbnail.ParseSizes("200x200, 64x64:fill")
+	sizes, err := thumbnail.ParseSizes("200x200, 64x64:fill, 64x64:fill:topleft, 100x100:pad:ffffff, 120x120:sharpen")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,6 +35,9 @@ func ExampleMake() {
 	// JPEG 480x320
 	// 200x200: 200x133 image/jpeg
 	// 64x64-fill: 64x64 image/jpeg
+	// 64x64-fill-topleft: 64x64 image/jpeg
+	// 100x100-pad-ffffff: 100x100 image/jpeg
+	// 120x120-sharpen: 120x80 image/jpeg
 }
 
 // A caller that makes thumbnails in parallel weighs each picture before it is decoded.
@@ -78,11 +81,16 @@ func ExampleUnsupportedError() {
 }
 
 func ExampleParseSize() {
-	s, err := thumbnail.ParseSize("320x180:fill")
-	fmt.Println(s.Width, s.Height, s.Fill, s.Name(), err)
-	_, err = thumbnail.ParseSize("320")
-	fmt.Println(err)
+	for _, form := range []string{"320x180:fill", "320x180:fill:top:sharpen", "320x180:pad:FFFFFF"} {
+		s, err := thumbnail.ParseSize(form)
+		fmt.Println(s.Width, s.Height, s.Fill, s.Pad, s.Name(), err)
+	}
+	_, err := thumbnail.ParseSize("320x180:crop")
+	problem, _, _ := strings.Cut(err.Error(), ": want ") // the accepted forms follow
+	fmt.Println(problem)
 	// Output:
-	// 320 180 true 320x180-fill <nil>
-	// size "320": want WIDTHxHEIGHT, such as 200x150 or 200x150:fill
+	// 320 180 true false 320x180-fill <nil>
+	// 320 180 true false 320x180-fill-top-sharpen <nil>
+	// 320 180 false true 320x180-pad-ffffff <nil>
+	// size "320x180:crop": "crop" cannot stand here
 }

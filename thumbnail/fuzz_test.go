@@ -26,7 +26,13 @@ func FuzzMake(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	sizes := []Size{{40, 30, false}, {30, 40, true}}
+	sizes := []Size{
+		{Width: 40, Height: 30},
+		{Width: 30, Height: 40, Fill: true},
+		{Width: 20, Height: 30, Fill: true, Gravity: BottomLeft, Sharpen: true},
+		{Width: 30, Height: 20, Pad: true},
+		{Width: 20, Height: 20, Pad: true, Background: "00ff00", Sharpen: true},
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// The pixel guard keeps the fuzzer fast; the limits have tests of their own.
 		o := Options{Sizes: sizes, MaxPixels: 1 << 18, MemoryBytes: 64 << 20, MaxFrames: len(data) % 2 * 5}
@@ -60,7 +66,7 @@ func FuzzMake(f *testing.F) {
 			if err != nil || c.Width != thumb.Width || c.Height != thumb.Height {
 				t.Fatalf("thumbnail %d does not decode to %dx%d: %v", i, thumb.Width, thumb.Height, err)
 			}
-			if thumb.Width > sizes[i].Width || thumb.Height > sizes[i].Height || thumb.Width > res.Width || thumb.Height > res.Height {
+			if thumb.Width > sizes[i].Width || thumb.Height > sizes[i].Height || !sizes[i].Pad && (thumb.Width > res.Width || thumb.Height > res.Height) {
 				t.Fatalf("thumbnail %d of %dx%d is %dx%d, larger than asked", i, res.Width, res.Height, thumb.Width, thumb.Height)
 			}
 		}

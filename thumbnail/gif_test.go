@@ -84,7 +84,7 @@ func animate(t *testing.T, data []byte, o Options) *gif.GIF {
 func TestAnimationsAreThoseOfAnotherDecoder(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
-	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{64, 48, false}}, MaxFrames: 10})
+	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{Width: 64, Height: 48}}, MaxFrames: 10})
 	if !slices.Equal(out.Delay, in.Delay) || out.LoopCount != in.LoopCount {
 		t.Errorf("got delays %v and %d loops, want %v and %d", out.Delay, out.LoopCount, in.Delay, in.LoopCount)
 	}
@@ -98,7 +98,7 @@ func TestAnimationsAreThoseOfAnotherDecoder(t *testing.T) {
 		}
 	}
 	// The same, smaller.
-	small := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{32, 24, false}}, MaxFrames: 10})
+	small := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{Width: 32, Height: 24}}, MaxFrames: 10})
 	for i, f := range composited(small) {
 		if f.Rect.Dx() != 32 || !testpicture.Near(f.At(2, 22), want[i].NRGBAAt(4, 44), 1) || !testpicture.Near(f.At(28, 3), want[i].NRGBAAt(56, 6), 1) {
 			t.Errorf("frame %d of half the size is another", i)
@@ -111,7 +111,7 @@ func TestLoopsOfAnimations(t *testing.T) {
 	for _, loop := range []int{-1, 0, 1, 65535} {
 		in := movingGIF()
 		in.LoopCount = loop
-		if out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{32, 32, false}}, MaxFrames: 6}); out.LoopCount != loop {
+		if out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{Width: 32, Height: 32}}, MaxFrames: 6}); out.LoopCount != loop {
 			t.Errorf("got %d, want %d", out.LoopCount, loop)
 		}
 	}
@@ -121,7 +121,7 @@ func TestAnimationsOfTooManyFramesAreStills(t *testing.T) {
 	t.Parallel()
 	data := testpicture.EncodeGIF(movingGIF())
 	for _, most := range []int{0, 1, 5} {
-		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{64, 48, false}}, MaxFrames: most})
+		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 64, Height: 48}}, MaxFrames: most})
 		if err != nil || res.Thumbnails[0].ContentType != "image/jpeg" {
 			t.Errorf("at most %d frames: got %+v, %v, want a still", most, res, err)
 		}
@@ -132,7 +132,7 @@ func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
 	data := testpicture.EncodeGIF(in)
-	o := Options{Sizes: []Size{{64, 48, false}}, MaxFrames: 10}
+	o := Options{Sizes: []Size{{Width: 64, Height: 48}}, MaxFrames: 10}
 	// In the third frame's data: behind its image descriptor.
 	third := bytes.Index(data, []byte{0x2c, 8, 0, 8, 0, 48, 0, 32, 0}) + 60
 	want := composited(in)
@@ -176,7 +176,7 @@ func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 		return f
 	}
 	in := &gif.GIF{Image: []*image.Paletted{frame(image.Rect(5, 10, 45, 25), 4), frame(image.Rect(155, 10, 195, 40), 2)}, Delay: []int{5, 5}}
-	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{50, 50, true}}, MaxFrames: 5, SmartCrop: true})
+	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{Width: 50, Height: 50, Fill: true}}, MaxFrames: 5, SmartCrop: true})
 	for i, f := range composited(out) {
 		if !testpicture.Near(f.At(25, 48), testpicture.TopLeft, 10) {
 			t.Errorf("frame %d shows %v, want the left half", i, f.At(25, 48))
@@ -207,7 +207,7 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 	t.Parallel()
 	// The rows below the screen are not there: whoever wants them finds the end.
 	for _, frames := range []int{0, 5} {
-		res, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, false)), Options{Sizes: []Size{{10, 10, false}}, MaxFrames: frames})
+		res, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, false)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxFrames: frames})
 		if err != nil {
 			t.Fatalf("at most %d frames: %v", frames, err)
 		}
@@ -217,11 +217,11 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 		}
 	}
 	// Interlaced, all but the last pass must be passed over.
-	if _, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 50, 400, 205, true)), Options{Sizes: []Size{{10, 10, false}}}); err != nil {
+	if _, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 50, 400, 205, true)), Options{Sizes: []Size{{Width: 10, Height: 10}}}); err != nil {
 		t.Errorf("interlaced: %v", err)
 	}
 	for _, interlaced := range []bool{false, true} {
-		_, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, interlaced)), Options{Sizes: []Size{{10, 10, false}}, MaxPixels: 1e6})
+		_, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, interlaced)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxPixels: 1e6})
 		got, ok := errors.AsType[*TooLargeError](err)
 		if !ok || got.Got != 65535*8000 || got.Setting != "MaxPixels" {
 			t.Errorf("got %v, want a refusal by the frame's pixels", err)
@@ -233,7 +233,7 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 func TestPixelsOfAnAnimationAreThoseOfItsFrames(t *testing.T) {
 	t.Parallel()
 	data := testpicture.EncodeGIF(movingGIF())
-	o := Options{Sizes: []Size{{32, 32, false}}, MaxFrames: 10, MaxPixels: 64 * 48 * 6}
+	o := Options{Sizes: []Size{{Width: 32, Height: 32}}, MaxFrames: 10, MaxPixels: 64 * 48 * 6}
 	if _, err := Make(t.Context(), bytes.NewReader(data), o); err != nil {
 		t.Errorf("exactly at the limit: %v", err)
 	}

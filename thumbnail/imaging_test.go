@@ -37,8 +37,8 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 			size Size
 			want image.Image
 		}{
-			{Size{120, 120, false}, imaging.Resize(upright, 120, 80, imaging.Lanczos)},
-			{Size{90, 90, true}, imaging.Fill(upright, 90, 90, imaging.Center, imaging.Lanczos)},
+			{Size{Width: 120, Height: 120}, imaging.Resize(upright, 120, 80, imaging.Lanczos)},
+			{Size{Width: 90, Height: 90, Fill: true}, imaging.Fill(upright, 90, 90, imaging.Center, imaging.Lanczos)},
 		} {
 			if d := testpicture.MeanDifference(onlySmall(t, data, tt.size), tt.want); d > 1 {
 				t.Errorf("%s at %s differs by %.2f grey levels from imaging's", filepath.Base(f), tt.size, d)
@@ -59,13 +59,13 @@ func TestGammaAndLinearLight(t *testing.T) {
 			stripes.Pix[i] = 255
 		}
 	}
-	if got := onlySmall(t, testpicture.EncodePNG(stripes), Size{40, 40, false}).At(20, 20); !testpicture.Near(got, color.NRGBA{128, 128, 128, 255}, 3) {
+	if got := onlySmall(t, testpicture.EncodePNG(stripes), Size{Width: 40, Height: 40}).At(20, 20); !testpicture.Near(got, color.NRGBA{128, 128, 128, 255}, 3) {
 		t.Errorf("black and white stripes become %v, want the mean of the stored values", got)
 	}
 	if got := lanczos(linearLight(stripes), 40, 30).At(20, 15); !testpicture.Near(storedLight(got), color.NRGBA{188, 188, 188, 255}, 3) {
 		t.Errorf("in linear light they become %v, want 188", storedLight(got))
 	}
-	large := onlySmall(t, photo(t, "2569067123_aca715a2ee_o.jpg"), Size{600, 600, false})
+	large := onlySmall(t, photo(t, "2569067123_aca715a2ee_o.jpg"), Size{Width: 600, Height: 600})
 	start := time.Now()
 	light := linearLight(large)
 	took := time.Since(start)

@@ -117,7 +117,7 @@ func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, true}}})
+		p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 200, Height: 200, Fill: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,11 +155,11 @@ func TestChromaIsFineEnough(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
 	data := colourStripes(t)
-	got := jpegQuality(t, data, Size{200, 200, false})
+	got := jpegQuality(t, data, Size{Width: 200, Height: 200})
 	if t.Logf("%.1f dB", got); got < 50 {
 		t.Errorf("got %.1f dB, want 50", got)
 	}
-	if got := jpegQuality(t, photo(t, "gain-map.jpg"), Size{200, 200, false}); got < 54 {
+	if got := jpegQuality(t, photo(t, "gain-map.jpg"), Size{Width: 200, Height: 200}); got < 54 {
 		t.Errorf("gain-map.jpg: got %.1f dB, want 54", got)
 	}
 }
@@ -176,7 +176,7 @@ func TestProgressiveQuality(t *testing.T) {
 		size  int
 		floor float64
 	}{{600, 54.9}, {200, 54.3}} {
-		if got := jpegQuality(t, data, Size{tt.size, tt.size, false}); got < tt.floor {
+		if got := jpegQuality(t, data, Size{Width: tt.size, Height: tt.size}); got < tt.floor {
 			t.Errorf("%d pixels: got %.2f dB, want %.1f", tt.size, got, tt.floor)
 		}
 	}

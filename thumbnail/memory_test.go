@@ -47,7 +47,7 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 		{"12 MP interlaced PNG", testpicture.LargePNG(6000, 2000, 1), 11 << 20},
 		{"12 MP JPEG", jpg.Bytes(), 4 << 20},
 	} {
-		p, err := Open(bytes.NewReader(tt.data), Options{Sizes: []Size{{200, 200, false}}})
+		p, err := Open(bytes.NewReader(tt.data), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ const smallFunction = 48 << 20
 func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 	t.Parallel()
 	data := flatJPEG(20000, 14000)
-	p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction})
+	p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 200, Height: 200}}, MemoryBytes: smallFunction})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 		t.Errorf("got %dx%d of %dx%d", got.Width, got.Height, res.Width, res.Height)
 	}
 	// The same picture wanted large needs what it has.
-	_, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{8000, 8000, false}}, MemoryBytes: smallFunction})
+	_, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 8000, Height: 8000}}, MemoryBytes: smallFunction})
 	if kindOf(err) != "too large" {
 		t.Errorf("got %v, want a refusal by memory", err)
 	}
@@ -116,10 +116,10 @@ func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
 	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", append(ihdr, 16, 6, 0, 0, 1))...)
 	data = append(data, testpicture.PNGChunk("IDAT", []byte{0x78, 0xda})...)
-	if _, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}, MemoryBytes: smallFunction}); err != nil {
+	if _, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 200, Height: 200}}, MemoryBytes: smallFunction}); err != nil {
 		t.Errorf("200 x 200: %v", err)
 	}
-	_, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{2000, 2000, false}}, MemoryBytes: smallFunction})
+	_, err := Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 2000, Height: 2000}}, MemoryBytes: smallFunction})
 	got, ok := errors.AsType[*TooLargeError](err)
 	if !ok || got.What != "memory bytes" || got.Got < 8660*5774*4 || got.Limit != smallFunction || got.Setting != "MemoryBytes" {
 		t.Errorf("2000 x 2000: got %v, want a refusal by memory", err)
@@ -132,7 +132,7 @@ func TestAllocationsOfAThumbnail(t *testing.T) {
 		t.Skip("the race detector allocates by itself")
 	}
 	data := fixture(t, "orientation-1-upright.jpg")
-	o := Options{Sizes: []Size{{200, 200, false}}}
+	o := Options{Sizes: []Size{{Width: 200, Height: 200}}}
 	got := testing.AllocsPerRun(20, func() {
 		if _, err := Make(t.Context(), bytes.NewReader(data), o); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 		want.Pix[i] = byte(rng.Uint32())
 	}
 	upright := &raster.Raster{Model: raster.Grey, Planes: []raster.Plane{want}}
-	first := (&composer{raster: upright, width: 48, height: 32}).make(Size{20, 20, false})
+	first := (&composer{raster: upright, width: 48, height: 32}).make(Size{Width: 20, Height: 20})
 	for o := exif.Orientation(1); o <= 8; o++ {
 		img := image.NewGray(image.Rect(0, 0, 48, 32))
 		copy(img.Pix, want.Pix)
@@ -31,7 +31,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 			p.Pix[i] = turned.Pix[4*i]
 		}
 		c := &composer{raster: &raster.Raster{Model: raster.Grey, Planes: []raster.Plane{p}}, width: p.W, height: p.H, orientation: o}
-		got := c.make(Size{20, 20, false})
+		got := c.make(Size{Width: 20, Height: 20})
 		if got.w != first.w || got.h != first.h {
 			t.Fatalf("orientation %d: got %dx%d, want %dx%d", o, got.w, got.h, first.w, first.h)
 		}

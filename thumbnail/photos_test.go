@@ -45,7 +45,7 @@ func TestOddPhotographs(t *testing.T) {
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			t.Parallel()
-			res, err := Make(t.Context(), bytes.NewReader(photo(t, tt.file)), Options{Sizes: []Size{{200, 200, false}}})
+			res, err := Make(t.Context(), bytes.NewReader(photo(t, tt.file)), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 			if got := kindOf(err); got != tt.kind {
 				t.Fatalf("got %s (%v), want %s", got, err, tt.kind)
 			}
@@ -119,7 +119,7 @@ func TestThumbnailsAgainstTheSlowObviousWay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := onlySmall(t, fixture(t, file), Size{60, 60, false})
+			s := onlySmall(t, fixture(t, file), Size{Width: 60, Height: 60})
 			// Averaging before the filter softens the hard edges of a letter a little.
 			if d := testpicture.MeanDifference(s, lanczos(img, 60, 40)); d > 1.2 {
 				t.Errorf("differs by %.2f grey levels on average", d)

@@ -100,7 +100,7 @@ func leastRatio(h *codec.Header, sizes []Size) float64 {
 				least = min(least, float64(h.Width)/float64(s.Width))
 				continue
 			}
-			tw, th := s.Of(h.Width, h.Height)
+			tw, th := s.reduced(h.Width, h.Height)
 			_, _, cw, ch := s.crop(h.Width, h.Height, tw, th)
 			least = min(least, cw/float64(tw), ch/float64(th))
 		}
@@ -179,6 +179,9 @@ func (p *Picture) resizeBytes() int64 {
 	longest := max(p.header.Width, p.header.Height)
 	for _, s := range p.o.Sizes {
 		n += 24 * int64(min(s.Width, longest)) * int64(min(s.Height, longest))
+		// The orientation may follow, and a JPEG's height.
+		h := cmp.Or(p.header.Height, 1<<16-1)
+		n += max(s.finishBytes(p.header.Width, h), s.finishBytes(h, p.header.Width))
 	}
 	return n
 }
@@ -206,7 +209,7 @@ func (p *Picture) Thumbnails(ctx context.Context) (*Result, error) {
 func (p *Picture) Images(ctx context.Context) (images []image.Image, err error) {
 	err = p.read(ctx, true, func(pictures []*small) error {
 		for _, s := range pictures {
-			images = append(images, s.image())
+			images = append(images, s.padded(false).image())
 		}
 		return nil
 	})
@@ -279,7 +282,7 @@ func (p *Picture) makeAll(ctx context.Context, img *raster.Raster, whole bool) (
 func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, error) {
 	opaque := true
 	for _, s := range pictures {
-		opaque = opaque && s.opaque()
+		opaque = opaque && (s.opaque() || s.size.Background != "")
 	}
 	thumbnails := make([]Thumbnail, len(pictures))
 	var work *pngBuffer
@@ -287,6 +290,7 @@ func (p *Picture) encode(ctx context.Context, pictures []*small) ([]Thumbnail, e
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
+		s = s.padded(opaque)
 		if opaque {
 			thumbnails[i] = encodeJPEG(s, cmp.Or(p.o.Quality, QualityOf(s.w, s.h)))
 			continue

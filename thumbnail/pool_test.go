@@ -14,7 +14,7 @@ func TestPool(t *testing.T) {
 	files := [][]byte{
 		fixture(t, "orientation-1-upright.jpg"), fixture(t, "grey.jpg"), fixture(t, "progressive.jpg"),
 	}
-	o := Options{Sizes: []Size{{60, 60, false}, {20, 30, true}}}
+	o := Options{Sizes: []Size{{Width: 60, Height: 60}, {Width: 20, Height: 30, Fill: true}}}
 	want := make([]*Result, len(files))
 	for i, data := range files {
 		var err error
@@ -51,7 +51,7 @@ func TestPool(t *testing.T) {
 func TestPoolTakesBack(t *testing.T) {
 	t.Parallel()
 	pool := new(Pool)
-	p, err := Open(bytes.NewReader(fixture(t, "grey.jpg")), Options{Sizes: []Size{{60, 60, false}}, Pool: pool})
+	p, err := Open(bytes.NewReader(fixture(t, "grey.jpg")), Options{Sizes: []Size{{Width: 60, Height: 60}}, Pool: pool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func BenchmarkPool(b *testing.B) {
 		b.Run("pool="+tt.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Make(b.Context(), bytes.NewReader(data), Options{Sizes: []Size{{60, 60, false}}, Pool: tt.pool}); err != nil {
+				if _, err := Make(b.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 60, Height: 60}}, Pool: tt.pool}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -41,7 +41,7 @@ func TestPhotographsWithProfiles(t *testing.T) {
 	t.Parallel()
 	// p3.png shows colours that sRGB has not: what it holds must become more saturated, not stay.
 	data := photo(t, "p3.png")
-	p := onlySmall(t, data, Size{8, 8, false})
+	p := onlySmall(t, data, Size{Width: 8, Height: 8})
 	plain, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestPhotographsWithProfiles(t *testing.T) {
 	}
 
 	// What Little CMS makes of some pixels, perceptual intent. The profile is U.S. Web Coated (SWOP) v2.
-	img := onlySmall(t, photo(t, "Channel_digital_image_CMYK_color.jpg"), Size{500, 333, false})
+	img := onlySmall(t, photo(t, "Channel_digital_image_CMYK_color.jpg"), Size{Width: 500, Height: 333})
 	for _, tt := range []struct {
 		x, y int
 		want color.NRGBA
@@ -94,7 +94,7 @@ func TestWideColoursThatSRGBHas(t *testing.T) {
 			} {
 				// JPEG rounds to luma and chroma on the way in.
 				tolerance := map[string]float64{"JPEG": 4, "PNG": 1}[name]
-				if got := onlySmall(t, data, Size{20, 20, false}).At(10, 10); !testpicture.Near(got, want, tolerance) {
+				if got := onlySmall(t, data, Size{Width: 20, Height: 20}).At(10, 10); !testpicture.Near(got, want, tolerance) {
 					t.Errorf("%s as %s: %v became %v, want %v", space.name, name, in, got, want)
 				}
 			}

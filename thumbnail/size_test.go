@@ -13,13 +13,25 @@ func TestParseSize(t *testing.T) {
 		want Size
 		name string
 	}{
-		{"200x200", Size{200, 200, false}, "200x200"},
-		{"1x8192", Size{1, 8192, false}, "1x8192"},
-		{"320x180:fill", Size{320, 180, true}, "320x180-fill"},
+		{"200x200", Size{Width: 200, Height: 200}, "200x200"},
+		{"1x8192", Size{Width: 1, Height: 8192}, "1x8192"},
+		{"320x180:fill", Size{Width: 320, Height: 180, Fill: true}, "320x180-fill"},
+		{"200x200:fill:top", Size{Width: 200, Height: 200, Fill: true, Gravity: Top}, "200x200-fill-top"},
+		{"200x200:fill:center", Size{Width: 200, Height: 200, Fill: true, Gravity: Center}, "200x200-fill-center"},
+		{"200x200:fill:bottomright:sharpen", Size{Width: 200, Height: 200, Fill: true, Gravity: BottomRight, Sharpen: true}, "200x200-fill-bottomright-sharpen"},
+		{"200x200:fill:sharpen", Size{Width: 200, Height: 200, Fill: true, Sharpen: true}, "200x200-fill-sharpen"},
+		{"200x200:pad", Size{Width: 200, Height: 200, Pad: true}, "200x200-pad"},
+		{"200x200:pad:ffffff", Size{Width: 200, Height: 200, Pad: true, Background: "ffffff"}, "200x200-pad-ffffff"},
+		{"200x200:pad:0a1b2c:sharpen", Size{Width: 200, Height: 200, Pad: true, Background: "0a1b2c", Sharpen: true}, "200x200-pad-0a1b2c-sharpen"},
+		{"200x200:pad:sharpen", Size{Width: 200, Height: 200, Pad: true, Sharpen: true}, "200x200-pad-sharpen"},
+		{"200x200:sharpen", Size{Width: 200, Height: 200, Sharpen: true}, "200x200-sharpen"},
 	} {
 		got, err := ParseSize(tt.in)
 		if err != nil || got != tt.want {
 			t.Errorf("ParseSize(%q) = %v, %v, want %v", tt.in, got, err, tt.want)
+		}
+		if strings.Trim(got.Name(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			t.Errorf("%q: the name %q has other characters than a-z, 0-9 and -", tt.in, got.Name())
 		}
 		if got.String() != tt.in || got.Name() != tt.name {
 			t.Errorf("%q: String %q, Name %q, want %q, %q", tt.in, got.String(), got.Name(), tt.in, tt.name)
@@ -32,11 +44,16 @@ func TestParseSizeRefuses(t *testing.T) {
 	for _, in := range []string{
 		"", "200", "x", "200x", "x200", "0x200", "200x0", "-1x5", "+1x5", "0200x200", "200x200x200", "200 x200", "200X200",
 		"8193x1", "99999999999999999999x1", "200x200:", "200x200:crop", "200x200:fill:fill", "1e2x5",
+		"200x200:top", "200x200:fill:middle", "200x200:fill:TOP", "200x200:fill:", "200x200:fill:top:", "200x200:fill:top:left", "200x200:fill:ffffff",
+		"200x200:pad:top", "200x200:pad:fff", "200x200:pad:gggggg", "200x200:pad:fffffff", "200x200:pad:#ffffff", "200x200:pad:fill", "200x200:ffffff",
+		"200x200:sharpen:fill", "200x200:sharpen:sharpen", "200x200:sharpen:2", "200x200:pad:sharpen:ffffff",
 	} {
 		if got, err := ParseSize(in); err == nil {
 			t.Errorf("ParseSize(%q) = %v, want an error", in, got)
 		} else if !strings.Contains(err.Error(), `"`+in+`"`) {
 			t.Errorf("ParseSize(%q): %v, want the error to name the input", in, err)
+		} else if !strings.Contains(err.Error(), "want WxH, WxH:fill, WxH:fill:GRAVITY (center, topleft, top,") || !strings.Contains(err.Error(), "WxH:pad:RRGGBB") {
+			t.Errorf("ParseSize(%q): %v, want the error to list the accepted forms", in, err)
 		}
 	}
 }
@@ -44,7 +61,7 @@ func TestParseSizeRefuses(t *testing.T) {
 func TestParseSizes(t *testing.T) {
 	t.Parallel()
 	got, err := ParseSizes("200x200, 800x600 ,200x200:fill")
-	if err != nil || len(got) != 3 || got[2] != (Size{200, 200, true}) {
+	if err != nil || len(got) != 3 || got[2] != (Size{Width: 200, Height: 200, Fill: true}) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	_, err = ParseSizes("200x200,0x1,200x200,ax3")
@@ -55,6 +72,11 @@ func TestParseSizes(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not tell of %q: all problems are reported at once", err, want)
 		}
+	}
+	// Keys are made of names, which capital digits do not reach.
+	_, err = ParseSizes("200x200:pad:FFFFFF, 300x200, 200x200:pad:ffffff")
+	if err == nil || !strings.Contains(err.Error(), `"200x200-pad-ffffff"`) || !strings.Contains(err.Error(), "named twice") {
+		t.Errorf("two sizes with equal keys: got %v", err)
 	}
 	if _, err := ParseSizes(""); err == nil {
 		t.Error("an empty list was taken")
@@ -83,6 +105,11 @@ func TestSizeOf(t *testing.T) {
 		{"200x100:fill", 150, 150, 150, 75, "the same with another shape"},
 		{"200x200:fill", 200, 200, 200, 200, "exactly enough"},
 		{"200x1:fill", 10, 10, 10, 1, "fill has at least one pixel"},
+		{"200x200:fill:top", 1920, 1080, 200, 200, "a gravity fills"},
+		{"200x200:fill:left", 300, 100, 100, 100, "a gravity keeps the shape rather than enlarge"},
+		{"200x200:pad", 1920, 1080, 200, 200, "a padded box is exact"},
+		{"200x200:pad:000000", 10, 20, 200, 200, "a padded box is exact around a small picture"},
+		{"200x200:sharpen", 100, 50, 100, 50, "sharpening does not enlarge"},
 	} {
 		size, err := ParseSize(tt.size)
 		if err != nil {
@@ -97,7 +124,7 @@ func TestSizeOf(t *testing.T) {
 func TestCropKeepsShapeAndCentre(t *testing.T) {
 	t.Parallel()
 	for _, dim := range [][2]int{{1920, 1080}, {1080, 1920}, {333, 777}, {200, 200}, {50, 3000}} {
-		s := Size{200, 150, true}
+		s := Size{Width: 200, Height: 150, Fill: true}
 		w, h := dim[0], dim[1]
 		tw, th := s.Of(w, h)
 		x, y, cw, ch := s.crop(w, h, tw, th)
@@ -109,6 +136,19 @@ func TestCropKeepsShapeAndCentre(t *testing.T) {
 		}
 		if math.Abs(x+cw/2-float64(w)/2) > 1e-9 || math.Abs(y+ch/2-float64(h)/2) > 1e-9 {
 			t.Errorf("%dx%d: crop is not centred", w, h)
+		}
+	}
+}
+
+func TestSizesWhoseFieldsContradictAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Size{
+		{Width: 5, Height: 5, Fill: true, Pad: true}, {Width: 5, Height: 5, Gravity: Top}, {Width: 5, Height: 5, Background: "ffffff"},
+		{Width: 5, Height: 5, Fill: true, Gravity: "middle"}, {Width: 5, Height: 5, Pad: true, Background: "FFFFFF"},
+		{Width: 5, Height: 5, Pad: true, Background: "white"}, {Width: 5, Height: 5, Pad: true, Gravity: Top},
+	} {
+		if err := (Options{Sizes: []Size{s}}).Validate(); err == nil {
+			t.Errorf("%+v was taken", s)
 		}
 	}
 }

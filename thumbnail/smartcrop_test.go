@@ -29,7 +29,7 @@ func plainWith(w, h int, at image.Rectangle, what func(x, y int) color.NRGBA) []
 
 func cropped(t *testing.T, data []byte, smart bool) image.Image {
 	t.Helper()
-	res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{50, 50, true}}, SmartCrop: smart})
+	res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 50, Height: 50, Fill: true}}, SmartCrop: smart})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func BenchmarkMake(b *testing.B) {
 }
 
 func benchmarkMake(b *testing.B, data []byte) {
-	o := Options{Sizes: []Size{{200, 200, false}}}
+	o := Options{Sizes: []Size{{Width: 200, Height: 200}}}
 	p, err := Open(bytes.NewReader(data), o)
 	if err != nil {
 		b.Fatal(err)

@@ -223,7 +223,7 @@ func TestBadPictures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{200, 200, false}}})
+			_, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 			if got := kindOf(err); got != tt.kind {
 				t.Fatalf("got %s (%v), want %s", got, err, tt.kind)
 			}
@@ -253,7 +253,7 @@ func kindOf(err error) string {
 func TestLimitsNameNumberLimitAndSetting(t *testing.T) {
 	t.Parallel()
 	data := fixture(t, "orientation-1-upright.jpg")
-	sizes := []Size{{200, 200, false}}
+	sizes := []Size{{Width: 200, Height: 200}}
 	for _, tt := range []struct {
 		o    Options
 		want TooLargeError
@@ -285,7 +285,7 @@ func TestALongThinPictureIsWeighedToo(t *testing.T) {
 	ihdr := []byte{0x0f, 0xff, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0, 0}
 	data := append([]byte(testpicture.PNGSignature), testpicture.PNGChunk("IHDR", ihdr)...)
 	data = append(data, testpicture.PNGChunk("IDAT", []byte{0x78, 0xda})...)
-	_, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{200, 200, false}}})
+	_, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 	if got, ok := errors.AsType[*TooLargeError](err); !ok || got.What != "memory bytes" {
 		t.Errorf("got %v, want a refusal by memory", err)
 	}
@@ -295,7 +295,7 @@ func TestOpenReadsOnlyTheHeader(t *testing.T) {
 	t.Parallel()
 	data := append(fixture(t, "orientation-6-turned-left.jpg"), make([]byte, 1<<20)...)
 	r := bytes.NewReader(data)
-	p, err := Open(r, Options{Sizes: []Size{{200, 200, false}}})
+	p, err := Open(r, Options{Sizes: []Size{{Width: 200, Height: 200}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestAReadersErrorIsNotCorruption(t *testing.T) {
 		for _, n := range []int{0, 5, 100, min(len(data)/2, 1500)} {
 			n = min(n, len(data)-40) // an animated GIF is read to its first frame only
 			r := io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(lost))
-			_, err := Make(t.Context(), r, Options{Sizes: []Size{{200, 200, false}}})
+			_, err := Make(t.Context(), r, Options{Sizes: []Size{{Width: 200, Height: 200}}})
 			if !errors.Is(err, lost) || kindOf(err) != "other" {
 				t.Errorf("%s after %d bytes: got %v (%s), want the reader's error", file, n, err, kindOf(err))
 			}
@@ -342,7 +342,7 @@ func TestReadersOfAnyGrain(t *testing.T) {
 			"error with data":    iotest.DataErrReader(bytes.NewReader(data)),
 			"half of each asked": iotest.HalfReader(bytes.NewReader(data)),
 		} {
-			got, err := Make(t.Context(), r, Options{Sizes: []Size{{200, 200, false}}})
+			got, err := Make(t.Context(), r, Options{Sizes: []Size{{Width: 200, Height: 200}}})
 			if err != nil || !bytes.Equal(got.Thumbnails[0].Data, whole.Thumbnails[0].Data) {
 				t.Errorf("%s by %s: %v, or other bytes", file, name, err)
 			}
@@ -355,7 +355,7 @@ func TestACancelledContextStops(t *testing.T) {
 	why := errors.New("deadline is near")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	_, err := Make(ctx, bytes.NewReader(fixture(t, "transparent.png")), Options{Sizes: []Size{{200, 200, false}}})
+	_, err := Make(ctx, bytes.NewReader(fixture(t, "transparent.png")), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 	if !errors.Is(err, why) {
 		t.Errorf("got %v, want the cause", err)
 	}
@@ -368,7 +368,7 @@ func TestACancelledContextStops(t *testing.T) {
 		p[0] = 0
 		return 1, nil
 	}))
-	if _, err = Make(ctx, r, Options{Sizes: []Size{{200, 200, false}}}); !errors.Is(err, why) {
+	if _, err = Make(ctx, r, Options{Sizes: []Size{{Width: 200, Height: 200}}}); !errors.Is(err, why) {
 		t.Errorf("while reading: got %v, want the cause", err)
 	}
 }
@@ -383,7 +383,7 @@ func (panicking) Decode(float64) (*raster.Raster, error) { panic("index out of r
 
 func TestAPanicIsCorruption(t *testing.T) {
 	t.Parallel()
-	p, err := Open(bytes.NewReader(fixture(t, "transparent.png")), Options{Sizes: []Size{{200, 200, false}}})
+	p, err := Open(bytes.NewReader(fixture(t, "transparent.png")), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestAPanicIsCorruption(t *testing.T) {
 func TestOptionsReportEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := Open(strings.NewReader(""), Options{
-		Sizes: []Size{{0, 5, false}, {200, 200, false}, {200, 200, false}}, Quality: 101, MaxPixels: -1, MaxBytes: -2, MemoryBytes: -3,
+		Sizes: []Size{{Width: 0, Height: 5}, {Width: 200, Height: 200}, {Width: 200, Height: 200}}, Quality: 101, MaxPixels: -1, MaxBytes: -2, MemoryBytes: -3,
 	})
 	if err == nil {
 		t.Fatal("no error")

@@ -38,7 +38,7 @@ func TestDamagedNotesOfPNG(t *testing.T) {
 		{"cut in the EXIF behind the data", turned[:len(turned)-12-10], testpicture.LetterWidth, testpicture.LetterHeight},
 		{"cut before its end", turned[:len(turned)-12], testpicture.LetterHeight, testpicture.LetterWidth},
 	} {
-		res, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{100, 100, false}}})
+		res, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{Width: 100, Height: 100}}})
 		if err != nil || res.Width != tt.w || res.Height != tt.h {
 			t.Errorf("%s: got %+v, %v, want %dx%d", tt.name, res, err, tt.w, tt.h)
 		}
@@ -46,7 +46,7 @@ func TestDamagedNotesOfPNG(t *testing.T) {
 	// Chunks that are needed must be whole.
 	palette := testpicture.EncodePNG(frameOf(image.Rect(0, 0, 20, 20), 3))
 	palette[bytes.Index(palette, []byte("PLTE"))+5] ^= 1
-	if _, err := Make(t.Context(), bytes.NewReader(palette), Options{Sizes: []Size{{10, 10, false}}}); kindOf(err) != "corrupt" {
+	if _, err := Make(t.Context(), bytes.NewReader(palette), Options{Sizes: []Size{{Width: 10, Height: 10}}}); kindOf(err) != "corrupt" {
 		t.Errorf("a damaged palette: got %v", err)
 	}
 }
@@ -65,7 +65,7 @@ func TestMoreTransparencyThanColours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := onlySmall(t, data, Size{20, 20, false})
+	got := onlySmall(t, data, Size{Width: 20, Height: 20})
 	if d := testpicture.MeanDifference(got, want); d > 0 {
 		t.Errorf("differs by %.2f from image/png's", d)
 	}
@@ -81,12 +81,12 @@ func TestWebPCutBehindItsData(t *testing.T) {
 	claims := bytes.Clone(data)
 	binary.LittleEndian.PutUint32(claims[at+4:], 1<<20)
 	for name, data := range map[string][]byte{"in the EXIF": data[:at+12], "in its head": data[:at+3], "before it": data[:at], "a false length": claims} {
-		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{100, 100, false}}})
+		res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 100, Height: 100}}})
 		if err != nil || res.Format != "WebP" {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := Make(t.Context(), bytes.NewReader(data[:at-20]), Options{Sizes: []Size{{100, 100, false}}}); kindOf(err) != "corrupt" {
+	if _, err := Make(t.Context(), bytes.NewReader(data[:at-20]), Options{Sizes: []Size{{Width: 100, Height: 100}}}); kindOf(err) != "corrupt" {
 		t.Errorf("cut in the data: got %v", err)
 	}
 }

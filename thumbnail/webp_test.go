@@ -41,7 +41,7 @@ func checkUnfiltered(t *testing.T, data []byte) {
 		r, g, b := color.YCbCrToRGB(stretch(c.Y, 16, 219), stretch(c.Cb, 128-128*224./255, 224), stretch(c.Cr, 128-128*224./255, 224))
 		copy(filtered.Pix[4*i:], []byte{r, g, b, 255})
 	}
-	size := Size{ycc.Rect.Dx() / 5, ycc.Rect.Dy(), false}
+	size := Size{Width: ycc.Rect.Dx() / 5, Height: ycc.Rect.Dy()}
 	tw, th := size.Of(ycc.Rect.Dx(), ycc.Rect.Dy())
 	want := onlySmall(t, testpicture.EncodePNG(filtered), size)
 	got := onlySmall(t, data, size)

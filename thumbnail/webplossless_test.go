@@ -38,7 +38,7 @@ func TestHuffmanGroupsOfWebPCount(t *testing.T) {
 		var p *Picture
 		opened := allocated(func() {
 			var err error
-			if p, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{100, 100, false}}}); err != nil {
+			if p, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 100, Height: 100}}}); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -55,7 +55,7 @@ func TestHuffmanGroupsOfWebPCount(t *testing.T) {
 			t.Errorf("%s: %d bytes are allocated (at least %d expected), the cost is %d, want at most %d", tt.name, got, tt.least, p.Cost(), tt.most)
 		}
 	}
-	_, err := Open(bytes.NewReader(testpicture.ManyGroups(204, 204, 2600, 11)), Options{Sizes: []Size{{100, 100, false}}, MemoryBytes: 64 << 20})
+	_, err := Open(bytes.NewReader(testpicture.ManyGroups(204, 204, 2600, 11)), Options{Sizes: []Size{{Width: 100, Height: 100}}, MemoryBytes: 64 << 20})
 	if kindOf(err) != "too large" {
 		t.Errorf("got %v, want a refusal by memory", err)
 	}
@@ -77,7 +77,7 @@ func TestHuffmanGroupsOfTransparencyCount(t *testing.T) {
 		file := append([]byte("RIFF\x00\x00\x00\x00WEBP"), chunk("VP8X", canvas)...)
 		file = append(file, chunk("ALPH", append([]byte{tt.packed}, lossless...))...)
 		binary.LittleEndian.PutUint32(file[4:], uint32(len(file)-8))
-		p, err := Open(bytes.NewReader(file), Options{Sizes: []Size{{100, 100, false}}})
+		p, err := Open(bytes.NewReader(file), Options{Sizes: []Size{{Width: 100, Height: 100}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,17 +93,17 @@ func TestLookingAheadInWebPLosesNothing(t *testing.T) {
 	data := testpicture.ManyGroups(40, 40, 90, 11)
 	whole, _ := makeOne(t, data, "20x20")
 	for _, r := range []io.Reader{iotest.OneByteReader(bytes.NewReader(data)), iotest.DataErrReader(bytes.NewReader(data))} {
-		got, err := Make(t.Context(), r, Options{Sizes: []Size{{20, 20, false}}})
+		got, err := Make(t.Context(), r, Options{Sizes: []Size{{Width: 20, Height: 20}}})
 		if err != nil || !bytes.Equal(got.Thumbnails[0].Data, whole.Thumbnails[0].Data) {
 			t.Errorf("%v, or other bytes", err)
 		}
 	}
 	for n := 13; n < len(data); n += len(data) / 23 {
-		_, err := Make(t.Context(), io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(lost)), Options{Sizes: []Size{{20, 20, false}}})
+		_, err := Make(t.Context(), io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(lost)), Options{Sizes: []Size{{Width: 20, Height: 20}}})
 		if !errors.Is(err, lost) {
 			t.Errorf("after %d bytes: got %v, want the reader's error", n, err)
 		}
-		if _, err := Make(t.Context(), bytes.NewReader(data[:n]), Options{Sizes: []Size{{20, 20, false}}}); kindOf(err) != "corrupt" {
+		if _, err := Make(t.Context(), bytes.NewReader(data[:n]), Options{Sizes: []Size{{Width: 20, Height: 20}}}); kindOf(err) != "corrupt" {
 			t.Errorf("cut after %d bytes: got %v", n, err)
 		}
 	}
