@@ -34,7 +34,7 @@ func isStandard(pkg string) bool {
 func TestArrows(t *testing.T) {
 	t.Parallel()
 	aws := []string{"github.com/aws/"}
-	home := []string{"go.etcd.io/bbolt", "github.com/johannesboyne/gofakes3", "sluice/deploy"}
+	home := []string{"go.etcd.io/bbolt", "sluice/deploy"}
 	mails := []string{"github.com/wneessen/go-mail"}
 	tables := []string{"github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"}
 	pictures := []string{"github.com/disintegration/imaging", "sluice/thumbnail"}

@@ -1,4 +1,4 @@
-package s3server
+package s3server_test
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"sluice/deploy/local/s3server"
+	"sluice/deploy/local/s3server/objectstore"
+	"sluice/deploy/local/s3server/s3test"
 	"sluice/deploy/local/store"
 )
 
@@ -21,17 +24,17 @@ func BenchmarkPut(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer db.Close()
-				s, err := New(db, Options{Notice: keepNotice})
+				s, err := objectstore.Open(db, objectstore.Options{OnEvent: s3test.RecordEvent})
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := s.CreateBucket(b.Context(), bucket); err != nil {
+				if err := s.EnsureBucket(b.Context(), bucket); err != nil {
 					b.Fatal(err)
 				}
-				srv := httptest.NewServer(s)
+				srv := httptest.NewServer(s3server.New(s, s3server.Options{}))
 				defer srv.Close()
 				client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
-				body := random(1, size)
+				body := s3test.Random(1, size)
 				var n atomic.Int64
 				b.SetBytes(int64(size))
 				b.SetParallelism(clients)

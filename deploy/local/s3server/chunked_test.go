@@ -1,7 +1,8 @@
-package s3server
+package s3server_test
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/deploy/local/s3server/s3test"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -61,8 +64,8 @@ func (s *stream) encode(chunks ...string) string {
 // The unsigned form, which clients of HTTPS send.
 func TestUnsignedChunks(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	crc := "x-amz-checksum-crc32:" + sumOf(t, "crc32", "hello world")
+	h := s3test.Fresh(t)
+	crc := "x-amz-checksum-crc32:" + s3test.Sum(t, "crc32", "hello world")
 	good := (&stream{trailers: []string{crc}}).encode("hello ", "world")
 	for _, tc := range []struct {
 		name, body, length, trailer, code string
@@ -73,7 +76,7 @@ func TestUnsignedChunks(t *testing.T) {
 		{"a blank after the colon", strings.Replace(good, "crc32:", "crc32: ", 1), "11", "x-amz-checksum-crc32", ""},
 		{"no last line break", strings.TrimSuffix(good, "\r\n"), "11", "x-amz-checksum-crc32", ""},
 		{"no trailer announced", (&stream{}).encode("hello ", "world"), "11", "", ""},
-		{"another checksum", strings.Replace(good, crc, "x-amz-checksum-crc32:"+sumOf(t, "crc32", "x"), 1), "11", "x-amz-checksum-crc32", "BadDigest"},
+		{"another checksum", strings.Replace(good, crc, "x-amz-checksum-crc32:"+s3test.Sum(t, "crc32", "x"), 1), "11", "x-amz-checksum-crc32", "BadDigest"},
 		{"other data", strings.Replace(good, "world", "w0rld", 1), "11", "x-amz-checksum-crc32", "BadDigest"},
 		{"a malformed checksum", strings.Replace(good, crc, "x-amz-checksum-crc32:AAA", 1), "11", "x-amz-checksum-crc32", "InvalidRequest"},
 		{"the trailer did not come", (&stream{}).encode("hello ", "world"), "11", "x-amz-checksum-crc32", "MalformedTrailerError"},
@@ -105,18 +108,18 @@ func TestUnsignedChunks(t *testing.T) {
 			if tc.trailer != "" {
 				header["X-Amz-Trailer"] = tc.trailer
 			}
-			status, _, body := h.do(t, raw{method: "PUT", target: "/uploads/" + key, body: tc.body, header: header})
+			status, _, body := h.Do(t, s3test.Request{Method: "PUT", Target: "/uploads/" + key, Body: tc.body, Header: header})
 			if tc.code != "" {
 				if !strings.Contains(body, "<Code>"+tc.code+"</Code>") {
 					t.Errorf("got %d %s, want %s", status, body, tc.code)
 				}
-				h.missing(t, key)
+				h.Missing(t, key)
 				return
 			}
 			if status != 200 {
 				t.Fatalf("got %d %s", status, body)
 			}
-			got, meta := h.get(t, key)
+			got, meta := h.Get(t, key)
 			if want := "hello world"[:len(got)]; got != want || len(got) < 5 {
 				t.Errorf("stored %q", got)
 			}
@@ -138,7 +141,7 @@ func manyTrailers() string {
 // Signed chunks through the locked door: each signature counts.
 func TestSignedChunks(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
+	h := s3test.Fresh(t)
 	for _, tc := range []struct {
 		name    string
 		trailer bool
@@ -169,7 +172,7 @@ func TestSignedChunks(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			key := strings.NewReplacer(" ", "-", ",", "").Replace(tc.name)
-			r, err := http.NewRequestWithContext(t.Context(), "PUT", h.locked.URL+"/uploads/"+key, nil)
+			r, err := http.NewRequestWithContext(t.Context(), "PUT", h.Signed.URL+"/uploads/"+key, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,14 +180,14 @@ func TestSignedChunks(t *testing.T) {
 			s := &stream{}
 			if tc.trailer {
 				coding += "-TRAILER"
-				s.trailing, s.trailers = true, []string{"x-amz-checksum-sha256:" + sumOf(t, "sha256", "hello world!")}
+				s.trailing, s.trailers = true, []string{"x-amz-checksum-sha256:" + s3test.Sum(t, "sha256", "hello world!")}
 				r.Header.Set("X-Amz-Trailer", "x-amz-checksum-sha256")
 			}
 			r.Header.Set("X-Amz-Content-Sha256", coding)
 			r.Header.Set("X-Amz-Decoded-Content-Length", "12")
 			r.Header.Set("Content-Encoding", "aws-chunked,gzip")
 			now := time.Now()
-			err = v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, r, coding, "s3", "us-east-1", now,
+			err = v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: s3test.AccessKey, SecretAccessKey: s3test.SecretKey}, r, coding, "s3", "us-east-1", now,
 				func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 			if err != nil {
 				t.Fatal(err)
@@ -192,7 +195,7 @@ func TestSignedChunks(t *testing.T) {
 			_, s.seed, _ = strings.Cut(r.Header.Get("Authorization"), "Signature=")
 			s.stamp = r.Header.Get("X-Amz-Date")
 			s.scope = s.stamp[:8] + "/us-east-1/s3/aws4_request"
-			s.key = []byte("AWS4" + secretKey)
+			s.key = []byte("AWS4" + s3test.SecretKey)
 			for part := range strings.SplitSeq(s.scope, "/") {
 				s.key = hmacSum(s.key, part)
 			}
@@ -211,30 +214,23 @@ func TestSignedChunks(t *testing.T) {
 				if !strings.Contains(string(answer), "<Code>"+tc.code+"</Code>") {
 					t.Errorf("got %d %s, want %s", resp.StatusCode, answer, tc.code)
 				}
-				h.missing(t, key)
+				h.Missing(t, key)
 				return
 			}
 			if resp.StatusCode != 200 {
 				t.Fatalf("got %d %s", resp.StatusCode, answer)
 			}
-			if got, meta := h.get(t, key); got != "hello world!" || aws.ToString(meta.ContentEncoding) != "gzip" {
+			if got, meta := h.Get(t, key); got != "hello world!" || aws.ToString(meta.ContentEncoding) != "gzip" {
 				t.Errorf("stored %q, encoding %q", got, aws.ToString(meta.ContentEncoding))
 			}
 		})
 	}
 }
 
-func FuzzChunkedReader(f *testing.F) {
-	f.Add([]byte((&stream{trailers: []string{"x-amz-checksum-crc32:AAAAAA=="}}).encode("hello ", "world")), int64(11), true)
-	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), int64(5), false)
-	f.Fuzz(func(t *testing.T, in []byte, length int64, trailer bool) {
-		c := newChunkedReader(bytes.NewReader(in), length, false, trailer)
-		out, err := io.ReadAll(c)
-		if err == nil && int64(len(out)) > length {
-			t.Errorf("%d bytes out of a body of %d", len(out), length)
-		}
-		if len(out) > len(in) {
-			t.Error("more out than in")
-		}
-	})
+func hmacSum(key []byte, s string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(s))
+	return h.Sum(nil)
 }
+
+func hmacHex(key []byte, s string) string { return hex.EncodeToString(hmacSum(key, s)) }

@@ -1,9 +1,13 @@
-package s3server
+package s3server_test
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"sluice/deploy/local/s3server/s3header"
+	"sluice/deploy/local/s3server/s3test"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -11,7 +15,7 @@ import (
 
 func TestConditionalPut(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
+	h := s3test.Fresh(t)
 	put := func(match, noneMatch, body string) error {
 		in := &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(body)}
 		if match != "" {
@@ -20,26 +24,26 @@ func TestConditionalPut(t *testing.T) {
 		if noneMatch != "" {
 			in.IfNoneMatch = &noneMatch
 		}
-		_, err := h.client.PutObject(t.Context(), in)
+		_, err := h.Client.PutObject(t.Context(), in)
 		return err
 	}
-	wantCode(t, put(quote(md5hex("a")), "", "b"), "NoSuchKey")
-	wantCode(t, put("", "*", "a"), "")
-	wantCode(t, put("", "*", "b"), "PreconditionFailed")
-	wantCode(t, put(quote(md5hex("x")), "", "b"), "PreconditionFailed")
-	wantCode(t, put("", quote(md5hex("x")), "b"), "NotImplemented")
-	if got, _ := h.get(t, "k"); got != "a" {
+	s3test.WantCode(t, put(s3header.Quote(s3test.MD5("a")), "", "b"), "NoSuchKey")
+	s3test.WantCode(t, put("", "*", "a"), "")
+	s3test.WantCode(t, put("", "*", "b"), "PreconditionFailed")
+	s3test.WantCode(t, put(s3header.Quote(s3test.MD5("x")), "", "b"), "PreconditionFailed")
+	s3test.WantCode(t, put("", s3header.Quote(s3test.MD5("x")), "b"), "NotImplemented")
+	if got, _ := h.Get(t, "k"); got != "a" {
 		t.Errorf("got %q, want a", got)
 	}
-	wantCode(t, put(quote(md5hex("a")), "", "b"), "")
-	wantCode(t, put(md5hex("b"), "", "c"), "")
-	if got, _ := h.get(t, "k"); got != "c" {
+	s3test.WantCode(t, put(s3header.Quote(s3test.MD5("a")), "", "b"), "")
+	s3test.WantCode(t, put(s3test.MD5("b"), "", "c"), "")
+	if got, _ := h.Get(t, "k"); got != "c" {
 		t.Errorf("got %q, want c", got)
 	}
-	if n := len(h.events(t)); n != 3 {
+	if n := len(h.Events(t)); n != 3 {
 		t.Errorf("%d notices, want 3: refused writes have none", n)
 	}
-	if n := h.files(t); n != 1 {
+	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
 }
@@ -47,7 +51,7 @@ func TestConditionalPut(t *testing.T) {
 // Of twenty racing creations one wins, and its body is the one that is there.
 func TestRacingConditionalPuts(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
+	h := s3test.Fresh(t)
 	var mu sync.Mutex
 	won, codes := "", map[string]int{}
 	var wg sync.WaitGroup
@@ -56,12 +60,12 @@ func TestRacingConditionalPuts(t *testing.T) {
 		body := strings.Repeat(string(rune('a'+i)), 10_000)
 		wg.Go(func() {
 			<-start
-			_, err := h.client.PutObject(t.Context(), &s3.PutObjectInput{
+			_, err := h.Client.PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: aws.String("*"), Body: strings.NewReader(body),
 			})
 			mu.Lock()
 			defer mu.Unlock()
-			codes[code(err)]++
+			codes[s3test.Code(err)]++
 			if err == nil {
 				won = body
 			}
@@ -72,13 +76,13 @@ func TestRacingConditionalPuts(t *testing.T) {
 	if codes[""] != 1 || codes["PreconditionFailed"] != 19 {
 		t.Errorf("outcomes %v, want one success and 19 PreconditionFailed", codes)
 	}
-	if got, _ := h.get(t, "k"); got != won {
+	if got, _ := h.Get(t, "k"); got != won {
 		t.Error("the object is not the winner's")
 	}
-	if n := h.files(t); n != 1 {
+	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
-	if n := len(h.events(t)); n != 1 {
+	if n := len(h.Events(t)); n != 1 {
 		t.Errorf("%d notices, want 1", n)
 	}
 }
@@ -86,14 +90,14 @@ func TestRacingConditionalPuts(t *testing.T) {
 // If-Match is decided in the transaction too: of twenty racing updates of one version one wins.
 func TestRacingConditionalUpdates(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "first")
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "first")
 	var wg sync.WaitGroup
 	errs := make([]error, 20)
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = h.client.PutObject(t.Context(), &s3.PutObjectInput{
-				Bucket: aws.String(bucket), Key: aws.String("k"), IfMatch: aws.String(quote(md5hex("first"))), Body: strings.NewReader("v" + itoa(i)),
+			_, errs[i] = h.Client.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String(bucket), Key: aws.String("k"), IfMatch: aws.String(s3header.Quote(s3test.MD5("first"))), Body: strings.NewReader("v" + strconv.Itoa(i)),
 			})
 		})
 	}
@@ -103,7 +107,7 @@ func TestRacingConditionalUpdates(t *testing.T) {
 		if err == nil {
 			won++
 		} else {
-			wantCode(t, err, "PreconditionFailed")
+			s3test.WantCode(t, err, "PreconditionFailed")
 		}
 	}
 	if won != 1 {
@@ -113,14 +117,14 @@ func TestRacingConditionalUpdates(t *testing.T) {
 
 func TestConditionalDelete(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "a")
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "a")
 	del := func(match string) error {
-		_, err := h.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), IfMatch: &match})
+		_, err := h.Client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), IfMatch: &match})
 		return err
 	}
-	wantCode(t, del(quote(md5hex("b"))), "PreconditionFailed")
-	h.get(t, "k")
-	wantCode(t, del(quote(md5hex("a"))), "")
-	h.missing(t, "k")
+	s3test.WantCode(t, del(s3header.Quote(s3test.MD5("b"))), "PreconditionFailed")
+	h.Get(t, "k")
+	s3test.WantCode(t, del(s3header.Quote(s3test.MD5("a"))), "")
+	h.Missing(t, "k")
 }

@@ -1,4 +1,4 @@
-package s3server
+package s3server_test
 
 import (
 	"io"
@@ -12,16 +12,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"sluice/deploy/local/s3server/objectstore"
+	"sluice/deploy/local/s3server/s3header"
+	"sluice/deploy/local/s3server/s3test"
 	"sluice/deploy/local/store"
 )
 
 func TestConditionalReads(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 5e8, time.UTC) // half a second past: HTTP's dates have none
-	h := newHome(t, t.TempDir(), Options{Now: func() time.Time { return noon }}, store.Options{NoSync: true})
-	h.put(t, "k", "hello")
-	etag, other := quote(md5hex("hello")), quote(md5hex("other"))
-	at, before, after := httpTime(noon), httpTime(noon.Add(-time.Hour)), httpTime(noon.Add(time.Hour))
+	h := s3test.New(t, t.TempDir(), objectstore.Options{Now: func() time.Time { return noon }}, store.Options{NoSync: true})
+	h.Put(t, "k", "hello")
+	etag, other := s3header.Quote(s3test.MD5("hello")), s3header.Quote(s3test.MD5("other"))
+	at, before, after := s3header.Time(noon), s3header.Time(noon.Add(-time.Hour)), s3header.Time(noon.Add(time.Hour))
 	for _, tc := range []struct {
 		header map[string]string
 		status int
@@ -32,7 +35,7 @@ func TestConditionalReads(t *testing.T) {
 		{map[string]string{"If-None-Match": "*"}, 304},
 		{map[string]string{"If-None-Match": other}, 200},
 		{map[string]string{"If-Match": etag}, 200},
-		{map[string]string{"If-Match": md5hex("hello")}, 200},
+		{map[string]string{"If-Match": s3test.MD5("hello")}, 200},
 		{map[string]string{"If-Match": other}, 412},
 		{map[string]string{"If-Modified-Since": at}, 304},
 		{map[string]string{"If-Modified-Since": after}, 304},
@@ -48,7 +51,7 @@ func TestConditionalReads(t *testing.T) {
 		{map[string]string{"Range": "bytes=0-1", "If-Range": before}, 200},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			status, head, _ := h.do(t, raw{method: method, target: "/" + bucket + "/k", header: tc.header})
+			status, head, _ := h.Do(t, s3test.Request{Method: method, Target: "/" + bucket + "/k", Header: tc.header})
 			if status != tc.status || status == 304 && head.Get("ETag") != etag {
 				t.Errorf("%s %v: got %d, ETag %s; want %d", method, tc.header, status, head.Get("ETag"), tc.status)
 			}
@@ -59,10 +62,10 @@ func TestConditionalReads(t *testing.T) {
 // A reader keeps what it began to read, also when the object is replaced and deleted meanwhile.
 func TestOverwriteLeavesReadersAlone(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	old := string(random(1, 8<<20)) // more than the sockets buffer
-	h.put(t, "k", old)
-	out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	h := s3test.Fresh(t)
+	old := string(s3test.Random(1, 8<<20)) // more than the sockets buffer
+	h.Put(t, "k", old)
+	out, err := h.Client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +74,11 @@ func TestOverwriteLeavesReadersAlone(t *testing.T) {
 	if _, err := io.ReadFull(out.Body, first); err != nil {
 		t.Fatal(err)
 	}
-	h.put(t, "k", "new")
-	if n := h.files(t); n != 1 {
+	h.Put(t, "k", "new")
+	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies on the disk, want 1: the old one has no name any more", n)
 	}
-	if _, err := h.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")}); err != nil {
+	if _, err := h.Client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")}); err != nil {
 		t.Fatal(err)
 	}
 	rest, err := io.ReadAll(out.Body)
@@ -90,12 +93,12 @@ func TestOverwriteLeavesReadersAlone(t *testing.T) {
 // A slow upload must not make readers wait, of its own key neither.
 func TestSlowPutBlocksNobody(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "old")
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "old")
 	pr, pw := io.Pipe()
 	done := make(chan int)
 	go func() {
-		r, _ := http.NewRequest("PUT", h.open.URL+"/"+bucket+"/k", pr)
+		r, _ := http.NewRequest("PUT", h.Unsigned.URL+"/"+bucket+"/k", pr)
 		r.ContentLength = 6
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -109,17 +112,17 @@ func TestSlowPutBlocksNobody(t *testing.T) {
 	if _, err := pw.Write([]byte("new")); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := h.get(t, "k"); got != "old" {
+	if got, _ := h.Get(t, "k"); got != "old" {
 		t.Errorf("during the upload: got %q, want old", got)
 	}
-	h.put(t, "other", "x")
+	h.Put(t, "other", "x")
 	if _, err := pw.Write([]byte("est")); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-done; got != 200 {
 		t.Errorf("the upload: got %d", got)
 	}
-	if got, _ := h.get(t, "k"); got != "newest" {
+	if got, _ := h.Get(t, "k"); got != "newest" {
 		t.Errorf("after the upload: got %q", got)
 	}
 }
@@ -127,76 +130,51 @@ func TestSlowPutBlocksNobody(t *testing.T) {
 // An upload whose client goes away leaves the object as it was, and no file.
 func TestCutPutChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "old")
-	before := len(h.events(t))
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "old")
+	before := len(h.Events(t))
 	pr, pw := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), "PUT", h.open.URL+"/"+bucket+"/k", pr)
+	r, err := http.NewRequestWithContext(t.Context(), "PUT", h.Unsigned.URL+"/"+bucket+"/k", pr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.ContentLength = 1 << 20
 	go func() {
-		_, _ = pw.Write(random(1, 1<<19))
+		_, _ = pw.Write(s3test.Random(1, 1<<19))
 		_ = pw.CloseWithError(io.ErrUnexpectedEOF)
 	}()
 	if resp, err := http.DefaultClient.Do(r); err == nil {
 		resp.Body.Close()
 		t.Errorf("got %d for half a body", resp.StatusCode)
 	}
-	h.open.Close() // waits for the handler
-	if got, _ := h.get(t, "k"); got != "old" {
+	h.Unsigned.Close() // waits for the handler
+	if got, _ := h.Get(t, "k"); got != "old" {
 		t.Errorf("got %q, want old", got)
 	}
-	if n := h.files(t); n != 1 {
+	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
-	if n := len(h.events(t)); n != before {
+	if n := len(h.Events(t)); n != before {
 		t.Errorf("%d notices more", n-before)
-	}
-}
-
-// Between the look at the record and at the body, the object may be replaced, and the body gone. Readers and copies look again.
-func TestReplacedBetweenRecordAndBody(t *testing.T) {
-	t.Parallel()
-	var h *home
-	n := 0
-	h = newHome(t, t.TempDir(), Options{step: func(point string) {
-		if point == "record read" || point == "source read" {
-			if n++; n%3 != 0 { // twice in a row, then it stays
-				h.put(t, "k", "version "+itoa(n))
-			}
-		}
-	}}, store.Options{NoSync: true})
-	h.put(t, "k", "version 0")
-	if got, _ := h.get(t, "k"); got != "version 2" {
-		t.Errorf("get: got %q", got)
-	}
-	if _, err := h.client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy"), CopySource: aws.String(bucket + "/k")}); err != nil {
-		t.Fatal(err)
-	}
-	n = 8 // the next one stays
-	if got, _ := h.get(t, "copy"); got != "version 5" {
-		t.Errorf("copy: got %q", got)
 	}
 }
 
 // A file that was cut behind our back is an error, not a short object.
 func TestDamagedBodyIsNotServed(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "hello")
-	path := filepath.Join(h.dir, "objects", bodyNames(t, h.dir)[0])
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "hello")
+	path := filepath.Join(h.Dir, "objects", h.BodyNames(t)[0])
 	if err := os.Truncate(path, 2); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k"}); status != 500 || strings.Contains(body, h.dir) {
+	if status, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/" + bucket + "/k"}); status != 500 || strings.Contains(body, h.Dir) {
 		t.Errorf("cut: got %d %s", status, body)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, _ := h.do(t, raw{method: "GET", target: "/" + bucket + "/k"}); status != 500 {
+	if status, _, _ := h.Do(t, s3test.Request{Method: "GET", Target: "/" + bucket + "/k"}); status != 500 {
 		t.Errorf("missing: got %d", status)
 	}
 }
@@ -204,14 +182,14 @@ func TestDamagedBodyIsNotServed(t *testing.T) {
 // A body that breaks off while it is sent ends the connection: an error's text must not pass for the rest of the object.
 func TestBrokenReadEndsTheConnection(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", string(random(1, 16<<20)))
-	out, err := h.client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	h := s3test.Fresh(t)
+	h.Put(t, "k", string(s3test.Random(1, 16<<20)))
+	out, err := h.Client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Body.Close()
-	if err := os.Truncate(filepath.Join(h.dir, "objects", bodyNames(t, h.dir)[0]), 1<<20); err != nil {
+	if err := os.Truncate(filepath.Join(h.Dir, "objects", h.BodyNames(t)[0]), 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(out.Body)
@@ -225,9 +203,9 @@ func TestBrokenReadEndsTheConnection(t *testing.T) {
 
 func TestPresignedResponseHeaders(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "hello")
-	pre := s3.NewPresignClient(h.client)
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "hello")
+	pre := s3.NewPresignClient(h.Client)
 	u, err := pre.PresignGetObject(t.Context(), &s3.GetObjectInput{
 		Bucket: aws.String(bucket), Key: aws.String("k"),
 		ResponseContentType: aws.String("image/png"), ResponseContentDisposition: aws.String("attachment"), ResponseCacheControl: aws.String("no-cache"),

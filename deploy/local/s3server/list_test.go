@@ -1,4 +1,4 @@
-package s3server
+package s3server_test
 
 import (
 	"fmt"
@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sluice/deploy/local/s3server/objectstore"
+	"sluice/deploy/local/s3server/s3header"
+	"sluice/deploy/local/s3server/s3test"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -24,7 +28,7 @@ func wantList(prefix, delimiter, after string) (keys, prefixes []string) {
 		if !strings.HasPrefix(k, prefix) || k <= after {
 			continue
 		}
-		if p := commonPrefix(k, prefix, delimiter); p != "" {
+		if p := objectstore.CommonPrefix(k, prefix, delimiter); p != "" {
 			if p != after && !slices.Contains(prefixes, p) {
 				prefixes = append(prefixes, p)
 			}
@@ -46,9 +50,9 @@ func unescape(t *testing.T, s *string) string {
 
 func TestList(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
+	h := s3test.Fresh(t)
 	for _, k := range listKeys {
-		h.put(t, k, k)
+		h.Put(t, k, k)
 	}
 	for _, prefix := range []string{"", "a", "a/", "a/2", "b/", "c", "é", "zz", "/", "//"} {
 		for _, delimiter := range []string{"", "/", "2", "//"} {
@@ -70,13 +74,13 @@ func TestList(t *testing.T) {
 	}
 }
 
-func listV2(t *testing.T, h *home, prefix, delimiter, after string, size int32) (keys, prefixes []string) {
+func listV2(t *testing.T, h *s3test.Server, prefix, delimiter, after string, size int32) (keys, prefixes []string) {
 	t.Helper()
 	in := &s3.ListObjectsV2Input{
 		Bucket: aws.String(bucket), Prefix: &prefix, Delimiter: &delimiter, StartAfter: &after, MaxKeys: &size, EncodingType: types.EncodingTypeUrl,
 	}
 	for range 100 {
-		out, err := h.client.ListObjectsV2(t.Context(), in)
+		out, err := h.Client.ListObjectsV2(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +89,7 @@ func listV2(t *testing.T, h *home, prefix, delimiter, after string, size int32) 
 		}
 		for _, o := range out.Contents {
 			k := unescape(t, o.Key)
-			if *o.ETag != quote(md5hex(k)) || *o.Size != int64(len(k)) || o.Owner != nil || o.LastModified.IsZero() {
+			if *o.ETag != s3header.Quote(s3test.MD5(k)) || *o.Size != int64(len(k)) || o.Owner != nil || o.LastModified.IsZero() {
 				t.Errorf("entry of %q: %+v", k, o)
 			}
 			keys = append(keys, k)
@@ -102,13 +106,13 @@ func listV2(t *testing.T, h *home, prefix, delimiter, after string, size int32) 
 	return nil, nil
 }
 
-func listV1(t *testing.T, h *home, prefix, delimiter, after string, size int32) (keys, prefixes []string) {
+func listV1(t *testing.T, h *s3test.Server, prefix, delimiter, after string, size int32) (keys, prefixes []string) {
 	t.Helper()
 	in := &s3.ListObjectsInput{
 		Bucket: aws.String(bucket), Prefix: &prefix, Delimiter: &delimiter, Marker: &after, MaxKeys: &size, EncodingType: types.EncodingTypeUrl,
 	}
 	for range 100 {
-		out, err := h.client.ListObjects(t.Context(), in)
+		out, err := h.Client.ListObjects(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,10 +134,10 @@ func listV1(t *testing.T, h *home, prefix, delimiter, after string, size int32) 
 
 func TestListDetails(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k\x01", "v")
+	h := s3test.Fresh(t)
+	h.Put(t, "k\x01", "v")
 	// A key that XML cannot hold is an error to a reader of plain XML, never another key.
-	if _, err := h.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)}); err == nil {
+	if _, err := h.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)}); err == nil {
 		t.Error("a control character was read as something else")
 	}
 	for target, want := range map[string]string{
@@ -143,10 +147,10 @@ func TestListDetails(t *testing.T) {
 		"?list-type=2&continuation-token=": "InvalidArgument", "?list-type=2&continuation-token=%21": "InvalidArgument",
 		"?prefix=zz&list-type=2": "<KeyCount>0</KeyCount>", "?max-keys=99999": "<MaxKeys>1000</MaxKeys>",
 	} {
-		if _, head, body := h.do(t, raw{method: "GET", target: "/uploads" + target}); !strings.Contains(body, want) || head.Get("Content-Type") != "application/xml" {
+		if _, head, body := h.Do(t, s3test.Request{Method: "GET", Target: "/uploads" + target}); !strings.Contains(body, want) || head.Get("Content-Type") != "application/xml" {
 			t.Errorf("%s: %s %s, want %s", target, head.Get("Content-Type"), body, want)
 		}
 	}
-	_, err := h.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("nobody")})
-	wantCode(t, err, "NoSuchBucket")
+	_, err := h.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("nobody")})
+	s3test.WantCode(t, err, "NoSuchBucket")
 }

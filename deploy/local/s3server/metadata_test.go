@@ -1,8 +1,10 @@
-package s3server
+package s3server_test
 
 import (
 	"fmt"
 	"testing"
+
+	"sluice/deploy/local/s3server/s3test"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -10,13 +12,13 @@ import (
 
 func TestMetadataIsKept(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "x", func(in *s3.PutObjectInput) {
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "x", func(in *s3.PutObjectInput) {
 		in.ContentType, in.CacheControl, in.ContentLanguage = aws.String("image/jpeg"), aws.String("max-age=60"), aws.String("de")
 		in.ContentDisposition, in.ContentEncoding = aws.String(`attachment; filename="a.jpg"`), aws.String("gzip")
 		in.Metadata = map[string]string{"Author": "Ada", "note": "two words"}
 	})
-	_, out := h.get(t, "k")
+	_, out := h.Get(t, "k")
 	got := fmt.Sprintln(aws.ToString(out.ContentType), aws.ToString(out.CacheControl), aws.ToString(out.ContentLanguage),
 		aws.ToString(out.ContentDisposition), aws.ToString(out.ContentEncoding), out.Metadata["author"], out.Metadata["note"])
 	if want := fmt.Sprintln("image/jpeg", "max-age=60", "de", `attachment; filename="a.jpg"`, "gzip", "Ada", "two words"); got != want {
@@ -25,10 +27,10 @@ func TestMetadataIsKept(t *testing.T) {
 	if len(out.Metadata) != 2 {
 		t.Errorf("metadata %v", out.Metadata)
 	}
-	status, _, _ := h.do(t, raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{
+	status, _, _ := h.Do(t, s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{
 		"Expires": "Wed, 21 Oct 2026 07:28:00 GMT", "X-Amz-Meta-Name": "é 日本", "X-Amz-Acl": "private",
 	}})
-	_, head, _ := h.do(t, raw{method: "HEAD", target: "/uploads/k"})
+	_, head, _ := h.Do(t, s3test.Request{Method: "HEAD", Target: "/uploads/k"})
 	if status != 200 || head.Get("Expires") != "Wed, 21 Oct 2026 07:28:00 GMT" || head.Get("X-Amz-Meta-Name") != "é 日本" {
 		t.Errorf("got %d %v", status, head)
 	}
@@ -40,7 +42,7 @@ func TestMetadataIsKept(t *testing.T) {
 	if head.Get("Content-Type") != "binary/octet-stream" {
 		t.Errorf("Content-Type %q was guessed", head.Get("Content-Type"))
 	}
-	if status, _, _ := h.do(t, raw{method: "PUT", target: "/uploads/k", header: map[string]string{"X-Amz-Meta-A": "\xff"}}); status != 400 {
+	if status, _, _ := h.Do(t, s3test.Request{Method: "PUT", Target: "/uploads/k", Header: map[string]string{"X-Amz-Meta-A": "\xff"}}); status != 400 {
 		t.Errorf("a value that is not UTF-8: got %d", status)
 	}
 }

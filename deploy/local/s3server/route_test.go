@@ -1,9 +1,11 @@
-package s3server
+package s3server_test
 
 import (
 	"net"
 	"strings"
 	"testing"
+
+	"sluice/deploy/local/s3server/s3test"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,16 +22,16 @@ var subResources = []string{
 // Nothing that is not understood may be taken for the object or the bucket itself.
 func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "precious")
-	notices := len(h.events(t))
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "precious")
+	notices := len(h.Events(t))
 	for _, sub := range subResources {
 		for _, method := range []string{"PUT", "POST", "DELETE"} {
 			for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/another"} {
 				if method == "POST" && (sub == "uploads" && strings.HasSuffix(target, "/k") || sub == "delete") {
 					continue // these are understood
 				}
-				status, _, body := h.do(t, raw{method: method, target: target + "?" + sub, body: "<Tagging><TagSet/></Tagging>"})
+				status, _, body := h.Do(t, s3test.Request{Method: method, Target: target + "?" + sub, Body: "<Tagging><TagSet/></Tagging>"})
 				if status < 400 || !strings.Contains(body, "<Code>") {
 					t.Errorf("%s %s?%s: got %d %s", method, target, sub, status, body)
 				}
@@ -39,13 +41,13 @@ func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := h.get(t, "k"); got != "precious" {
+	if got, _ := h.Get(t, "k"); got != "precious" {
 		t.Errorf("the object became %q", got)
 	}
-	if n := len(h.events(t)); n != notices {
+	if n := len(h.Events(t)); n != notices {
 		t.Errorf("%d notices more", n-notices)
 	}
-	out, err := h.client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	out, err := h.Client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
 	if err != nil || len(out.Buckets) != 1 {
 		t.Errorf("buckets %v, %v", out.Buckets, err)
 	}
@@ -53,10 +55,10 @@ func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 
 func TestUnknownReadsDoNotAnswerTheObject(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "precious")
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "precious")
 	for _, sub := range subResources {
-		status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k?" + sub})
+		status, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/" + bucket + "/k?" + sub})
 		if sub == "tagging" || sub == "partNumber=1" {
 			continue
 		}
@@ -70,39 +72,39 @@ func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
-		q      raw
+		q      s3test.Request
 		status int
 	}{
-		{"an empty upload id on a put", raw{method: "PUT", target: "/uploads/k?uploadId=&partNumber=1", body: "x"}, 404},
-		{"an empty upload id on a delete", raw{method: "DELETE", target: "/uploads/k?uploadId="}, 404},
-		{"an empty upload id on a get", raw{method: "GET", target: "/uploads/k?uploadId="}, 404},
-		{"a part without its upload", raw{method: "PUT", target: "/uploads/k?partNumber=1", body: "x"}, 501},
-		{"a version", raw{method: "DELETE", target: "/uploads/k?versionId=abc"}, 404},
-		{"an empty version", raw{method: "DELETE", target: "/uploads/k?versionId="}, 404},
-		{"a version to read", raw{method: "GET", target: "/uploads/k?versionId=abc"}, 404},
-		{"a semicolon before a sub-resource", raw{method: "PUT", target: "/uploads/k?a;tagging", body: "x"}, 400},
-		{"a bad escape before a sub-resource", raw{method: "PUT", target: "/uploads/k?%zz&tagging", body: "x"}, 400},
-		{"a form upload", raw{method: "POST", target: "/uploads", body: "--b\r\n", header: map[string]string{"Content-Type": "multipart/form-data; boundary=b"}}, 405},
-		{"an object with POST", raw{method: "POST", target: "/uploads/k", body: "x"}, 405},
-		{"a bucket deleted with all that is in it", raw{method: "DELETE", target: "/uploads", header: map[string]string{"X-Minio-Force-Delete": "true"}}, 409},
-		{"an append", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Write-Offset-Bytes": "8"}}, 501},
-		{"an append, in the query of a presigned URL", raw{method: "PUT", target: "/uploads/k?X-Amz-Write-Offset-Bytes=8", body: "x"}, 501},
-		{"tags", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Tagging": "a=b"}}, 501},
-		{"a key of the client's", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Server-Side-Encryption-Customer-Key": "a"}}, 501},
-		{"a lock", raw{method: "PUT", target: "/uploads/k", body: "x", header: map[string]string{"X-Amz-Object-Lock-Mode": "COMPLIANCE"}}, 501},
-		{"no length", raw{method: "PATCH", target: "/uploads/k"}, 405},
-		{"no bucket", raw{method: "PUT", target: "//k", body: "x"}, 400},
-		{"no such bucket", raw{method: "PUT", target: "/nobody/k", body: "x"}, 404},
-		{"the service with PUT", raw{method: "PUT", target: "/", body: "x"}, 405},
+		{"an empty upload id on a put", s3test.Request{Method: "PUT", Target: "/uploads/k?uploadId=&partNumber=1", Body: "x"}, 404},
+		{"an empty upload id on a delete", s3test.Request{Method: "DELETE", Target: "/uploads/k?uploadId="}, 404},
+		{"an empty upload id on a get", s3test.Request{Method: "GET", Target: "/uploads/k?uploadId="}, 404},
+		{"a part without its upload", s3test.Request{Method: "PUT", Target: "/uploads/k?partNumber=1", Body: "x"}, 501},
+		{"a version", s3test.Request{Method: "DELETE", Target: "/uploads/k?versionId=abc"}, 404},
+		{"an empty version", s3test.Request{Method: "DELETE", Target: "/uploads/k?versionId="}, 404},
+		{"a version to read", s3test.Request{Method: "GET", Target: "/uploads/k?versionId=abc"}, 404},
+		{"a semicolon before a sub-resource", s3test.Request{Method: "PUT", Target: "/uploads/k?a;tagging", Body: "x"}, 400},
+		{"a bad escape before a sub-resource", s3test.Request{Method: "PUT", Target: "/uploads/k?%zz&tagging", Body: "x"}, 400},
+		{"a form upload", s3test.Request{Method: "POST", Target: "/uploads", Body: "--b\r\n", Header: map[string]string{"Content-Type": "multipart/form-data; boundary=b"}}, 405},
+		{"an object with POST", s3test.Request{Method: "POST", Target: "/uploads/k", Body: "x"}, 405},
+		{"a bucket deleted with all that is in it", s3test.Request{Method: "DELETE", Target: "/uploads", Header: map[string]string{"X-Minio-Force-Delete": "true"}}, 409},
+		{"an append", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Write-Offset-Bytes": "8"}}, 501},
+		{"an append, in the query of a presigned URL", s3test.Request{Method: "PUT", Target: "/uploads/k?X-Amz-Write-Offset-Bytes=8", Body: "x"}, 501},
+		{"tags", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Tagging": "a=b"}}, 501},
+		{"a key of the client's", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Server-Side-Encryption-Customer-Key": "a"}}, 501},
+		{"a lock", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Object-Lock-Mode": "COMPLIANCE"}}, 501},
+		{"no length", s3test.Request{Method: "PATCH", Target: "/uploads/k"}, 405},
+		{"no bucket", s3test.Request{Method: "PUT", Target: "//k", Body: "x"}, 400},
+		{"no such bucket", s3test.Request{Method: "PUT", Target: "/nobody/k", Body: "x"}, 404},
+		{"the service with PUT", s3test.Request{Method: "PUT", Target: "/", Body: "x"}, 405},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			h := freshHome(t)
-			h.put(t, "k", "precious")
-			if status, _, body := h.do(t, tc.q); status != tc.status {
+			h := s3test.Fresh(t)
+			h.Put(t, "k", "precious")
+			if status, _, body := h.Do(t, tc.q); status != tc.status {
 				t.Errorf("got %d %s, want %d", status, body, tc.status)
 			}
-			if got, _ := h.get(t, "k"); got != "precious" {
+			if got, _ := h.Get(t, "k"); got != "precious" {
 				t.Errorf("the object became %q", got)
 			}
 		})
@@ -111,10 +113,10 @@ func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
 
 func TestKnownExtrasPass(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "v")
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "v")
 	for _, target := range []string{"?versionId=null", "?x-id=GetObject", "?X-Amz-Expires=5", "?x-anything=1"} {
-		if status, _, body := h.do(t, raw{method: "GET", target: "/" + bucket + "/k" + target}); status != 200 || body != "v" {
+		if status, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/" + bucket + "/k" + target}); status != 200 || body != "v" {
 			t.Errorf("%s: got %d %s", target, status, body)
 		}
 	}
@@ -123,27 +125,27 @@ func TestKnownExtrasPass(t *testing.T) {
 // SDKs put the bucket into the host's name unless they are told not to.
 func TestBucketInTheHost(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.open.URL, "http://"))
+	h := s3test.Fresh(t)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.Unsigned.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, host := range []string{"uploads.localhost:" + port, "uploads.localhost"} {
 		header := map[string]string{"Host": host}
-		if status, _, body := h.do(t, raw{method: "PUT", target: "/a//b%20c", body: "hello", header: header}); status != 200 {
+		if status, _, body := h.Do(t, s3test.Request{Method: "PUT", Target: "/a//b%20c", Body: "hello", Header: header}); status != 200 {
 			t.Errorf("put: got %d %s", status, body)
 		}
-		if got, _ := h.get(t, "a//b c"); got != "hello" {
+		if got, _ := h.Get(t, "a//b c"); got != "hello" {
 			t.Errorf("got %q", got)
 		}
-		if _, _, body := h.do(t, raw{method: "GET", target: "/?list-type=2", header: header}); !strings.Contains(body, "<Key>a//b c</Key>") {
+		if _, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/?list-type=2", Header: header}); !strings.Contains(body, "<Key>a//b c</Key>") {
 			t.Errorf("list: %s", body)
 		}
 	}
-	if _, _, body := h.do(t, raw{method: "GET", target: "/", header: map[string]string{"Host": "localhost:" + port}}); !strings.Contains(body, "<ListAllMyBucketsResult") {
+	if _, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/", Header: map[string]string{"Host": "localhost:" + port}}); !strings.Contains(body, "<ListAllMyBucketsResult") {
 		t.Errorf("a host without a bucket: %s", body)
 	}
-	if out, err := h.client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)}); err != nil || aws.ToString(out.BucketRegion) != "us-east-1" {
+	if out, err := h.Client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String(bucket)}); err != nil || aws.ToString(out.BucketRegion) != "us-east-1" {
 		t.Errorf("region: %v %v", out, err)
 	}
 }
@@ -151,16 +153,16 @@ func TestBucketInTheHost(t *testing.T) {
 // A page in a browser must not read from, or write to, a home on loopback.
 func TestNoInvitationToWebPages(t *testing.T) {
 	t.Parallel()
-	h := freshHome(t)
-	h.put(t, "k", "v")
-	status, head, _ := h.do(t, raw{method: "OPTIONS", target: "/" + bucket + "/k", header: map[string]string{
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "v")
+	status, head, _ := h.Do(t, s3test.Request{Method: "OPTIONS", Target: "/" + bucket + "/k", Header: map[string]string{
 		"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT",
 	}})
 	if status < 400 {
 		t.Errorf("preflight: got %d", status)
 	}
 	for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/", "/nobody/k"} {
-		_, got, _ := h.do(t, raw{method: "GET", target: target, header: map[string]string{"Origin": "https://evil.example"}})
+		_, got, _ := h.Do(t, s3test.Request{Method: "GET", Target: target, Header: map[string]string{"Origin": "https://evil.example"}})
 		for name := range got {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("%s: %s: %s", target, name, got.Get(name))

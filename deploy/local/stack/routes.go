@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sluice/deploy/local/admin"
+	"sluice/deploy/local/s3server"
 	"sluice/deploy/local/sigv4"
 )
 
@@ -17,7 +18,7 @@ func (s *Stack) handler() http.Handler {
 		return sigv4.Require(sigv4.Credentials{AccessKeyID: s.runtime.AccessKey, SecretAccessKey: s.runtime.SecretKey, Region: region},
 			sigv4.Options{Service: service}, next)
 	}
-	return checkOrigin(s.runtime.URL, services{admin: s.adminAPI(), sqs: signed("sqs", s.queues), s3: signed("s3", s.objects)})
+	return checkOrigin(s.runtime.URL, services{admin: s.adminAPI(), sqs: signed("sqs", s.queues), s3: signed("s3", s3server.New(s.objects, s3server.Options{Logger: s.log}))})
 }
 
 // services tells S3, SQS and the admin API apart. All are on one address, so

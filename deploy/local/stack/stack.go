@@ -20,7 +20,7 @@ import (
 
 	"sluice/deploy/functions"
 	"sluice/deploy/local/admin"
-	"sluice/deploy/local/s3server"
+	"sluice/deploy/local/s3server/objectstore"
 	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/store"
 	"sluice/deploy/local/tables"
@@ -34,7 +34,7 @@ type Stack struct {
 	runtime admin.Runtime
 
 	db          *store.DB
-	objects     *s3server.Service
+	objects     *objectstore.Store
 	queues      *sqsserver.Service
 	records     *tables.Table
 	state       *tables.Table
@@ -143,8 +143,8 @@ func (s *Stack) openServices(ctx context.Context) (err error) {
 	if err := createQueues(ctx, s.queues, s.log); err != nil {
 		return err
 	}
-	s.objects, err = s3server.New(s.db, s3server.Options{
-		Notice: func(tx *bbolt.Tx, bucket string, event []byte) error {
+	s.objects, err = objectstore.Open(s.db, objectstore.Options{
+		OnEvent: func(tx *bbolt.Tx, bucket string, event []byte) error {
 			if bucket != BucketUploads {
 				return nil
 			}
@@ -156,7 +156,7 @@ func (s *Stack) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	for _, name := range []string{BucketUploads, BucketThumbnails, BucketFailures} {
-		if err := s.objects.CreateBucket(ctx, name); err != nil {
+		if err := s.objects.EnsureBucket(ctx, name); err != nil {
 			return err
 		}
 	}

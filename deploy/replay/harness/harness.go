@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sluice/deploy/local/s3server"
+	"sluice/deploy/local/s3server/objectstore"
 	"sluice/deploy/local/sqsserver"
 	"sluice/deploy/local/store"
 	"sluice/notify"
@@ -53,7 +54,7 @@ var (
 type Harness struct {
 	dir     string
 	db      *store.DB
-	objects *s3server.Service
+	objects http.Handler
 	queues  *sqsserver.Service
 	tables  *dynamotest.Server
 	server  *httptest.Server
@@ -82,9 +83,11 @@ func New(ctx context.Context, testdata string, event []byte) (_ *Harness, err er
 	if h.db, err = store.Open(h.dir, store.Options{NoSync: true}); err != nil {
 		return nil, err
 	}
-	if h.objects, err = s3server.New(h.db, s3server.Options{Region: region}); err != nil {
+	objects, err := objectstore.Open(h.db, objectstore.Options{Region: region})
+	if err != nil {
 		return nil, err
 	}
+	h.objects = s3server.New(objects, s3server.Options{})
 	h.server = httptest.NewServer(http.HandlerFunc(h.route))
 	if h.queues, err = sqsserver.New(h.db, sqsserver.Options{Region: region, BaseURL: h.server.URL}); err != nil {
 		return nil, err
@@ -99,7 +102,7 @@ func New(ctx context.Context, testdata string, event []byte) (_ *Harness, err er
 		}
 	}
 	for _, name := range bucketNames {
-		if err := h.objects.CreateBucket(ctx, name); err != nil {
+		if err := objects.EnsureBucket(ctx, name); err != nil {
 			return nil, err
 		}
 	}
