@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,23 +18,24 @@ import (
 	"sluice/deploy/replay/harness"
 )
 
-// A call is what a function asked of AWS, in the names of replay's rig.
+// A call is one operation that a function called on AWS, with the resource names
+// of the replay harness.
 type call struct{ service, operation, resource string }
 
-// A replayed event, beside the recorded ones: for what those do not reach.
+// A scenario is an event for calls that no recorded event causes.
 type scenario struct {
 	name     string
 	function string
 	event    []byte
 	settings map[string]string
-	refuse   func(call) bool // what AWS answers with an error
+	refuse   func(call) bool // the calls that fail
 }
 
-// recordCalls replays every recorded event, and the scenarios, through the
-// function that it is for, and tells what each function asked of AWS.
+// recordCalls replays every recorded event and the scenarios through their
+// functions, and returns the calls of each function.
 func recordCalls(ctx context.Context, scenarios []scenario) (map[string]map[call]bool, error) {
 	calls := make(map[string]map[call]bool)
-	for _, f := range functions {
+	for _, f := range lambdas {
 		calls[f.name] = make(map[call]bool)
 	}
 	files, err := filepath.Glob("../../testdata/events/*/*.json")
@@ -52,7 +53,7 @@ func recordCalls(ctx context.Context, scenarios []scenario) (map[string]map[call
 		scenarios = append(scenarios, scenario{name: file, function: functionOf(file, event), event: event})
 	}
 	if len(scenarios) < 50 {
-		return nil, fmt.Errorf("only %d events found", len(scenarios))
+		return nil, fmt.Errorf("got %d events, want at least 50", len(scenarios))
 	}
 	for _, sc := range scenarios {
 		if err := replay(ctx, sc, calls[sc.function]); err != nil {
@@ -62,19 +63,20 @@ func recordCalls(ctx context.Context, scenarios []scenario) (map[string]map[call
 	return calls, nil
 }
 
-// functionOf is the function that a recorded event is for: by the worker's
-// folder, and among the two of messages by the queue.
+// functionOf returns the function of a recorded event: the one of the folder's
+// worker whose queue the event names, or else the worker's first.
 func functionOf(file string, event []byte) string {
-	switch filepath.Base(filepath.Dir(file)) {
-	case "uploads":
-		return "Uploads"
-	case "changes":
-		return "Changes"
+	worker, name := filepath.Base(filepath.Dir(file)), ""
+	for _, f := range lambdas {
+		if f.Worker != worker {
+			continue
+		}
+		if f.Source.Queue != "" && bytes.Contains(event, []byte(":"+f.Source.Queue+"\"")) {
+			return f.name
+		}
+		name = cmp.Or(name, f.name)
 	}
-	if bytes.Contains(event, []byte(":notifications\"")) {
-		return "Notifications"
-	}
-	return "Jobs"
+	return name
 }
 
 func replay(ctx context.Context, sc scenario, into map[call]bool) (err error) {
@@ -97,16 +99,15 @@ func replay(ctx context.Context, sc scenario, into map[call]bool) (err error) {
 		}
 		return nil
 	})
-	i := slices.IndexFunc(functions, func(f function) bool { return f.name == sc.function })
-	invoke, err := r.Worker(functions[i].worker, nil)
+	invoke, err := r.Worker(lambda(sc.function).Worker, nil)
 	if err != nil {
 		return err
 	}
-	_, _ = invoke(ctx, sc.event) // whatever came of it, it asked
+	_, _ = invoke(ctx, sc.event) // only its calls count
 	return nil
 }
 
-// event is an SQS event of one message.
+// event returns an SQS event with one message.
 func event(queue, body string) []byte {
 	b, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
 		"messageId": "0b3f", "receiptHandle": "AQEB", "body": body, "eventSource": "aws:sqs", "awsRegion": region,
@@ -119,7 +120,8 @@ func event(queue, body string) []byte {
 	return b
 }
 
-// redriven is an event of one letter whose body lies in the failures bucket.
+// redriven returns an event with a redriven dead letter whose body is in the
+// failures bucket.
 func redriven(queue, worker string) []byte {
 	pointer := `{"bucket":"failures","key":"letters/` + worker + `/` + strings.Repeat("0", 32) + `","bytes":204801}`
 	return bytes.Replace(event(queue, pointer), []byte(`"messageId"`),
@@ -135,7 +137,7 @@ func recorded(t *testing.T, name string) []byte {
 	return b
 }
 
-// tooLong is longer than a letter holds, and no message.
+// tooLong is no message, and longer than the body of a dead letter.
 var tooLong = strings.Repeat("x", 201<<10)
 
 func scenarios(t *testing.T) []scenario {
@@ -144,29 +146,29 @@ func scenarios(t *testing.T) []scenario {
 	t.Cleanup(failing.Close)
 	refuse := func(operation string) func(call) bool { return func(c call) bool { return c.operation == operation } }
 	oversized := bytes.Replace(recorded(t, "changes/unknown-attribute-type-in-one.json"), []byte(`"Keys"`), []byte(`"Long":"`+tooLong+`","Keys"`), -1)
-	notice := func(key, version string) string {
+	s3Event := func(key, version string) string {
 		return `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2026-01-02T03:04:05.678Z",` +
 			`"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"uploads"},"object":{"key":"` + key + `","sequencer":"0055AED6DCD90281E5","versionId":"` + version + `"}}}]}`
 	}
 	return []scenario{
-		{name: "a thumbnail cannot be written, so its message waits", function: "Uploads", event: recorded(t, "uploads/put-in-queue.json"), refuse: refuse("PutObject")},
-		{name: "a long letter of uploads", function: "Uploads", event: event("uploads", tooLong)},
-		{name: "a file with a mail", function: "Uploads", event: recorded(t, "uploads/inbox-json.json"), settings: map[string]string{"INBOX_TYPES": "order-processing,email-notification"}},
-		{name: "a file of messages that has versions", function: "Uploads", event: event("uploads", notice("inbox/one.json", "v1"))},
-		{name: "a record cannot be written, so its message waits", function: "Jobs", event: recorded(t, "messages/image-processed.json"), refuse: refuse("PutItem")},
-		{name: "an order's step fails", function: "Jobs", event: recorded(t, "messages/order-processing.json"), settings: map[string]string{"ORDER_ENDPOINT": failing.URL}},
-		{name: "a long letter of jobs", function: "Jobs", event: event("jobs", tooLong)},
-		{name: "a mail cannot be sent by SES", function: "Notifications", event: recorded(t, "messages/notification.json"), settings: map[string]string{"SES_FROM": "news@example.com"}, refuse: refuse("SendEmail")},
+		{name: "failed write of a thumbnail", function: "Uploads", event: recorded(t, "uploads/put-in-queue.json"), refuse: refuse("PutObject")},
+		{name: "long dead letter of uploads", function: "Uploads", event: event("uploads", tooLong)},
+		{name: "inbox file with a mail", function: "Uploads", event: recorded(t, "uploads/inbox-json.json"), settings: map[string]string{"INBOX_TYPES": "order-processing,email-notification"}},
+		{name: "inbox file with a version id", function: "Uploads", event: event("uploads", s3Event("inbox/one.json", "v1"))},
+		{name: "failed write of a record", function: "Jobs", event: recorded(t, "messages/image-processed.json"), refuse: refuse("PutItem")},
+		{name: "failed order step", function: "Jobs", event: recorded(t, "messages/order-processing.json"), settings: map[string]string{"ORDER_ENDPOINT": failing.URL}},
+		{name: "long dead letter of jobs", function: "Jobs", event: event("jobs", tooLong)},
+		{name: "mail refused by SES", function: "Notifications", event: recorded(t, "messages/notification.json"), settings: map[string]string{"SES_FROM": "news@example.com"}, refuse: refuse("SendEmail")},
 		{
-			name: "a message cannot be published", function: "Notifications",
+			name: "failed SNS publish", function: "Notifications",
 			event:    []byte(strings.NewReplacer(`\"email\"`, `\"sns\"`, `\"to\":\"ann@example.com\",`, "").Replace(string(recorded(t, "messages/notification.json")))),
 			settings: map[string]string{"SNS_TOPIC_ARN": optional["SnsTopicArn"]}, refuse: refuse("Publish"),
 		},
-		{name: "a long letter of notifications", function: "Notifications", event: event("notifications", tooLong)},
-		{name: "a long letter comes back to uploads", function: "Uploads", event: redriven("uploads", "uploads")},
-		{name: "a long letter comes back to jobs", function: "Jobs", event: redriven("jobs", "messages")},
-		{name: "a long letter comes back to notifications", function: "Notifications", event: redriven("notifications", "messages")},
-		{name: "a long letter of changes", function: "Changes", event: oversized},
+		{name: "long dead letter of notifications", function: "Notifications", event: event("notifications", tooLong)},
+		{name: "long dead letter redriven to uploads", function: "Uploads", event: redriven("uploads", "uploads")},
+		{name: "long dead letter redriven to jobs", function: "Jobs", event: redriven("jobs", "messages")},
+		{name: "long dead letter redriven to notifications", function: "Notifications", event: redriven("notifications", "messages")},
+		{name: "long dead letter of changes", function: "Changes", event: oversized},
 	}
 }
 
@@ -176,7 +178,7 @@ var allCalls struct {
 	err   error
 }
 
-// callsOf are what each function asks of AWS, recorded once for all tests.
+// callsOf returns the calls of each function, recorded once for all tests.
 func callsOf(t *testing.T) map[string]map[call]bool {
 	t.Helper()
 	allCalls.once.Do(func() { allCalls.calls, allCalls.err = recordCalls(t.Context(), scenarios(t)) })

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -20,43 +21,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"sluice/deploy/functions"
 	"sluice/deploy/replay/harness"
+	"sluice/pipeline"
 	"sluice/pipeline/dynamotable"
-	"sluice/workers/changes"
-	"sluice/workers/messages"
-	"sluice/workers/uploads"
 )
 
-// build are the workers' own News, as their Lambda mains call them.
-var build = map[string]func(context.Context, map[string]string) (func(context.Context, []byte) ([]byte, error), error){
-	"uploads": func(ctx context.Context, e map[string]string) (func(context.Context, []byte) ([]byte, error), error) {
-		w, err := uploads.New(ctx, e)
-		return w.Invoke, err
-	},
-	"messages": func(ctx context.Context, e map[string]string) (func(context.Context, []byte) ([]byte, error), error) {
-		w, err := messages.New(ctx, e)
-		return w.Invoke, err
-	},
-	"changes": func(ctx context.Context, e map[string]string) (func(context.Context, []byte) ([]byte, error), error) {
-		w, err := changes.New(ctx, e)
-		return w.Invoke, err
-	},
-}
-
-// TestRolesOnEngines runs each function as its Lambda main builds it, under the
-// variables that the template sets, over the engines: what crosses the wire is
-// what its role grants. It is one, for it sets the process's environment.
-func TestRolesOnEngines(t *testing.T) {
+// TestRolesGrantCallsOnEngines runs each function with the template's variables over
+// the engines (DynamoDB Local, ElasticMQ, versitygw): its role must grant every call
+// that the recording proxy sees. The test sets the process's environment, so it is
+// one test and not parallel.
+func TestRolesGrantCallsOnEngines(t *testing.T) {
 	backends := map[string]string{}
 	for _, service := range []string{"DYNAMODB", "SQS", "S3"} {
 		variable := "AWS_ENDPOINT_URL_" + service
 		if backends[service] = os.Getenv(variable); backends[service] == "" {
-			t.Skipf("%s names no engine; .ci/run starts them", variable)
+			t.Skipf("%s is not set; .ci/run starts the engines and sets it", variable)
 		}
 	}
 	var mu sync.Mutex
 	seen := map[call]bool{}
-	wire := httptest.NewServer(&harness.RecordingProxy{
+	proxy := httptest.NewServer(&harness.RecordingProxy{
 		Backends: backends,
 		Observe: func(service, operation, resource string) error {
 			mu.Lock()
@@ -64,21 +49,21 @@ func TestRolesOnEngines(t *testing.T) {
 			seen[call{service, operation, resource}] = true
 			return nil
 		},
-		Otherwise: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // SES: there is no engine
+		Otherwise: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // SES, which has no engine
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, `{"MessageId":"0100"}`)
 		}),
 	})
-	t.Cleanup(wire.Close) // after what removes the stores
+	t.Cleanup(proxy.Close) // after the cleanups that delete queues and tables
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": wire.URL, "AWS_ENDPOINT_URL_DYNAMODB": wire.URL, "AWS_ENDPOINT_URL_SQS": wire.URL, "AWS_ENDPOINT_URL_S3": wire.URL,
+		"AWS_ENDPOINT_URL": proxy.URL, "AWS_ENDPOINT_URL_DYNAMODB": proxy.URL, "AWS_ENDPOINT_URL_SQS": proxy.URL, "AWS_ENDPOINT_URL_S3": proxy.URL,
 		"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
 	}
 	s := deploy(t, map[string]string{"SesFrom": "news@example.com", "InboxTypes": "user-registration", "NotifyTo": "operator@example.com"})
 	e := makeEngineStack(t, s)
-	notice := func(kind, key string) []byte {
+	s3Event := func(kind, key string) []byte {
 		return event("uploads", `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2026-01-02T03:04:05.678Z",`+
 			`"eventName":"`+kind+`","s3":{"bucket":{"name":"`+e.bucket("uploads")+`"},"object":{"key":"`+key+`","sequencer":"0055AED6DCD90281E5"}}}]}`)
 	}
@@ -91,11 +76,11 @@ func TestRolesOnEngines(t *testing.T) {
 	for _, run := range []struct {
 		function string
 		events   [][]byte
-		want     []string // operations that must cross the wire
+		want     []string // operations that must be called
 	}{
 		{
 			"Uploads",
-			[][]byte{notice("ObjectCreated:Put", "a.jpg"), notice("ObjectCreated:Put", "inbox/one.json"), notice("ObjectRemoved:Delete", "gone.jpg"), event("uploads", tooLong)},
+			[][]byte{s3Event("ObjectCreated:Put", "a.jpg"), s3Event("ObjectCreated:Put", "inbox/one.json"), s3Event("ObjectRemoved:Delete", "gone.jpg"), event("uploads", tooLong)},
 			[]string{"S3.GetObject", "S3.HeadObject", "S3.PutObject", "S3.DeleteObject", "SQS.SendMessageBatch", "SQS.SendMessage"},
 		},
 		{
@@ -114,18 +99,18 @@ func TestRolesOnEngines(t *testing.T) {
 			[]string{"SQS.SendMessageBatch"},
 		},
 	} {
-		f := functions[slices.IndexFunc(functions, func(f function) bool { return f.name == run.function })]
+		f := lambda(run.function)
 		clear(seen)
-		invoke, err := build[f.worker](t.Context(), e.environ(s, f))
+		worker, err := f.Build(e.backends(e.environ(s, f)))
 		if err != nil {
 			t.Fatalf("%s: %v", f.name, err)
 		}
 		for _, ev := range run.events {
-			if answer, err := invoke(t.Context(), ev); err != nil || string(answer) != `{"batchItemFailures":[]}` {
-				t.Errorf("%s: %s %v", f.name, answer, err)
+			if response, err := worker.Invoke(t.Context(), ev); err != nil || string(response) != `{"batchItemFailures":[]}` {
+				t.Errorf("%s: got the response %s and the error %v", f.name, response, err)
 			}
 		}
-		granted, problems := s.granted(f.name)
+		granted, problems := s.granted(f)
 		report(t, problems)
 		operations := map[string]bool{}
 		for c := range seen {
@@ -136,22 +121,26 @@ func TestRolesOnEngines(t *testing.T) {
 				continue
 			}
 			if !slices.ContainsFunc(granted, func(g permit) bool { return g.grants(need) }) {
-				t.Errorf("%sRole does not grant %s, which crossed the wire as %v", f.name, need, c)
+				t.Errorf("%sRole does not grant %s, which the function called as %v", f.name, need, c)
 			}
 		}
 		for _, want := range run.want {
 			if !operations[want] {
-				t.Errorf("%s: %s did not cross the wire: %v", f.name, want, slices.Sorted(maps.Keys(operations)))
+				t.Errorf("%s: got no call of %s, only %v", f.name, want, slices.Sorted(maps.Keys(operations)))
 			}
 		}
 	}
 }
 
-// engineStack is the stack's stores on engines, under names of one test.
+// engineStack has the stack's buckets, queues and tables on the engines, under
+// names of one test.
 type engineStack struct {
 	prefix string
+	aws    aws.Config
 	s3     *s3.Client
-	urls   map[string]string // of queues by their logical names
+	sqs    *sqs.Client
+	db     *dynamodb.Client
+	urls   map[string]string // URLs of the queues by their logical names
 }
 
 func (e *engineStack) bucket(short string) string { return e.prefix + "-" + short }
@@ -162,8 +151,11 @@ func makeEngineStack(t *testing.T, s *stack) *engineStack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engineStack{prefix: strings.ToLower("roles-" + rand.Text()[:8]), s3: s3.NewFromConfig(cfg), urls: map[string]string{}}
-	queues, tables := sqs.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true })
+	e := &engineStack{
+		prefix: strings.ToLower("roles-" + rand.Text()[:8]), aws: cfg, s3: s3.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
+		db:   dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true }),
+		urls: map[string]string{},
+	}
 	var problems []error
 	for _, short := range []string{"uploads", "thumbnails", "failures"} {
 		_, err := e.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(e.bucket(short))})
@@ -171,20 +163,20 @@ func makeEngineStack(t *testing.T, s *stack) *engineStack {
 	}
 	for _, short := range []string{"records", "state"} {
 		name := e.prefix + "-" + short
-		_, err := tables.CreateTable(t.Context(), dynamotable.Schema(name, short == "records"))
+		_, err := e.db.CreateTable(t.Context(), dynamotable.Schema(name, short == "records"))
 		problems = append(problems, err)
 		t.Cleanup(func() {
-			_, _ = tables.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
+			_, _ = e.db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
 		})
 	}
 	for _, logical := range s.of("AWS::SQS::Queue") {
-		out, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(e.prefix + "-" + logical)})
+		out, err := e.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(e.prefix + "-" + logical)})
 		if problems = append(problems, err); err != nil {
 			continue
 		}
 		e.urls[logical] = *out.QueueUrl
 		t.Cleanup(func() {
-			_, _ = queues.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: out.QueueUrl})
+			_, _ = e.sqs.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: out.QueueUrl})
 		})
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -200,11 +192,21 @@ func (e *engineStack) put(t *testing.T, key, body string) {
 	}
 }
 
-// environ is what the template sets for a function, the stack's resources
-// replaced by the engines'.
+// backends returns the backends of a function with these variables.
+func (e *engineStack) backends(environ map[string]string) functions.Backends {
+	table := func(name string) pipeline.Table { return dynamotable.New(e.db, name, dynamotable.Options{}) }
+	return functions.Backends{
+		Settings: environ, AWS: &e.aws, S3: e.s3, SQS: e.sqs, Records: table(environ["RECORDS_TABLE"]), State: table(environ["STATE_TABLE"]),
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// environ returns the template's variables of a function, with the engines'
+// resources in place of the stack's.
 func (e *engineStack) environ(s *stack, f function) map[string]string {
 	all := s.environ(f)
-	for variable, logical := range wiring[f.name] {
+	for variable := range all {
+		logical, _ := f.wired(variable)
 		switch r := s.Resources[logical]; r.Type {
 		case "AWS::SQS::Queue":
 			all[variable] = e.urls[logical]
@@ -217,7 +219,7 @@ func (e *engineStack) environ(s *stack, f function) map[string]string {
 	return all
 }
 
-// short is a call in the names of replay's rig.
+// short returns a call with the resource names of the replay harness.
 func (e *engineStack) short(f function, c call) call {
 	switch c.service {
 	case "SQS":
@@ -229,7 +231,7 @@ func (e *engineStack) short(f function, c call) call {
 			}
 		}
 	case "SESv2":
-		c.resource = "news@example.com" // it stands in the body
+		c.resource = "news@example.com" // it is in the body
 	default:
 		c.resource = strings.TrimPrefix(c.resource, e.prefix+"-")
 	}

@@ -109,7 +109,7 @@ func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 			if len(lines) == 0 {
 				t.Fatalf("no line of JSON in %s", out)
 			}
-			for _, f := range functions {
+			for _, f := range lambdas {
 				p := s.Resources[f.name+"GivenBackFilter"].Properties
 				counted := 0.0
 				for _, line := range lines {

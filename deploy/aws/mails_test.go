@@ -21,11 +21,12 @@ import (
 	"sluice/workers/setup"
 )
 
-// sesRate is what SES gives first outside of its sandbox, in mails a second.
+// sesRate is the sending rate of a new SES account outside the sandbox, in mails
+// per second.
 const sesRate = 14
 
-// strictSES takes sesRate mails a second, a second's worth at once at most, and
-// refuses all others.
+// strictSES accepts sesRate mails per second, with bursts of one second's worth,
+// and refuses all others.
 type strictSES struct {
 	mu            sync.Mutex
 	tokens        float64
@@ -53,7 +54,7 @@ type burstQueue struct {
 	sqsClient
 	mu         sync.Mutex
 	visibility time.Duration
-	receives   int // at most, then a message is dead
+	receives   int // maxReceiveCount
 	waiting    []*queued
 	dead       int
 }
@@ -65,14 +66,14 @@ type queued struct {
 	done     bool
 }
 
-// sqsClient is what a burst's workers do not use.
+// sqsClient has the methods that the workers of this test do not call.
 type sqsClient struct{}
 
 func (sqsClient) SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
-	panic("not used")
+	panic("unexpected call")
 }
 
-// SendMessage is a letter.
+// SendMessage receives a dead letter.
 func (q *burstQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -91,8 +92,8 @@ func (q *burstQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMe
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// receive takes up to n messages that are visible. left says how many there are
-// at all.
+// receive receives up to n visible messages. left is the number of all remaining
+// messages.
 func (q *burstQueue) receive(n int) (batch []*queued, left int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -116,12 +117,12 @@ func (q *burstQueue) receive(n int) (batch []*queued, left int) {
 	return batch, len(kept)
 }
 
-// settle deletes what the answer does not name.
-func (q *burstQueue) settle(batch []*queued, answer []byte) error {
+// settle deletes the messages that the response does not name as failed.
+func (q *burstQueue) settle(batch []*queued, response []byte) error {
 	var failed struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(answer, &failed); err != nil {
+	if err := json.Unmarshal(response, &failed); err != nil {
 		return err
 	}
 	again := map[string]bool{}
@@ -136,7 +137,7 @@ func (q *burstQueue) settle(batch []*queued, answer []byte) error {
 	return nil
 }
 
-// batchEvent is the event of a batch.
+// batchEvent returns the SQS event of a batch.
 func batchEvent(batch []*queued) []byte {
 	records := []any{}
 	for _, m := range batch {
@@ -153,24 +154,20 @@ func batchEvent(batch []*queued) []byte {
 	return b
 }
 
-// TestMailsOfABurst sends a burst of mails through the notifications function as
-// the template sets it up, to an SES of a new account: every mail is sent, once,
-// and SES hardly ever has to refuse.
-func TestMailsOfABurst(t *testing.T) {
+// TestBurstOfMailsStaysBelowSESRate sends a burst of mails through the
+// notifications function, with the template's settings, to an SES account with the
+// initial rate: every mail is sent once, and SES refuses at most one in a hundred.
+func TestBurstOfMailsStaysBelowSESRate(t *testing.T) {
 	t.Parallel()
 	s := deploy(t, map[string]string{"SesFrom": "news@example.com"})
-	i := len(functions) - 2
-	if functions[i].name != "Notifications" {
-		t.Fatal("the function of notifications stands elsewhere")
-	}
-	config, err := setup.Read[messages.Config](s.environ(functions[i]))
+	config, err := setup.Read[messages.Config](s.environ(lambda("Notifications")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mapping, queue := s.Resources["NotificationsMapping"].Properties, s.Resources["NotificationsQueue"].Properties
 	concurrency := number(get(mapping, "ScalingConfig", "MaximumConcurrency"))
 	if config.SESRate <= 0 || config.SESRate*float64(concurrency) > sesRate {
-		t.Errorf("%d invocations of %v mails a second each: SES gives %d", concurrency, config.SESRate, sesRate)
+		t.Errorf("got %d invocations of %v mails per second each, want at most %d in all", concurrency, config.SESRate, sesRate)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		const mails = 5000
@@ -184,7 +181,7 @@ func TestMailsOfABurst(t *testing.T) {
 		began := time.Now()
 		var running sync.WaitGroup
 		for range concurrency {
-			ch, err := sesnotify.New(service, config.SESFrom, config.SESRate) // one a process
+			ch, err := sesnotify.New(service, config.SESFrom, config.SESRate) // one per process
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,12 +202,12 @@ func TestMailsOfABurst(t *testing.T) {
 						continue
 					}
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-					answer, err := w.Invoke(ctx, batchEvent(batch))
+					response, err := w.Invoke(ctx, batchEvent(batch))
 					cancel()
 					if err != nil {
-						continue // the whole batch comes back
+						continue // the whole batch is received again
 					}
-					if err := q.settle(batch, answer); err != nil {
+					if err := q.settle(batch, response); err != nil {
 						t.Error(err)
 						return
 					}
@@ -220,7 +217,7 @@ func TestMailsOfABurst(t *testing.T) {
 		running.Wait()
 		t.Logf("%d sent, %d refused, %d dead, in %v", service.sent, service.refused, q.dead, time.Since(began).Round(time.Second))
 		if service.sent != mails || q.dead != 0 || service.refused > mails/100 {
-			t.Errorf("%d mails: %d sent, %d refused, %d dead letters", mails, service.sent, service.refused, q.dead)
+			t.Errorf("%d mails: got %d sent, %d refused, %d dead letters; want all sent, at most 1%% refused, no dead letter", mails, service.sent, service.refused, q.dead)
 		}
 	})
 }

@@ -102,7 +102,7 @@ func removals(template map[string]any) []mutation {
 // stem returns the common beginning of the names of a function's resources. For
 // any other resource it returns the whole name.
 func stem(resource string) string {
-	for _, f := range functions {
+	for _, f := range lambdas {
 		if resource == f.name+"Function" {
 			return f.name
 		}
@@ -317,7 +317,7 @@ func TestChecksNoticeEveryMutation(t *testing.T) {
 	}
 	t.Log(kinds)
 	for kind, least := range map[string]int{
-		"action": 40, "variable": 40, "statement": 40, "response type": len(functions), "Resources": 60, "Conditions": len(conditions) + 2, "property": 500, "swap": 300, "redirect": 100,
+		"action": 40, "variable": 40, "statement": 40, "response type": len(lambdas), "Resources": 60, "Conditions": len(conditions) + 2, "property": 500, "swap": 300, "redirect": 100,
 	} {
 		if kinds[kind] < least {
 			t.Errorf("mutations of kind %q: got %d, want at least %d", kind, kinds[kind], least)
@@ -364,7 +364,7 @@ func named(problems []error, names ...string) bool {
 func TestChecksNoticeUnneededRights(t *testing.T) {
 	t.Parallel()
 	template, calls := readTemplate(t), callsOf(t)
-	for _, f := range functions {
+	for _, f := range lambdas {
 		for _, action := range []string{"s3:DeleteObjectVersion", "sqs:PurgeQueue", "dynamodb:Scan", "sqs:*"} {
 			t.Run(f.name+" "+action, func(t *testing.T) {
 				t.Parallel()

@@ -3,13 +3,14 @@ package aws_test
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
+
+	"sluice/deploy/functions"
 )
 
-// A rule stands for a value that one of the checks holds to the code, and that
-// must be there.
+// A rule is the place of a value that must be present and that another check
+// compares with the code.
 type rule struct{ of string }
 
 var (
@@ -25,8 +26,8 @@ type (
 	items = []any
 )
 
-// A shape is all of a resource: what it has beside is an error, like what it
-// lacks. Values are as CloudFormation would see them.
+// A shape is the complete description of a resource: additional and missing
+// properties are errors. Values are resolved as CloudFormation does.
 type shape struct {
 	typ        string
 	properties props
@@ -35,7 +36,7 @@ type shape struct {
 
 var kept = props{"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 
-// shapes are all resources of the stack by their logical names.
+// shapes returns all resources of the stack by their logical names.
 func (s *stack) shapes() map[string]shape {
 	all := map[string]shape{
 		"AlarmTopic": {typ: "AWS::SNS::Topic", properties: props{"TopicName": s.parameters["Name"] + "-alarms"}},
@@ -58,8 +59,8 @@ func (s *stack) shapes() map[string]shape {
 	s.bucketShapes(all)
 	s.queueShapes(all)
 	s.tableShapes(all)
-	for _, f := range functions {
-		s.functionShapes(f.name, all)
+	for _, f := range lambdas {
+		s.functionShapes(f, all)
 	}
 	s.alarmShapes(all)
 	return all
@@ -70,7 +71,7 @@ func (s *stack) bucketShapes(all map[string]shape) {
 		"Uploads": {props{
 			"Id": "old-versions", "Status": "Enabled", "NoncurrentVersionExpiration": props{"NoncurrentDays": 7}, "ExpiredObjectDeleteMarker": true,
 		}},
-		"Failures": {props{"Id": "old-failures", "Status": "Enabled", "ExpirationInDays": 90}}, // letters live 14 days
+		"Failures": {props{"Id": "old-failures", "Status": "Enabled", "ExpirationInDays": 90}}, // dead letters are kept for 14 days
 	}
 	for _, stem := range []string{"Uploads", "Thumbnails", "Failures"} {
 		name := stem + "Bucket"
@@ -104,7 +105,7 @@ func (s *stack) bucketShapes(all map[string]shape) {
 	}
 }
 
-// policy is a resource's policy: exactly these statements.
+// policy returns a policy document with exactly these statements.
 func policy(statements ...any) props {
 	return props{"Version": "2012-10-17", "Statement": statements}
 }
@@ -118,22 +119,22 @@ func denyWithoutTLS(action string, resource any) props {
 
 func (s *stack) queueShapes(all map[string]shape) {
 	others := items{}
-	for _, f := range functions {
+	for _, f := range lambdas {
 		name, dead := f.name+"Queue", f.name+"DeadQueue"
-		queueName := s.parameters["Name"] + "-" + strings.ToLower(f.name)
-		letters := props{"QueueName": queueName + "-dead", "SqsManagedSseEnabled": true, "MessageRetentionPeriod": byQueues}
-		if slices.Contains(sources, f.name) {
-			letters["RedriveAllowPolicy"] = props{"redrivePermission": "byQueue", "sourceQueueArns": items{s.attribute(name, "Arn")}}
+		queueName := s.parameters["Name"] + "-" + f.Name
+		deadLetters := props{"QueueName": queueName + "-dead", "SqsManagedSseEnabled": true, "MessageRetentionPeriod": byQueues}
+		if f.Source.Queue != "" {
+			deadLetters["RedriveAllowPolicy"] = props{"redrivePermission": "byQueue", "sourceQueueArns": items{s.attribute(name, "Arn")}}
 			all[name] = shape{typ: "AWS::SQS::Queue", properties: props{
 				"QueueName": queueName, "SqsManagedSseEnabled": true, "VisibilityTimeout": byQueues, "MessageRetentionPeriod": byQueues,
 				"RedrivePolicy": props{"deadLetterTargetArn": s.attribute(dead, "Arn"), "maxReceiveCount": byQueues},
 			}}
-			if f.name != "Uploads" {
+			if f.Source.Queue != functions.QueueUploads {
 				others = append(others, s.ref(name))
 			}
 		}
 		others = append(others, s.ref(dead))
-		all[dead] = shape{typ: "AWS::SQS::Queue", properties: letters}
+		all[dead] = shape{typ: "AWS::SQS::Queue", properties: deadLetters}
 	}
 	queue := s.attribute("UploadsQueue", "Arn")
 	all["UploadsQueuePolicy"] = shape{typ: "AWS::SQS::QueuePolicy", properties: props{
@@ -169,19 +170,17 @@ func (s *stack) tableShapes(all map[string]shape) {
 	}
 }
 
-// functionShapes are a function, its log, its role and its mapping. A mapping
-// has no filter: what a filter does not let through is deleted.
-func (s *stack) functionShapes(name string, all map[string]shape) {
-	lower, worker := strings.ToLower(name), name
-	if name == "Jobs" || name == "Notifications" {
-		worker = "Messages"
-	}
+// functionShapes adds a function, its log, its role and its mapping. A mapping has
+// no filter, because Lambda deletes filtered records.
+func (s *stack) functionShapes(f function, all map[string]shape) {
+	name, lower := f.name, f.Name
 	all[name+"Function"] = shape{
 		"AWS::Serverless::Function",
 		props{
 			"FunctionName": s.parameters["Name"] + "-" + lower, "Runtime": "provided.al2023", "Architectures": items{"arm64"}, "Handler": "bootstrap",
-			"CodeUri": ".", "Timeout": byQueues, "MemorySize": s.parameters[worker+"Memory"], "Role": s.attribute(name+"Role", "Arn"),
-			// Without a level: the line of a batch, which the alarms read, is INFO.
+			"CodeUri": ".", "Timeout": byQueues, "MemorySize": s.parameters[logicalName(f.Worker)+"Memory"], "Role": s.attribute(name+"Role", "Arn"),
+			// Without a log level: the alarms read the log line of a batch, which is
+			// INFO.
 			"LoggingConfig": props{"LogFormat": "JSON", "LogGroup": s.ref(name + "Log")},
 			"Environment":   props{"Variables": byWiring},
 		},
@@ -200,10 +199,10 @@ func (s *stack) functionShapes(name string, all map[string]shape) {
 		"FunctionName": s.ref(name + "Function"), "Enabled": s.parameters["RunBy"] == "lambda", "BatchSize": byMappings,
 		"FunctionResponseTypes": items{"ReportBatchItemFailures"}, "MetricsConfig": props{"Metrics": items{"EventCount"}},
 	}
-	if name == "Changes" {
+	if f.Source.Stream != "" {
 		maps.Copy(m, props{
-			"EventSourceArn": s.attribute("RecordsTable", "StreamArn"), "StartingPosition": "TRIM_HORIZON",
-			"ParallelizationFactor": s.parameters["ChangesParallelization"], "BisectBatchOnFunctionError": true,
+			"EventSourceArn": s.attribute(logicalName(f.Source.Stream)+"Table", "StreamArn"), "StartingPosition": "TRIM_HORIZON",
+			"ParallelizationFactor": s.parameters[name+"Parallelization"], "BisectBatchOnFunctionError": true,
 			"MaximumRetryAttempts": -1, "MaximumRecordAgeInSeconds": byMappings,
 			"DestinationConfig": props{"OnFailure": props{"Destination": s.attribute("FailuresBucket", "Arn")}},
 		})
@@ -214,19 +213,19 @@ func (s *stack) functionShapes(name string, all map[string]shape) {
 	all[name+"Mapping"] = shape{typ: "AWS::Lambda::EventSourceMapping", properties: m}
 }
 
-// checkShapes holds every resource to its shape: a property or a resource that
-// no check knows is an error too.
+// checkShapes compares every resource with its shape. Unknown resources and
+// properties are errors.
 func checkShapes(s *stack) (problems []error) {
 	want := s.shapes()
 	for name, r := range s.Resources {
 		if _, ok := want[name]; !ok {
-			problems = append(problems, fmt.Errorf("%s, an %s, is a resource that no check knows", name, r.Type))
+			problems = append(problems, fmt.Errorf("%s (%s) is unknown to the tests: add its shape", name, r.Type))
 		}
 	}
 	for name, w := range want {
 		r, ok := s.Resources[name]
 		if !ok {
-			problems = append(problems, fmt.Errorf("%s is not there", name))
+			problems = append(problems, fmt.Errorf("%s is missing", name))
 			continue
 		}
 		if r.Type != w.typ {
@@ -240,13 +239,13 @@ func checkShapes(s *stack) (problems []error) {
 	return problems
 }
 
-// differ adds each place at which got is not what is wanted. Numbers and texts
-// are the same when they read the same.
+// differ adds a problem for each place at which got differs from want. Numbers and
+// texts are compared as text.
 func differ(problems []error, place string, got, want any) []error {
 	switch want := want.(type) {
 	case rule:
 		if got == nil || got == "" {
-			problems = append(problems, fmt.Errorf("%s is not there, and %s wants it", place, want.of))
+			problems = append(problems, fmt.Errorf("%s is missing; %s needs it", place, want.of))
 		}
 	case props:
 		m, ok := got.(map[string]any)
@@ -258,7 +257,7 @@ func differ(problems []error, place string, got, want any) []error {
 		}
 		for k := range m {
 			if _, ok := want[k]; !ok {
-				problems = append(problems, fmt.Errorf("%s.%s is %v, which no check knows", place, k, m[k]))
+				problems = append(problems, fmt.Errorf("%s.%s: got %v, which is unknown to the tests", place, k, m[k]))
 			}
 		}
 	case items:
@@ -277,7 +276,7 @@ func differ(problems []error, place string, got, want any) []error {
 	return problems
 }
 
-func TestShapes(t *testing.T) {
+func TestResourcesHaveTheirShapes(t *testing.T) {
 	t.Parallel()
 	report(t, checkShapes(deploy(t, nil)))
 	report(t, checkShapes(deploy(t, optional)))
