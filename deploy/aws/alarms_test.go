@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// An alarm is an alarm that the template must have. It fires when the statistic of
-// one period reaches least.
+// An alarm is an alarm that the template must have. It fires when the statistic
+// of one period reaches least.
 type alarm struct {
 	logical, name        string
 	namespace, metric    string
@@ -18,8 +18,8 @@ type alarm struct {
 	periodSeconds, least int
 }
 
-// oldestSeconds has the ages of the oldest message at which an alarm fires, where
-// they are not 900 seconds. A mail server may ask for an hour.
+// oldestSeconds has the ages of the oldest message at which an alarm fires,
+// where they are not 900 seconds. A mail server may ask for an hour.
 var oldestSeconds = map[string]int{"notifications": 7200}
 
 // alarms returns all alarms of the stack.
@@ -83,8 +83,8 @@ func (s *stack) alarmShapes(all map[string]shape) {
 // started.
 const notStartedPattern = `{ $.message = "batch" && $.not_started > 0 }`
 
-// checkDashboard checks that the dashboard names resources of the stack, and shows
-// every function.
+// checkDashboard checks that the dashboard names resources of the stack, and
+// shows every function.
 func checkDashboard(s *stack) (problems []error) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	var body struct {

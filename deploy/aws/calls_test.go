@@ -18,8 +18,8 @@ import (
 	"sluice/deploy/replay/harness"
 )
 
-// A call is one operation that a function called on AWS, with the resource names
-// of the replay harness.
+// A call is one operation that a function called on AWS, with the resource
+// names of the replay harness.
 type call struct{ service, operation, resource string }
 
 // A scenario is an event for calls that no recorded event causes.

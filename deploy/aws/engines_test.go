@@ -27,10 +27,10 @@ import (
 	"sluice/pipeline/dynamotable"
 )
 
-// TestRolesGrantCallsOnEngines runs each function with the template's variables over
-// the engines (DynamoDB Local, ElasticMQ, versitygw): its role must grant every call
-// that the recording proxy sees. The test sets the process's environment, so it is
-// one test and not parallel.
+// TestRolesGrantCallsOnEngines runs each function with the template's variables
+// over the engines (DynamoDB Local, ElasticMQ, versitygw): its role must grant
+// every call that the recording proxy sees. The test sets the process's
+// environment, so it is one test and not parallel.
 func TestRolesGrantCallsOnEngines(t *testing.T) {
 	backends := map[string]string{}
 	for _, service := range []string{"DYNAMODB", "SQS", "S3"} {

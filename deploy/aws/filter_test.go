@@ -16,10 +16,10 @@ import (
 	"sluice/workers/setup"
 )
 
-// matchesLine runs a metric filter's pattern over a line of a log, as CloudWatch
-// documents it for JSON, as far as the template uses it: { term && term }, a term
-// being a selector, = or >, and a text in quotes or a number. What a line does
-// not have matches nothing.
+// matchesLine runs a metric filter's pattern over a line of a log, as
+// CloudWatch documents it for JSON, as far as the template uses it: { term &&
+// term }, a term being a selector, = or >, and a text in quotes or a number.
+// What a line does not have matches nothing.
 func matchesLine(pattern string, line map[string]any) (bool, error) {
 	inner, ok := strings.CutPrefix(pattern, "{ ")
 	inner, closed := strings.CutSuffix(inner, " }")
@@ -80,9 +80,9 @@ var batchesOfLog = map[string]struct {
 	}},
 }
 
-// TestFilterCountsWhatIsGivenBack runs the pattern of each function's filter over
-// the real lines of its worker's log: it counts what was given back for want of
-// time, and nothing else that a worker writes.
+// TestFilterCountsWhatIsGivenBack runs the pattern of each function's filter
+// over the real lines of its worker's log: it counts what was given back for
+// want of time, and nothing else that a worker writes.
 func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 	if name := os.Getenv("SLUICE_TEST_BATCH"); name != "" {
 		batchesOfLog[name].run(t.Context(), pipeline.Options{Logger: setup.Logger(os.Getenv("SLUICE_TEST_WORKER"))})

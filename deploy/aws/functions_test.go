@@ -103,13 +103,14 @@ func (s *stack) environ(f function) map[string]string {
 	return out
 }
 
-// secrets are the values in Secrets Manager, by the variable that receives them.
+// secrets are the values in Secrets Manager, by the variable that receives
+// them.
 var secrets = map[string]string{
 	"SMTP_PASSWORD": "password", "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "CHAT_URL": "https://chat.example.com/hook",
 }
 
-// checkVariables compares the variables that functions set with those that their
-// workers read.
+// checkVariables compares the variables that functions set with those that
+// their workers read.
 func checkVariables(s *stack) (problems []error) {
 	for _, f := range lambdas {
 		set, known := s.environ(f), variables(f.Config)
@@ -145,8 +146,8 @@ func TestFunctionsSetEveryVariableOfTheirWorker(t *testing.T) {
 	report(t, checkVariables(deploy(t, optional)))
 }
 
-// checkFunctions checks what all functions have in common, and compares timeout and
-// memory with the table of functions.
+// checkFunctions checks what all functions have in common, and compares timeout
+// and memory with the table of functions.
 func checkFunctions(s *stack) (problems []error) {
 	if got := s.of("AWS::Serverless::Function"); len(got) != len(lambdas) {
 		problems = append(problems, fmt.Errorf("functions: got %v, want %d", got, len(lambdas)))

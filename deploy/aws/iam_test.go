@@ -162,8 +162,9 @@ func (s *stack) exceptions(function string) []permit {
 	return nil
 }
 
-// grants returns the resources of the statements that a function's role may have,
-// by Sid. Which statements and actions it needs follows from the recorded calls.
+// grants returns the resources of the statements that a function's role may
+// have, by Sid. Which statements and actions it needs follows from the recorded
+// calls.
 func (s *stack) grants(f function) map[string][]string {
 	att := func(name, attr string) string { return fmt.Sprint(s.attribute(name, attr)) }
 	ses := "arn:aws:ses:" + region + ":" + account + ":"

@@ -21,12 +21,12 @@ import (
 	"sluice/workers/setup"
 )
 
-// sesRate is the sending rate of a new SES account outside the sandbox, in mails
-// per second.
+// sesRate is the sending rate of a new SES account outside the sandbox, in
+// mails per second.
 const sesRate = 14
 
-// strictSES accepts sesRate mails per second, with bursts of one second's worth,
-// and refuses all others.
+// strictSES accepts sesRate mails per second, with bursts of one second's
+// worth, and refuses all others.
 type strictSES struct {
 	mu            sync.Mutex
 	tokens        float64
@@ -92,8 +92,8 @@ func (q *burstQueue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMe
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// receive receives up to n visible messages. left is the number of all remaining
-// messages.
+// receive receives up to n visible messages. left is the number of all
+// remaining messages.
 func (q *burstQueue) receive(n int) (batch []*queued, left int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,8 +155,9 @@ func batchEvent(batch []*queued) []byte {
 }
 
 // TestBurstOfMailsStaysBelowSESRate sends a burst of mails through the
-// notifications function, with the template's settings, to an SES account with the
-// initial rate: every mail is sent once, and SES refuses at most one in a hundred.
+// notifications function, with the template's settings, to an SES account with
+// the initial rate: every mail is sent once, and SES refuses at most one in a
+// hundred.
 func TestBurstOfMailsStaysBelowSESRate(t *testing.T) {
 	t.Parallel()
 	s := deploy(t, map[string]string{"SesFrom": "news@example.com"})

@@ -12,8 +12,8 @@ import (
 
 const day = 24 * 3600
 
-// checkQueues compares queues with the timeouts, attempts and retention that their
-// functions need.
+// checkQueues compares queues with the timeouts, attempts and retention that
+// their functions need.
 func checkQueues(s *stack) (problems []error) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, name := range s.of("AWS::SQS::Queue") {
@@ -34,8 +34,8 @@ func checkQueues(s *stack) (problems []error) {
 			wrong("%sQueue: got the VisibilityTimeout %d s, want at least %d times the function's timeout of %d s", name, v, functions.VisibilityFactor, timeout)
 		}
 		received, attempts := number(get(queue, "RedrivePolicy", "maxReceiveCount")), number(get(fn, "Environment", "Variables", "MAX_ATTEMPTS"))
-		// Half of the receives are left for those that are no attempt, such as a
-		// record that was not started.
+		// Half of the receives are left for those that are no attempt, such as
+		// a record that was not started.
 		if attempts < setup.MaxAttempts || received < 2*attempts {
 			wrong("%sQueue: got maxReceiveCount %d and MAX_ATTEMPTS %d, want at least twice as many receives as attempts, and %d attempts", name, received, attempts, setup.MaxAttempts)
 		}
@@ -45,8 +45,8 @@ func checkQueues(s *stack) (problems []error) {
 		if got := get(dead, "RedriveAllowPolicy", "sourceQueueArns", "0"); got != s.attribute(name+"Queue", "Arn") {
 			wrong("%sDeadQueue: got the RedriveAllowPolicy for %v, want its source queue", name, got)
 		}
-		// A dead letter's retention of 14 days begins when its message was sent, so
-		// the time in the source queue counts.
+		// A dead letter's retention of 14 days begins when its message was
+		// sent, so the time in the source queue counts.
 		if r := number(queue["MessageRetentionPeriod"]); r < day || r > 4*day {
 			wrong("%sQueue: got the MessageRetentionPeriod %d s, want 1 to 4 days", name, r)
 		}
@@ -76,8 +76,8 @@ func TestQueuesFitTheirFunctions(t *testing.T) {
 	report(t, checkQueues(deploy(t, nil)))
 }
 
-// checkMappings compares the event source mappings with the workers' responses and
-// limits.
+// checkMappings compares the event source mappings with the workers' responses
+// and limits.
 func checkMappings(s *stack) (problems []error) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if got := s.of("AWS::Lambda::EventSourceMapping"); len(got) != len(lambdas) {

@@ -170,8 +170,8 @@ func (s *stack) tableShapes(all map[string]shape) {
 	}
 }
 
-// functionShapes adds a function, its log, its role and its mapping. A mapping has
-// no filter, because Lambda deletes filtered records.
+// functionShapes adds a function, its log, its role and its mapping. A mapping
+// has no filter, because Lambda deletes filtered records.
 func (s *stack) functionShapes(f function, all map[string]shape) {
 	name, lower := f.name, f.Name
 	all[name+"Function"] = shape{
@@ -179,8 +179,8 @@ func (s *stack) functionShapes(f function, all map[string]shape) {
 		props{
 			"FunctionName": s.parameters["Name"] + "-" + lower, "Runtime": "provided.al2023", "Architectures": items{"arm64"}, "Handler": "bootstrap",
 			"CodeUri": ".", "Timeout": byQueues, "MemorySize": s.parameters[logicalName(f.Worker)+"Memory"], "Role": s.attribute(name+"Role", "Arn"),
-			// Without a log level: the alarms read the log line of a batch, which is
-			// INFO.
+			// Without a log level: the alarms read the log line of a batch,
+			// which is INFO.
 			"LoggingConfig": props{"LogFormat": "JSON", "LogGroup": s.ref(name + "Log")},
 			"Environment":   props{"Variables": byWiring},
 		},
@@ -239,8 +239,8 @@ func checkShapes(s *stack) (problems []error) {
 	return problems
 }
 
-// differ adds a problem for each place at which got differs from want. Numbers and
-// texts are compared as text.
+// differ adds a problem for each place at which got differs from want. Numbers
+// and texts are compared as text.
 func differ(problems []error, place string, got, want any) []error {
 	switch want := want.(type) {
 	case rule:

@@ -1,5 +1,5 @@
-// Package aws_test holds the template to the workers: what it sets, what it lets
-// them do, and how long it lets them take.
+// Package aws_test holds the template to the workers: what it sets, what it
+// lets them do, and how long it lets them take.
 package aws_test
 
 import (
@@ -44,7 +44,8 @@ var optional = map[string]string{
 	"WebhookUrl": "https://hooks.example.com/sluice", "WebhookSecret": "sluice/webhook", "ChatUrlSecret": "sluice/chat",
 	"SmtpPasswordSecret": "sluice/smtp", "NotifyTo": "operator@example.com", "OrderEndpoint": "https://orders.example.com/",
 	"AlarmEmail": "operator@example.com", "InboxTypes": "user-registration",
-	// No two numbers are the same, so that one that is taken for another is seen.
+	// No two numbers are the same, so that one that is taken for another is
+	// seen.
 	"Name": "other", "UploadsMemory": "1025", "MessagesMemory": "257", "ChangesMemory": "258",
 	"UploadsConcurrency": "21", "JobsConcurrency": "22", "NotificationsConcurrency": "6", "NotificationsParallel": "4", "ChangesParallelization": "3", "LogRetentionDays": "14",
 }

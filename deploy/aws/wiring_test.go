@@ -50,8 +50,8 @@ func (s *stack) parameter(f function, variable string) (name string, ok bool) {
 	return "", false
 }
 
-// secretVariables are the variables whose values are in Secrets Manager, with the
-// parameter that names the secret.
+// secretVariables are the variables whose values are in Secrets Manager, with
+// the parameter that names the secret.
 var secretVariables = map[string]string{
 	"SMTP_PASSWORD": "SmtpPasswordSecret", "WEBHOOK_SECRET": "WebhookSecret", "CHAT_URL": "ChatUrlSecret",
 }
@@ -142,8 +142,8 @@ func TestVariablesNameTheirResources(t *testing.T) {
 	report(t, checkWiring(deploy(t, nil)))
 }
 
-// TestResourceVariablesAreWired finds variables that are named like a resource and
-// are in no table.
+// TestResourceVariablesAreWired finds variables that are named like a resource
+// and are in no table.
 func TestResourceVariablesAreWired(t *testing.T) {
 	t.Parallel()
 	s := deploy(t, nil)

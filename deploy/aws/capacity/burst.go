@@ -1,33 +1,32 @@
 package main
 
-// Lambda's way to widen: an SQS mapping starts with five invocations at once and
-// gains up to 300 a minute while there is a backlog.
+// How Lambda scales an SQS mapping: it starts with five concurrent invocations
+// and adds up to 300 per minute while there is a backlog.
 const (
 	firstPollers     = 5
 	pollersPerSecond = 300.0 / 60
 )
 
-// Moment is the state of the pipeline some seconds after a burst began.
+// Moment is the state of the pipeline at one second after the start of a burst.
 type Moment struct {
 	Second      int
-	Depth       [stageCount]float64 // records that wait
-	Concurrency [stageCount]float64 // invocations at once
+	Depth       [stageCount]float64 // waiting records
+	Concurrency [stageCount]float64 // concurrent invocations
 }
 
-// Burst is what becomes of records that come on top of nothing, all at once.
+// Burst is the result of a simulated burst on an idle pipeline.
 type Burst struct {
 	Moments []Moment
-	Drained int                 // the second at which nothing waits; -1: not within the limit
-	Deepest [stageCount]float64 // the most that waited
-	Longest [stageCount]float64 // the longest that a record waited until it was begun, in seconds, first in first out
+	Drained int                 // the second at which nothing waits; -1 if that is after the limit
+	Deepest [stageCount]float64 // the most waiting records
+	Longest [stageCount]float64 // the longest wait of a record until it is started, in seconds, first in first out
 }
 
-// burstLimit bounds the simulation: the days that a queue keeps a message.
+// burstLimit limits the simulation to the retention of a queue, in seconds.
 const burstLimit = 4 * daySeconds
 
-// Simulate puts n uploads in at second 0 and steps through what follows, a
-// second at a time. What a stage finishes in one second waits for the next stage
-// in the following.
+// Simulate adds n uploads at second 0 and simulates the pipeline in steps of
+// one second. The results of a stage reach the next stage one second later.
 func (m Model) Simulate(n float64) Burst {
 	depth := [stageCount]float64{uploads: n}
 	var concurrency [stageCount]float64
@@ -75,7 +74,7 @@ func (m Model) Simulate(n float64) Burst {
 	return b
 }
 
-// waiting is who waits, first in first out.
+// waiting is a queue of records, first in first out.
 type waiting []arrival
 
 type arrival struct {
@@ -89,11 +88,11 @@ func (w *waiting) arrive(second int, n float64) {
 	}
 }
 
-// leave takes the first n out, and tells when the last of them came.
-func (w *waiting) leave(n float64) (came int) {
+// leave removes the first n records, and returns when the last of them arrived.
+func (w *waiting) leave(n float64) (arrived int) {
 	for len(*w) > 0 && n > 0 {
 		first := &(*w)[0]
-		came = first.second
+		arrived = first.second
 		taken := min(n, first.n)
 		first.n, n = first.n-taken, n-taken
 		if first.n > 0 {
@@ -101,5 +100,5 @@ func (w *waiting) leave(n float64) (came int) {
 		}
 		*w = (*w)[1:]
 	}
-	return came
+	return arrived
 }

@@ -16,11 +16,11 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// answers is a transport that answers by itself: what remains is the SDK's own
-// work, without network and TLS.
-type answers string
+// responses is a transport that responds to every request with the same body:
+// the benchmark measures the SDK without network and TLS.
+type responses string
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (body responses) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return nil, err
@@ -28,16 +28,16 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}, "Etag": {`"e"`}},
-		Body: io.NopCloser(strings.NewReader(string(a))), Request: r,
+		Body: io.NopCloser(strings.NewReader(string(body))), Request: r,
 	}, nil
 }
 
-// BenchmarkCalls is the CPU of one call of AWS, which the defaults of the
-// flags -*-cpu count.
+// BenchmarkCalls measures the CPU time of one call to AWS, on which the
+// defaults of the flags -*-cpu are based.
 func BenchmarkCalls(b *testing.B) {
-	config := func(answer string) aws.Config {
+	config := func(response string) aws.Config {
 		return aws.Config{
-			Region: "us-east-1", HTTPClient: &http.Client{Transport: answers(answer)},
+			Region: "us-east-1", HTTPClient: &http.Client{Transport: responses(response)},
 			Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 		}
 	}

@@ -6,50 +6,50 @@ import (
 	"math"
 )
 
-// coreMB is the memory at which Lambda gives a function one whole core.
+// coreMB is the memory at which a Lambda function has one whole core.
 const coreMB = 1769
 
-// Load is what comes in from outside, a day.
+// Load is the daily load from clients.
 type Load struct {
 	Uploads  float64 // pictures
-	Messages float64 // messages that others put on the queue jobs
-	Changes  float64 // changes that others make to table records
-	Peak     float64 // the busiest hour against the mean; 1 or more
+	Messages float64 // messages that clients send to queue jobs
+	Changes  float64 // changes that clients make to table records
+	Peak     float64 // load of the busiest hour, as a multiple of the mean; 1 or more
 }
 
-// times is the load n times.
+// times returns n times the load.
 func (l Load) times(n float64) Load {
 	return Load{l.Uploads * n, l.Messages * n, l.Changes * n, l.Peak}
 }
 
-// Stage is one function with its source, and what one record costs it.
+// Stage is one function with its source, and the cost of one record.
 type Stage struct {
 	Name        string
 	MemoryMB    float64
-	Batch       float64 // records of an invocation when there is a backlog
-	QuietBatch  float64 // records of an invocation when there is none
-	Parallel    float64 // records in hand at once
-	Concurrency float64 // invocations at once, at most
-	Rate        float64 // records a second of one invocation, at most; 0 has no limit
-	Setting     string  // the template's parameter that moves Concurrency
+	Batch       float64 // records per invocation with a backlog
+	QuietBatch  float64 // records per invocation without a backlog
+	Parallel    float64 // records processed in parallel
+	Concurrency float64 // maximum concurrent invocations
+	Rate        float64 // maximum records per second of one invocation; 0 means no limit
+	Setting     string  // the template's parameter that sets Concurrency
 
-	CPU  float64 // milliseconds of a whole core a record
-	Wait float64 // milliseconds of waiting for others a record
+	CPU  float64 // milliseconds of a whole core per record
+	Wait float64 // milliseconds of waiting for other services per record
 
-	// What a record asks of others, beside being received and deleted.
+	// Calls per record, without receiving and deleting it.
 	Sends            float64 // SQS requests
 	S3Writes         float64
 	S3Reads          float64
 	DBWrites         float64 // units of 1 KB
 	DBReads          float64 // units of 4 KB
 	Mails            float64
-	LogBytes         float64 // a record
-	LogBytesOfInvoke float64 // an invocation: the platform's lines and the batch's
-	Stream           bool    // reads a stream, not a queue
+	LogBytes         float64 // per record
+	LogBytesOfInvoke float64 // per invocation: the lines of the platform and of the batch
+	Stream           bool    // the source is a stream and not a queue
 }
 
-// Milliseconds is how long an invocation with n records takes: they share the
-// function's cores, and wait side by side.
+// Milliseconds returns the duration of an invocation with n records. They share
+// the function's cores and wait in parallel.
 //
 //	one = CPU / min(1, cores) + Wait,  cores = MemoryMB / 1769
 //	max( n·CPU / cores , ⌈n / Parallel⌉ · one , one + 1000·(n-1) / Rate )
@@ -63,30 +63,30 @@ func (s Stage) Milliseconds(n float64) float64 {
 	return ms
 }
 
-// PerSecond is how many records the stage can do when it is as wide as it may be.
+// PerSecond returns the records per second at the maximum concurrency.
 func (s Stage) PerSecond() float64 { return s.perSecondAt(s.Concurrency) }
 
 func (s Stage) perSecondAt(concurrency float64) float64 {
 	r := concurrency * s.Batch / s.Milliseconds(s.Batch) * 1000
 	if s.Rate > 0 {
-		r = min(r, concurrency*s.Rate) // the rate goes on from batch to batch
+		r = min(r, concurrency*s.Rate) // the rate holds across batches
 	}
 	return r
 }
 
-// Needed is the concurrency at a rate of records a second, in full batches:
-// Little's law.
+// Needed returns the concurrency for a rate of records per second in full
+// batches, by Little's law.
 func (s Stage) Needed(perSecond float64) float64 {
 	return perSecond / s.Batch * s.Milliseconds(s.Batch) / 1000
 }
 
-// Quiet is the concurrency at a rate with the batches of a queue without
-// backlog, which is what one sees by day.
+// Quiet returns the concurrency for a rate in the batches of a queue without a
+// backlog.
 func (s Stage) Quiet(perSecond float64) float64 {
 	return perSecond / s.QuietBatch * s.Milliseconds(s.QuietBatch) / 1000
 }
 
-// Bill is what a stage uses and costs for a number of records.
+// Bill is the usage and the cost of a number of records.
 type Bill struct {
 	Records, Invocations, GBSeconds float64
 	SQSRequests, S3Writes, S3Reads  float64
@@ -94,12 +94,12 @@ type Bill struct {
 	Dollars                         float64
 }
 
-// Bill for records, in batches of QuietBatch.
+// Bill returns the bill for records in batches of QuietBatch.
 func (s Stage) Bill(records float64) Bill {
 	b := Bill{Records: records, Invocations: records / s.QuietBatch}
 	b.GBSeconds = b.Invocations * math.Ceil(s.Milliseconds(s.QuietBatch)) / 1000 * s.MemoryMB / 1024
 	if !s.Stream {
-		// A receive and a delete for each batch. The send is its sender's.
+		// A receive and a delete per batch. The send is counted at the sender.
 		b.SQSRequests = 2 * b.Invocations
 	}
 	b.SQSRequests += s.Sends * records
@@ -117,7 +117,7 @@ func (b Bill) dollars() float64 {
 		b.Mails*priceMail + b.LogGB*priceLogGB
 }
 
-// plus is both bills in one.
+// plus returns the sum of two bills.
 func (b Bill) plus(o Bill) Bill {
 	return Bill{
 		b.Records + o.Records, b.Invocations + o.Invocations, b.GBSeconds + o.GBSeconds,
@@ -127,7 +127,7 @@ func (b Bill) plus(o Bill) Bill {
 	}
 }
 
-// The stages, in the order in which records travel.
+// The stages, in the order in which records pass them.
 const (
 	uploads = iota
 	jobs
@@ -136,15 +136,15 @@ const (
 	stageCount
 )
 
-// Flow says how many records of the next stage come of one record.
+// Flow has the number of records of the next stage that one record causes.
 type Flow struct {
-	Orders          float64 // share of what is no upload: orders, the others are registrations
-	ChangesOfUpload float64 // a picture's record changes once
-	JobsOfChange    float64 // of a change that others made: a user is pending, an order received
-	Notifications   float64 // of an upload, of a message, of a change of others: each
+	Orders          float64 // share of orders among messages and changes; the others are registrations
+	ChangesOfUpload float64 // changes of a picture's record
+	JobsOfChange    float64 // jobs per change by a client, such as a pending user or a received order
+	Notifications   float64 // per upload, per message and per change by a client
 }
 
-// Records are the records of each stage that come of a load, a day.
+// Records returns the records per day of each stage under a load.
 func (f Flow) Records(l Load) [stageCount]float64 {
 	var r [stageCount]float64
 	r[uploads] = l.Uploads
@@ -160,18 +160,18 @@ func (f Flow) Records(l Load) [stageCount]float64 {
 type Model struct {
 	Stages [stageCount]Stage
 	Flow   Flow
-	Shards float64 // of the stream of table records, at least
-	Factor float64 // invocations at once for each shard
+	Shards float64 // minimum of the stream of table records
+	Factor float64 // concurrent invocations per shard
 }
 
-// shards are the shards of the stream under so many writes a second: a table on
-// demand splits where it is written much.
+// shards returns the shards of the stream at a rate of writes per second: an
+// on-demand table splits its partitions under load.
 func (m Model) shards(writes float64) float64 {
 	return max(m.Shards, math.Ceil(writes/shardWrites))
 }
 
-// stages are the model's for a load: what a job asks of the tables depends on
-// which jobs there are.
+// stages returns the model's stages for a load. The table operations of a job
+// depend on the mix of jobs.
 func (m Model) stages(l Load) [stageCount]Stage {
 	s, job := m.Stages, m.Flow.job(l)
 	s[jobs].DBReads = job.recordGets + job.stateGets
@@ -179,15 +179,15 @@ func (m Model) stages(l Load) [stageCount]Stage {
 	return s
 }
 
-// Outside is what those pay who bring the load: the uploads' PUTs, the
-// messages' sends, the changes' writes.
+// Outside returns the bill of the clients: the PUTs of uploads, the sends of
+// messages and the writes of changes.
 func Outside(l Load) Bill {
 	b := Bill{Records: l.Uploads + l.Messages + l.Changes, S3Writes: l.Uploads, SQSRequests: l.Messages, DBWrites: l.Changes}
 	b.Dollars = b.dollars()
 	return b
 }
 
-// EndToEnd is everything that a load costs. Its records are those that came in.
+// EndToEnd returns the total bill of a load. Its records are those of the load.
 func (m Model) EndToEnd(l Load) Bill {
 	b := Outside(l)
 	for i, n := range m.Flow.Records(l) {
@@ -197,36 +197,36 @@ func (m Model) EndToEnd(l Load) Bill {
 	return b
 }
 
-// Validate says what cannot be computed with.
+// Validate reports every value that the model cannot use.
 func (m Model) Validate() error {
 	var problems []error
 	for name, v := range map[string]float64{"shards": m.Shards, "changes-parallelization": m.Factor} {
 		if !(v > 0) || math.IsInf(v, 0) {
-			problems = append(problems, fmt.Errorf("%s %v is not above zero", name, v))
+			problems = append(problems, fmt.Errorf("%s: got %v, want more than 0", name, v))
 		}
 	}
 	if o := m.Flow.Orders; !(o >= 0 && o <= 1) {
-		problems = append(problems, fmt.Errorf("orders: %v is no share", o))
+		problems = append(problems, fmt.Errorf("orders: got %v, want 0 to 1", o))
 	}
 	for _, s := range m.Stages {
 		for name, v := range map[string]float64{
-			"memory": s.MemoryMB, "batch": s.Batch, "quiet batch": s.QuietBatch, "parallel": s.Parallel, "concurrency": s.Concurrency,
+			"memory": s.MemoryMB, "batch": s.Batch, "quiet-batch": s.QuietBatch, "parallel": s.Parallel, "concurrency": s.Concurrency,
 		} {
 			if !(v > 0) || math.IsInf(v, 0) {
-				problems = append(problems, fmt.Errorf("%s: %s %v is not above zero", s.Name, name, v))
+				problems = append(problems, fmt.Errorf("%s-%s: got %v, want more than 0", s.Name, name, v))
 			}
 		}
 		for name, v := range map[string]float64{"cpu": s.CPU, "wait": s.Wait, "rate": s.Rate} {
 			if !(v >= 0) || math.IsInf(v, 0) {
-				problems = append(problems, fmt.Errorf("%s: %s %v is below zero", s.Name, name, v))
+				problems = append(problems, fmt.Errorf("%s-%s: got %v, want 0 or more", s.Name, name, v))
 			}
 		}
 		if s.CPU+s.Wait == 0 {
-			problems = append(problems, fmt.Errorf("%s: a record takes no time", s.Name))
+			problems = append(problems, fmt.Errorf("%s: got cpu and wait 0, want one above 0", s.Name))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// perSecond is a day's number in the busiest hour.
+// perSecond returns the rate in the busiest hour of a daily number.
 func perSecond(records float64, l Load) float64 { return records * l.Peak / daySeconds }

@@ -1,7 +1,7 @@
 package main
 
-// operations are what a worker asks of others for one record. TestOperations
-// counts them in the workers themselves.
+// operations are the calls of a worker for one record. TestOperationsOfARecord
+// counts them in the workers.
 type operations struct {
 	recordGets, recordPuts    float64 // of table records
 	stateGets, statePuts      float64 // of table state
@@ -13,15 +13,15 @@ var (
 	picture      = operations{sends: 1, objectReads: 2, objectWrites: 1} // with one size
 	imageJob     = operations{recordGets: 1, recordPuts: 1}
 	registration = operations{recordGets: 2, recordPuts: 2}
-	order        = operations{recordGets: 3, recordPuts: 3, stateGets: 1, statePuts: 2} // one that is new
-	change       = operations{sends: 1}                                                 // one from which something follows
+	order        = operations{recordGets: 3, recordPuts: 3, stateGets: 1, statePuts: 2} // a new order
+	change       = operations{sends: 1}                                                 // a change that causes a message
 	mail         = operations{statePuts: 2}
 )
 
-// An item is taken to be at most 1 KB, so that a Put is one unit of writing and
-// a Get one of reading.
+// An item is assumed to have at most 1 KB, so a Put takes one write unit and a
+// Get one read unit.
 
-// mixed is a share of b and the rest of a.
+// mixed returns the mean of a and b, with the given share of b.
 func mixed(a, b operations, share float64) operations {
 	mix := func(x, y float64) float64 { return x*(1-share) + y*share }
 	return operations{
@@ -30,11 +30,10 @@ func mixed(a, b operations, share float64) operations {
 	}
 }
 
-// queued is what a message costs that others sent, or that a change of others
-// brought.
+// queued returns the operations of a job from a client's message or change.
 func (f Flow) queued() operations { return mixed(registration, order, f.Orders) }
 
-// job is the mean job of a load.
+// job returns the operations of the mean job of a load.
 func (f Flow) job(l Load) operations {
 	all := l.Uploads + f.queuedJobs(l)
 	if all == 0 {

@@ -10,9 +10,9 @@ import (
 	"sluice/deploy/replay/harness"
 )
 
-// TestOperations holds what the model counts for a record to what the workers
-// ask of AWS for it.
-func TestOperations(t *testing.T) {
+// TestOperationsOfARecord compares the operations of the model with the calls
+// of the workers.
+func TestOperationsOfARecord(t *testing.T) {
 	t.Parallel()
 	const testdata = "../../../testdata"
 	for file, want := range map[string]operations{
@@ -52,7 +52,7 @@ func TestOperations(t *testing.T) {
 				case "S3.PutObject":
 					got.objectWrites++
 				default:
-					t.Errorf("%s.%s is nothing that the model counts", service, operation)
+					t.Errorf("got a call of %s.%s, which the model does not count", service, operation)
 				}
 				return nil
 			})
@@ -61,11 +61,11 @@ func TestOperations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if answer, err := invoke(t.Context(), event); err != nil || string(answer) != `{"batchItemFailures":[]}` {
-				t.Fatalf("%s %v", answer, err)
+			if response, err := invoke(t.Context(), event); err != nil || string(response) != `{"batchItemFailures":[]}` {
+				t.Fatalf("got the response %s and the error %v", response, err)
 			}
 			if got != want {
-				t.Errorf("one record asks for %+v, the model counts %+v", got, want)
+				t.Errorf("operations of one record: got %+v, want %+v as in the model", got, want)
 			}
 		})
 	}

@@ -6,14 +6,14 @@ import (
 	"text/tabwriter"
 )
 
-// print writes the whole answer.
+// print writes the whole report.
 func (m Model) print(out io.Writer, l Load, burst float64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	records := m.Flow.Records(l)
 
-	line("A day of %.0f uploads, %.0f messages, %.0f changes; the busiest hour has %.1f times the mean.\n", l.Uploads, l.Messages, l.Changes, l.Peak)
-	line("stage\trecords a day\tms of one\tms of a batch\tat once, by day\tat once, backlog\tat most\trecords a second, at most")
+	line("A day of %.0f uploads, %.0f messages, %.0f changes; the busiest hour has %.1f times the mean load.\n", l.Uploads, l.Messages, l.Changes, l.Peak)
+	line("stage\trecords/day\tms/record\tms/batch\tconcurrency\twith a backlog\tmaximum\tmaximum records/s")
 	var bills [stageCount]Bill
 	for i, s := range m.stages(l) {
 		rate := perSecond(records[i], l)
@@ -21,7 +21,7 @@ func (m Model) print(out io.Writer, l Load, burst float64) error {
 		line("%s\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f", s.Name, records[i], s.Milliseconds(1), s.Milliseconds(s.Batch), s.Quiet(rate), s.Needed(rate), s.Concurrency, s.PerSecond())
 	}
 	line("")
-	line("stage\tinvocations\tGB-seconds\tSQS requests\tS3 writes\tS3 reads\tDB writes\tDB reads\tmails\tlog GB\t$ a day\t$ a million records")
+	line("stage\tinvocations\tGB-seconds\tSQS requests\tS3 writes\tS3 reads\tDB writes\tDB reads\tmails\tlog GB\t$/day\t$/million records")
 	row := func(name string, b Bill) {
 		million := 0.0
 		if b.Records > 0 {
@@ -33,9 +33,9 @@ func (m Model) print(out io.Writer, l Load, burst float64) error {
 	for i, s := range m.Stages {
 		row(s.Name, bills[i])
 	}
-	row("who brings it", Outside(l))
+	row("clients", Outside(l))
 	row("all", m.EndToEnd(l))
-	line("\nA month: $%.2f for the load and $%.2f whatever the load (alarms, metrics, the dashboard, polls of idle queues).", m.EndToEnd(l).Dollars*monthDays, fixedMonth())
+	line("\nA month: $%.2f for the load and $%.2f fixed (alarms, metrics, the dashboard, polls of idle queues).", m.EndToEnd(l).Dollars*monthDays, fixedMonth())
 	line("Prices of %s, %s, without free tiers, storage and data transfer.\n", priceRegion, priceDate)
 	if err := w.Flush(); err != nil {
 		return err
@@ -47,9 +47,9 @@ func (m Model) print(out io.Writer, l Load, burst float64) error {
 	return w.Flush()
 }
 
-// printMillions tells what a million of each kind costs from end to end.
+// printMillions prints the cost of a million of each kind from end to end.
 func (m Model) printMillions(line func(string, ...any)) {
-	line("a million of\tcosts, from end to end")
+	line("a million\tcost from end to end")
 	for _, kind := range []struct {
 		name string
 		load Load
@@ -61,8 +61,8 @@ func (m Model) printMillions(line func(string, ...any)) {
 
 func (m Model) printBurst(line func(string, ...any), n float64) {
 	b := m.Simulate(n)
-	line("%.0f uploads at once:", n)
-	line("second\tuploads wait\tjobs\tchanges\tnotifications\tinvocations at once")
+	line("%.0f uploads at the same time:", n)
+	line("second\twaiting uploads\tjobs\tchanges\tnotifications\tconcurrent invocations")
 	for _, i := range instants(len(b.Moments)) {
 		at := b.Moments[i]
 		total := 0.0
@@ -72,14 +72,14 @@ func (m Model) printBurst(line func(string, ...any), n float64) {
 		line("%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f", at.Second, at.Depth[uploads], at.Depth[jobs], at.Depth[changes], at.Depth[notifications], total)
 	}
 	if b.Drained < 0 {
-		line("Not worked off within %d days: messages are lost.\n", burstLimit/daySeconds)
+		line("Not processed within %d days: messages are lost.\n", burstLimit/daySeconds)
 		return
 	}
-	line("Worked off after %d s; the longest wait: uploads %.0f s, jobs %.0f s, changes %.0f s, notifications %.0f s.\n",
+	line("Processed after %d s; the longest wait: uploads %.0f s, jobs %.0f s, changes %.0f s, notifications %.0f s.\n",
 		b.Drained, b.Longest[uploads], b.Longest[jobs], b.Longest[changes], b.Longest[notifications])
 }
 
-// instants chooses about twelve of n moments, the first and the last among them.
+// instants returns up to twelve of n moments, including the first and the last.
 func instants(n int) []int {
 	const shown = 12
 	if n <= shown {
@@ -97,7 +97,7 @@ func instants(n int) []int {
 }
 
 func (m Model) printLimits(line func(string, ...any), l Load) {
-	line("load\tbreaks first\tuses\tof\twhat moves it")
+	line("load\texceeded limit\tuse\tlimit\tsetting")
 	for _, times := range []float64{1, 10, 100, 10_000} {
 		for i, limit := range m.Limits(l.times(times)) {
 			if i > 0 && limit.Share() <= 1 || i == 6 {
@@ -105,7 +105,7 @@ func (m Model) printLimits(line func(string, ...any), l Load) {
 			}
 			verdict := ""
 			if limit.Share() <= 1 {
-				verdict = "nothing; nearest: "
+				verdict = "none; nearest: "
 			}
 			line("%.0f ×\t%s%s\t%.1f\t%.0f\t%s", times, verdict, limit.Name, limit.Load, limit.Limit, limit.Setting)
 		}

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 )
 
-// build builds the worker's binary as out, for Lambda on arm64. Nothing of the
-// place, the time and the checkout goes into it: that is what makes it the same
-// each time.
+// build builds the worker's binary as out, for Lambda on arm64. The binary is
+// reproducible: it contains no path, time or revision of the checkout.
 func build(ctx context.Context, root, worker, out string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -22,13 +21,13 @@ func build(ctx context.Context, root, worker, out string) error {
 		"./workers/"+worker+"/bootstrap")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0", "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build worker %s: %w\n%s", worker, err, bytes.TrimSpace(said))
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build worker %s: %w\n%s", worker, err, bytes.TrimSpace(output))
 	}
 	return nil
 }
 
-// moduleRoot is the folder of go.mod.
+// moduleRoot returns the folder of go.mod.
 func moduleRoot(ctx context.Context) (string, error) {
 	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
@@ -36,7 +35,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	}
 	file := string(bytes.TrimSpace(mod))
 	if filepath.Base(file) != "go.mod" {
-		return "", fmt.Errorf("not inside the module: go env GOMOD says %q", file)
+		return "", fmt.Errorf("go env GOMOD: got %q, want the go.mod of the module: run the command inside the repository", file)
 	}
 	return filepath.Dir(file), nil
 }

@@ -1,7 +1,6 @@
-// Command package builds the workers as AWS Lambda wants them: a static arm64
-// binary named bootstrap, in a zip of its own. The same sources make the same
-// bytes, whoever builds them and when, so a deployment that changes nothing
-// changes nothing.
+// Command package builds the workers for AWS Lambda: for each worker a zip with
+// a static arm64 binary named bootstrap. Builds are reproducible, so deploying
+// unchanged sources changes nothing.
 //
 //	go run ./deploy/aws/package                   dist/uploads.zip, ... and dist/template.yaml that names them
 //	go run ./deploy/aws/package -bare DIR WORKER  only the binary, as DIR/bootstrap; sam build calls this
@@ -17,10 +16,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-// workers are the workers, by the folder they lie in.
-var workers = []string{"uploads", "changes", "messages"}
+	"sluice/deploy/functions"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -33,18 +31,19 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("package", flag.ContinueOnError)
-	dist := flags.String("o", "dist", "the folder to write to")
-	bare := flags.String("bare", "", "write the binary of one worker into this folder, and no zip")
+	dist := flags.String("o", "dist", "folder to write to")
+	bare := flags.String("bare", "", "folder to write the binary of one worker to, without a zip")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	workers := functions.Workers()
 	names := flags.Args()
 	if len(names) == 0 {
 		names = workers
 	}
 	for _, name := range names {
 		if !slices.Contains(workers, name) {
-			return fmt.Errorf("no worker %q: there are %s", name, strings.Join(workers, ", "))
+			return fmt.Errorf("worker: got %q, want one of %s", name, strings.Join(workers, ", "))
 		}
 	}
 	root, err := moduleRoot(ctx)
@@ -53,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if *bare != "" {
 		if len(names) != 1 {
-			return fmt.Errorf("-bare is for one worker, not for %d", len(names))
+			return fmt.Errorf("-bare: got %d workers, want one", len(names))
 		}
 		return build(ctx, root, names[0], filepath.Join(*bare, "bootstrap"))
 	}
@@ -75,7 +74,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// packWorker builds a worker and writes its zip, and returns the zip's size.
+// packWorker builds a worker, writes its zip, and returns the size of the zip.
 func packWorker(ctx context.Context, root, name, dist string) (size int64, err error) {
 	dir, err := os.MkdirTemp("", "sluice-package-")
 	if err != nil {

@@ -5,25 +5,28 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sluice/deploy/functions"
 )
 
-// TestZips packs all workers, from here and from a copy of the sources in
-// another folder: the bytes are the same, and what is in them is what Lambda
-// wants.
-func TestZips(t *testing.T) {
+// TestZipsAreReproducible packs all workers, here and from a copy of the
+// sources in another folder: the zips are equal, and they have the contents
+// that Lambda needs.
+func TestZipsAreReproducible(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds binaries: left out by -short")
 	}
 	dist := t.TempDir()
-	var said bytes.Buffer
-	if err := run(t.Context(), []string{"-o", dist}, &said); err != nil {
+	var output bytes.Buffer
+	if err := run(t.Context(), []string{"-o", dist}, &output); err != nil {
 		t.Fatal(err)
 	}
 	template, err := os.ReadFile(filepath.Join(dist, "template.yaml"))
@@ -36,11 +39,11 @@ func TestZips(t *testing.T) {
 	}
 	elsewhere := filepath.Join(t.TempDir(), "another-checkout")
 	copySources(t, root, elsewhere)
-	for _, worker := range workers {
+	for _, worker := range functions.Workers() {
 		t.Run(worker, func(t *testing.T) {
 			file := filepath.Join(dist, worker+".zip")
-			if !strings.Contains(said.String(), file) || !bytes.Contains(template, []byte("CodeUri: "+worker+".zip")) {
-				t.Errorf("neither %q nor template.yaml may leave out %s", said.String(), worker)
+			if !strings.Contains(output.String(), file) || !bytes.Contains(template, []byte("CodeUri: "+worker+".zip")) {
+				t.Errorf("worker %s: want its zip in the output %q and in template.yaml", worker, output.String())
 			}
 			here, err := os.ReadFile(file)
 			if err != nil {
@@ -55,17 +58,17 @@ func TestZips(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(here, there) {
-				t.Error("two checkouts of the same sources made two different zips")
+				t.Error("two checkouts of the same sources: got different zips, want equal ones")
 			}
 			binary := checkZip(t, here)
 			if bytes.Contains(binary, []byte(root+"/")) {
-				t.Error("the binary tells where it was built")
+				t.Error("the binary contains the path of the checkout")
 			}
 		})
 	}
 }
 
-// copySources copies what builds the workers.
+// copySources copies the sources of the workers.
 func copySources(t *testing.T, from, to string) {
 	t.Helper()
 	for _, name := range []string{"go.mod", "go.sum", "workers", "pipeline", "thumbnail", "notify"} {
@@ -96,7 +99,7 @@ func copySources(t *testing.T, from, to string) {
 	}
 }
 
-// checkZip holds a zip to what Lambda wants of it, and returns the binary.
+// checkZip checks that Lambda can run the zip, and returns the binary.
 func checkZip(t *testing.T, content []byte) []byte {
 	t.Helper()
 	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
@@ -104,7 +107,7 @@ func checkZip(t *testing.T, content []byte) []byte {
 		t.Fatal(err)
 	}
 	if len(archive.File) != 1 || archive.File[0].Name != "bootstrap" || archive.File[0].Mode() != 0o755 || !archive.File[0].Modified.Equal(epoch) {
-		t.Fatalf("got %+v, want bootstrap alone, 0755, of 1980", archive.File)
+		t.Fatalf("got %+v, want only bootstrap, with the mode 0755 and the time %v", archive.File, epoch)
 	}
 	f, err := archive.File[0].Open()
 	if err != nil {
@@ -121,20 +124,20 @@ func checkZip(t *testing.T, content []byte) []byte {
 	}
 	libraries, err := file.ImportedLibraries()
 	if file.Machine != elf.EM_AARCH64 || len(libraries) != 0 || err != nil {
-		t.Errorf("machine %v, libraries %v, %v: want a static arm64 binary", file.Machine, libraries, err)
+		t.Errorf("got the machine %v, the libraries %v and the error %v, want a static arm64 binary", file.Machine, libraries, err)
 	}
 	for _, p := range file.Progs {
 		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
-			t.Errorf("the binary asks for a loader (%v): want it static", p.Type)
+			t.Errorf("the binary has a segment %v, want it static", p.Type)
 		}
 	}
 	if file.Section(".symtab") != nil || file.Section(".debug_info") != nil {
-		t.Error("the binary has symbols: want it stripped")
+		t.Error("the binary has symbols, want it stripped")
 	}
 	return binary
 }
 
-func TestBareIsTheBinaryAlone(t *testing.T) {
+func TestBareWritesOnlyTheBinary(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds a binary: left out by -short")
@@ -145,17 +148,17 @@ func TestBareIsTheBinaryAlone(t *testing.T) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != "bootstrap" {
-		t.Errorf("got %v, %v, want bootstrap alone", entries, err)
+		t.Errorf("got %v and the error %v, want only bootstrap", entries, err)
 	}
 }
 
-func TestWrongArguments(t *testing.T) {
+func TestRunRefusesWrongArguments(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"nobody":                         `no worker "nobody": there are uploads, changes, messages`,
-		"-bare DIR":                      "-bare is for one worker, not for 3",
-		"-bare DIR uploads nobody":       `no worker "nobody"`,
-		"-bare DIR uploads messages":     "-bare is for one worker, not for 2",
+		"nobody":                         `worker: got "nobody", want one of `,
+		"-bare DIR":                      fmt.Sprintf("-bare: got %d workers, want one", len(functions.Workers())),
+		"-bare DIR uploads nobody":       `worker: got "nobody"`,
+		"-bare DIR uploads messages":     "-bare: got 2 workers, want one",
 		"-o /dev/null/no-folder uploads": "/dev/null",
 	} {
 		args := strings.Fields(strings.ReplaceAll(args, "DIR", t.TempDir()))
@@ -165,7 +168,7 @@ func TestWrongArguments(t *testing.T) {
 	}
 }
 
-func TestWithZips(t *testing.T) {
+func TestWithZipsNamesTheZipOfEveryFunction(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../template.yaml")
 	if err != nil {
@@ -175,16 +178,20 @@ func TestWithZips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for zip, times := range map[string]int{"uploads.zip": 1, "messages.zip": 2, "changes.zip": 1} {
+	uses := map[string]int{}
+	for _, f := range functions.All {
+		uses[f.Worker+".zip"]++
+	}
+	for zip, times := range uses {
 		if n := strings.Count(got, "      CodeUri: "+zip+"\n"); n != times {
-			t.Errorf("%s is named %d times, want %d", zip, n, times)
+			t.Errorf("%s: got it %d times, want %d", zip, n, times)
 		}
 	}
 	if strings.Contains(got, "BuildMethod") || strings.Contains(got, "CodeUri: .\n") {
-		t.Error("the template still asks for a build")
+		t.Error("the template contains build instructions")
 	}
 	lost := strings.Replace(string(text), "  JobsFunction:", "  OtherFunction:", 1)
 	if _, err := withZips(lost); err == nil || !strings.Contains(err.Error(), "OtherFunction") {
-		t.Errorf("a function without a package: got %v, want an error that names it", err)
+		t.Errorf("function that is not in the table: got the error %v, want one that names it", err)
 	}
 }

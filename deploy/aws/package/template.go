@@ -6,18 +6,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"sluice/deploy/functions"
 )
 
-// packages are the zips of the template's functions.
-var packages = map[string]string{
-	"UploadsFunction": "uploads.zip", "JobsFunction": "messages.zip", "NotificationsFunction": "messages.zip", "ChangesFunction": "changes.zip",
-}
+// functionHead matches the beginning of a function in the template, with the
+// Metadata that sam build reads.
+var functionHead = regexp.MustCompile(`(?m)^  (\w+Function):.*\n    Type: AWS::Serverless::Function\n(    Metadata:\n(?:      .*\n)+)    Properties:\n`)
 
-// howToBuild is what sam build reads of a function: that it is built, and how.
-var howToBuild = regexp.MustCompile(`(?m)^  (\w+Function):.*\n    Type: AWS::Serverless::Function\n(    Metadata:\n(?:      .*\n)+)    Properties:\n`)
-
-// writeTemplate writes the template with the zips in place of what sam build
-// would make.
+// writeTemplate writes the template with the zips in place of the instructions
+// for sam build.
 func writeTemplate(root, file string) error {
 	text, err := os.ReadFile(filepath.Join(root, "deploy", "aws", "template.yaml"))
 	if err != nil {
@@ -30,22 +28,26 @@ func writeTemplate(root, file string) error {
 	return os.WriteFile(file, []byte(packaged), 0o644)
 }
 
-// withZips names each function's zip in the template's text. Comments and order
-// stay as they are.
+// withZips names each function's zip in the template's text, and changes
+// nothing else.
 func withZips(text string) (string, error) {
+	zips := map[string]string{}
+	for _, f := range functions.All {
+		zips[f.LogicalName()+"Function"] = f.Worker + ".zip"
+	}
 	seen := 0
 	var unknown error
-	text = howToBuild.ReplaceAllStringFunc(text, func(head string) string {
-		m := howToBuild.FindStringSubmatch(head)
-		zip, ok := packages[m[1]]
+	text = functionHead.ReplaceAllStringFunc(text, func(head string) string {
+		m := functionHead.FindStringSubmatch(head)
+		zip, ok := zips[m[1]]
 		if !ok {
-			unknown = fmt.Errorf("template.yaml: function %s has no package", m[1])
+			unknown = fmt.Errorf("template.yaml: %s is not in the table of functions", m[1])
 		}
 		seen++
 		return strings.Replace(head, m[2], "", 1) + "      CodeUri: " + zip + "\n"
 	})
-	if unknown == nil && seen != len(packages) {
-		unknown = fmt.Errorf("template.yaml: %d functions are built, %d have a package", seen, len(packages))
+	if unknown == nil && seen != len(zips) {
+		unknown = fmt.Errorf("template.yaml: got %d functions that are built, want the %d of the table of functions", seen, len(zips))
 	}
 	return strings.Replace(text, "    CodeUri: .\n", "", 1), unknown
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// epoch is the time of all files in a zip: the first that the format knows.
+// epoch is the time of all files in a zip: the earliest that the format has.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// writeZip writes a zip that holds binary as bootstrap, which everybody may run.
-// It returns the zip's size.
+// writeZip writes a zip that contains binary as the executable bootstrap. It
+// returns the size of the zip.
 func writeZip(file, binary string) (size int64, err error) {
 	in, err := os.Open(binary)
 	if err != nil {
