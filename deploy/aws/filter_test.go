@@ -16,20 +16,20 @@ import (
 	"sluice/workers/setup"
 )
 
-// matchesLine runs a metric filter's pattern over a line of a log, as
-// CloudWatch documents it for JSON, as far as the template uses it: { term &&
-// term }, a term being a selector, = or >, and a text in quotes or a number.
-// What a line does not have matches nothing.
+// matchesLine reports whether a metric filter's pattern matches a log line. It
+// implements the part of CloudWatch's JSON patterns that the template uses:
+// { term && term }, where a term is a selector, = or >, and a quoted text or a
+// number. A missing value matches nothing.
 func matchesLine(pattern string, line map[string]any) (bool, error) {
 	inner, ok := strings.CutPrefix(pattern, "{ ")
 	inner, closed := strings.CutSuffix(inner, " }")
 	if !ok || !closed {
-		return false, fmt.Errorf("pattern %s: is not of the form { ... }", pattern)
+		return false, fmt.Errorf("pattern: got %s, want { ... }", pattern)
 	}
 	for term := range strings.SplitSeq(inner, " && ") {
 		parts := strings.Fields(term)
 		if len(parts) != 3 {
-			return false, fmt.Errorf("pattern %s: %q is no term of a selector, an operator and a value", pattern, term)
+			return false, fmt.Errorf("pattern %s: got the term %q, want a selector, an operator and a value", pattern, term)
 		}
 		value, err := selected(parts[0], line)
 		if err != nil {
@@ -42,7 +42,7 @@ func matchesLine(pattern string, line map[string]any) (bool, error) {
 			f, isNumber := value.(float64)
 			holds = isNumber && f > n
 		} else {
-			return false, fmt.Errorf("pattern %s: %q is nothing that the tests can run", pattern, term)
+			return false, fmt.Errorf("pattern %s: the term %q is unknown to the tests", pattern, term)
 		}
 		if !holds {
 			return false, nil
@@ -51,39 +51,39 @@ func matchesLine(pattern string, line map[string]any) (bool, error) {
 	return true, nil
 }
 
-// selected is what $.name names in a line; nil where there is nothing.
+// selected returns the value of $.name in a line, or nil.
 func selected(selector string, line map[string]any) (any, error) {
 	name, ok := strings.CutPrefix(selector, "$.")
 	if !ok || name == "" {
-		return nil, fmt.Errorf("%q is no selector", selector)
+		return nil, fmt.Errorf("selector: got %q, want $.name", selector)
 	}
 	return get(line, strings.Split(name, ".")...), nil
 }
 
-// batchesOfLog are batches that a process runs whose environment is Lambda's,
-// and what the filter is to count for each.
+// batchesOfLog are batches that a process with Lambda's environment runs, with
+// the value that the filter counts for each.
 var batchesOfLog = map[string]struct {
 	counts float64
 	run    func(ctx context.Context, o pipeline.Options)
 }{
-	"no time": {2, func(ctx context.Context, o pipeline.Options) {
-		ctx, cancel := context.WithDeadline(ctx, time.Now()) // nothing is left
+	"deadline passed": {2, func(ctx context.Context, o pipeline.Options) {
+		ctx, cancel := context.WithDeadline(ctx, time.Now()) // no time is left
 		defer cancel()
 		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}, {ID: "two"}}, nil, o)
 	}},
-	"all is done": {0, func(ctx context.Context, o pipeline.Options) {
+	"all records done": {0, func(ctx context.Context, o pipeline.Options) {
 		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}}, func(context.Context, pipeline.Record) error { return nil }, o)
 	}},
-	"one failed and one waits behind it": {0, func(ctx context.Context, o pipeline.Options) {
+	"one record failed and blocks another": {0, func(ctx context.Context, o pipeline.Options) {
 		o.Order = pipeline.Stream
 		pipeline.Run(ctx, []pipeline.Record{{ID: "one"}, {ID: "two"}}, func(context.Context, pipeline.Record) error { return errors.New("not now") }, o)
 	}},
 }
 
-// TestFilterCountsWhatIsGivenBack runs the pattern of each function's filter
-// over the real lines of its worker's log: it counts what was given back for
-// want of time, and nothing else that a worker writes.
-func TestFilterCountsWhatIsGivenBack(t *testing.T) {
+// TestFilterCountsRecordsNotStarted runs the pattern of each function's filter
+// over log lines of a worker: it counts the records that were not started
+// before the deadline, and matches no other line.
+func TestFilterCountsRecordsNotStarted(t *testing.T) {
 	if name := os.Getenv("SLUICE_TEST_BATCH"); name != "" {
 		batchesOfLog[name].run(t.Context(), pipeline.Options{Logger: setup.Logger(os.Getenv("SLUICE_TEST_WORKER"))})
 		return
@@ -93,7 +93,7 @@ func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 	for name, tt := range batchesOfLog {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFilterCountsWhatIsGivenBack$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFilterCountsRecordsNotStarted$")
 			cmd.Env = append(os.Environ(), "SLUICE_TEST_BATCH="+name, "SLUICE_TEST_WORKER=uploads", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "AWS_LAMBDA_LOG_FORMAT=JSON")
 			out, err := cmd.Output()
 			if err != nil {
@@ -107,7 +107,7 @@ func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 				}
 			}
 			if len(lines) == 0 {
-				t.Fatalf("no line of JSON in %s", out)
+				t.Fatalf("got no JSON line in %s", out)
 			}
 			for _, f := range lambdas {
 				p := s.Resources[f.name+"GivenBackFilter"].Properties
@@ -126,19 +126,19 @@ func TestFilterCountsWhatIsGivenBack(t *testing.T) {
 					}
 					n, isNumber := value.(float64)
 					if !isNumber {
-						t.Fatalf("%s: the metric's value is %v in %v", f.name, value, line)
+						t.Fatalf("%s: got the metric value %v in %v, want a number", f.name, value, line)
 					}
 					counted += n
 				}
 				if counted != tt.counts {
-					t.Errorf("%s: the filter counts %v, want %v, in\n%s", f.name, counted, tt.counts, out)
+					t.Errorf("%s: got the count %v, want %v, in\n%s", f.name, counted, tt.counts, out)
 				}
 			}
 		})
 	}
 }
 
-func TestMatchesLine(t *testing.T) {
+func TestMatchesLineComparesTerms(t *testing.T) {
 	t.Parallel()
 	line := map[string]any{"message": "batch", "not_started": 2.0, "inner": map[string]any{"n": 1.0}}
 	for pattern, want := range map[string]bool{
@@ -151,7 +151,7 @@ func TestMatchesLine(t *testing.T) {
 	}
 	for _, bad := range []string{"", "{ $.a }", "{ a = 1 }", `{ $.a < 1 }`, `$.a > 1`} {
 		if _, err := matchesLine(bad, line); err == nil {
-			t.Errorf("%s was taken", bad)
+			t.Errorf("%s: got it accepted, want an error", bad)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func checkAll(template map[string]any, parameters map[string]string, calls map[s
 		func() []error { return checkQueues(s) },
 		func() []error { return checkMappings(s) },
 		func() []error { return checkStores(s) },
-		func() []error { return checkNotices(s) },
+		func() []error { return checkNotifications(s) },
 		func() []error { return checkRoles(s, calls) },
 		func() []error { return checkRoles(some, calls) },
 		func() []error { return checkShapes(some) },

@@ -1,5 +1,5 @@
-// Package aws_test holds the template to the workers: what it sets, what it
-// lets them do, and how long it lets them take.
+// Package aws_test compares the template with the workers: its variables,
+// permissions and timeouts.
 package aws_test
 
 import (
@@ -15,21 +15,20 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Where the template is deployed, for the tests.
+// The account and region of the tests.
 const (
 	account   = "123456789012"
 	region    = "us-east-1"
 	partition = "aws"
 )
 
-// stack is the template as CloudFormation would see it with the given
-// parameters: functions of the template are resolved, resources are by their
-// logical names. Values are string, bool, int, []any and map[string]any.
+// stack is the template resolved with parameters, as CloudFormation does.
+// Values are string, bool, int, []any and map[string]any.
 type stack struct {
 	parameters map[string]string
 	conditions map[string]any
-	template   map[string]any // unresolved, with functions as {"Fn::X": ...}
-	Resources  map[string]resource
+	template   map[string]any      // unresolved, with intrinsic functions as {"Fn::X": ...}
+	Resources  map[string]resource // by logical name
 }
 
 type resource struct {
@@ -38,19 +37,18 @@ type resource struct {
 	Attributes map[string]any // DeletionPolicy, DependsOn, Metadata
 }
 
-// optional are parameters under which all that is optional is there.
+// optional are parameters that enable every optional part.
 var optional = map[string]string{
 	"SesFrom": "news@example.com", "SnsTopicArn": "arn:aws:sns:us-east-1:123456789012:news",
 	"WebhookUrl": "https://hooks.example.com/sluice", "WebhookSecret": "sluice/webhook", "ChatUrlSecret": "sluice/chat",
 	"SmtpPasswordSecret": "sluice/smtp", "NotifyTo": "operator@example.com", "OrderEndpoint": "https://orders.example.com/",
 	"AlarmEmail": "operator@example.com", "InboxTypes": "user-registration",
-	// No two numbers are the same, so that one that is taken for another is
-	// seen.
+	// All numbers differ, so that confusing two of them is noticed.
 	"Name": "other", "UploadsMemory": "1025", "MessagesMemory": "257", "ChangesMemory": "258",
 	"UploadsConcurrency": "21", "JobsConcurrency": "22", "NotificationsConcurrency": "6", "NotificationsParallel": "4", "ChangesParallelization": "3", "LogRetentionDays": "14",
 }
 
-// readTemplate is the template with its functions, unresolved.
+// readTemplate returns the template with unresolved intrinsic functions.
 func readTemplate(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile("template.yaml")
@@ -64,7 +62,7 @@ func readTemplate(t *testing.T) map[string]any {
 	return plain(root.Content[0]).(map[string]any)
 }
 
-// plain is a node without YAML: a tag !X is {"Fn::X": ...}.
+// plain converts a YAML node. A tag !X becomes {"Fn::X": ...}.
 func plain(n *yaml.Node) any {
 	var v any
 	switch n.Kind {
@@ -82,7 +80,7 @@ func plain(n *yaml.Node) any {
 		v = s
 	default:
 		v = n.Value
-		if n.Style == 0 { // plain, so it may be more than text
+		if n.Style == 0 { // unquoted, so possibly a number or a bool
 			if i, err := strconv.Atoi(n.Value); err == nil {
 				v = i
 			} else if n.Value == "true" || n.Value == "false" {
@@ -102,7 +100,8 @@ func plain(n *yaml.Node) any {
 	return v
 }
 
-// resolve makes the stack of a template. What it cannot resolve is an error.
+// resolve resolves a template with parameters. An intrinsic function that it
+// does not know is an error.
 func resolve(template map[string]any, parameters map[string]string) (s *stack, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -115,7 +114,7 @@ func resolve(template map[string]any, parameters map[string]string) (s *stack, e
 	}
 	for name, value := range parameters {
 		if _, ok := s.parameters[name]; !ok {
-			return nil, fmt.Errorf("template: no parameter %q", name)
+			return nil, fmt.Errorf("template: parameter %q does not exist", name)
 		}
 		s.parameters[name] = value
 	}
@@ -155,7 +154,7 @@ type noValue struct{}
 func (s *stack) condition(name string) bool {
 	c, ok := s.conditions[name]
 	if !ok {
-		panic(fmt.Sprintf("no condition %q", name))
+		panic(fmt.Sprintf("condition %q does not exist", name))
 	}
 	return s.value(c).(bool)
 }
@@ -214,7 +213,7 @@ func (s *stack) call(name string, arg any) any {
 	case "Fn::Not":
 		return !s.value(arg).([]any)[0].(bool)
 	}
-	panic(fmt.Sprintf("%s is not known to the tests", name))
+	panic(fmt.Sprintf("intrinsic function %s is unknown to the tests", name))
 }
 
 func (s *stack) ref(name string) any {
@@ -250,7 +249,7 @@ func (s *stack) ref(name string) any {
 	case "AWS::Lambda::EventSourceMapping":
 		return "uuid-of-" + name
 	}
-	panic(fmt.Sprintf("Ref %s: its type %v is not known to the tests", name, r["Type"]))
+	panic(fmt.Sprintf("Ref %s: the type %v is unknown to the tests", name, r["Type"]))
 }
 
 func (s *stack) attribute(name, attr string) any {
@@ -273,7 +272,7 @@ func (s *stack) attribute(name, attr string) any {
 	case "AWS::IAM::Role.Arn":
 		return "arn:aws:iam::" + account + ":role/" + name
 	default:
-		panic(fmt.Sprintf("GetAtt %s.%s of a %v is not known to the tests", name, attr, typ))
+		panic(fmt.Sprintf("GetAtt %s.%s of a %v is unknown to the tests", name, attr, typ))
 	}
 }
 
@@ -305,7 +304,7 @@ func (s *stack) sub(text string) string {
 	})
 }
 
-// of are the names of the resources of a type, sorted.
+// of returns the sorted names of the resources of a type.
 func (s *stack) of(typ string) []string {
 	var names []string
 	for name, r := range s.Resources {
@@ -317,7 +316,8 @@ func (s *stack) of(typ string) []string {
 	return names
 }
 
-// get walks into v by names and positions. nil where there is nothing.
+// get returns the value at path, whose elements are keys and positions. It is
+// nil if there is none.
 func get(v any, path ...string) any {
 	for _, p := range path {
 		switch w := v.(type) {
@@ -336,7 +336,7 @@ func get(v any, path ...string) any {
 	return v
 }
 
-// number is v as a number, or -1.
+// number returns v as a number, or -1.
 func number(v any) int {
 	n, err := strconv.Atoi(fmt.Sprint(v))
 	if err != nil {
@@ -345,7 +345,7 @@ func number(v any) int {
 	return n
 }
 
-// deploy is the stack with parameters, or the end of the test.
+// deploy resolves the template with parameters.
 func deploy(t *testing.T, parameters map[string]string) *stack {
 	t.Helper()
 	s, err := resolve(readTemplate(t), parameters)
