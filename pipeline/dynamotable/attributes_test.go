@@ -13,7 +13,7 @@ import (
 	"sluice/pipeline/dynamotable"
 )
 
-func TestAttributes(t *testing.T) {
+func TestAttributesAndItemRoundTrip(t *testing.T) {
 	t.Parallel()
 	expires := time.Unix(1_800_000_000, 999)
 	it := pipeline.Item{
@@ -60,7 +60,7 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-func TestAttributesOfNoObject(t *testing.T) {
+func TestAttributesRejectsDataThatIsNotAnObject(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{``, `[]`, `{"a"`} {
 		_, err := dynamotable.Attributes(pipeline.Item{Data: []byte(data)})
@@ -70,15 +70,14 @@ func TestAttributesOfNoObject(t *testing.T) {
 	}
 }
 
-// TestItemOfOthers reads what something else wrote into the table.
-func TestItemOfOthers(t *testing.T) {
+func TestItemDecodesItemsOfOtherWriters(t *testing.T) {
 	t.Parallel()
 	str := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 	for _, tt := range []struct {
 		name  string
 		attrs map[string]types.AttributeValue
 		data  string
-		field string // of the refusal; "" is accepted
+		field string // of the *ItemError; "" means none
 	}{
 		{"key alone", nil, `{}`, ""},
 		{"binary", map[string]types.AttributeValue{"b": &types.AttributeValueMemberB{Value: []byte{0, 1, 2, 255}}}, `{"b":"AAEC/w=="}`, ""},

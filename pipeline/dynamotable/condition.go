@@ -10,7 +10,7 @@ import (
 	"sluice/pipeline"
 )
 
-// expression is a condition in DynamoDB's words. The zero value is Always.
+// expression is a condition as a DynamoDB expression. The zero value is Always.
 type expression struct {
 	condition *string
 	names     map[string]string
@@ -32,14 +32,14 @@ func expressionOf(c pipeline.Condition) expression {
 	}
 }
 
-// neverHolds tells the condition that no item can meet. DynamoDB is not asked
-// for it: an item that something else wrote may have an empty version.
+// neverHolds reports whether c is AtVersion(""). DynamoDB cannot evaluate it,
+// because an item of another writer may have an empty version.
 func neverHolds(c pipeline.Condition) bool {
 	version, ok := c.Version()
 	return ok && version == ""
 }
 
-// conflictNow is the answer to a condition that never holds.
+// conflictNow returns the conflict of a condition that never holds.
 func (t *Table) conflictNow(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 	current, err := t.Get(ctx, k)
 	exists := err == nil
@@ -49,8 +49,8 @@ func (t *Table) conflictNow(ctx context.Context, k pipeline.Key, c pipeline.Cond
 	return &pipeline.ConflictError{Key: k, Condition: c, Current: current, Exists: exists}
 }
 
-// conflict translates a failed condition. The error says what about the item
-// that stands in the way cannot be read.
+// conflict converts a failed condition. It returns an error if the current item
+// cannot be decoded.
 func (t *Table) conflict(k pipeline.Key, c pipeline.Condition, failed *types.ConditionalCheckFailedException) (*pipeline.ConflictError, error) {
 	conflict := &pipeline.ConflictError{Key: k, Condition: c, Exists: len(failed.Item) > 0}
 	if !conflict.Exists {

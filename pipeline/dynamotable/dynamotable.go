@@ -1,14 +1,13 @@
-// Package dynamotable keeps [pipeline.Table] on DynamoDB.
+// Package dynamotable implements [pipeline.Table] on DynamoDB.
 //
-// An item is stored with its data's top level as real attributes, so that
-// consoles, exports and streams show them by name, and with four of the table's
-// own beside them: PK and SK (strings, the primary key), version (a string) and
-// expires (a number of Unix seconds, the table's TTL attribute, absent where the
-// item never expires). The table's own names cannot clash with the data's:
-// [pipeline.CheckItem] refuses those.
+// Each member of an item's data is stored as an attribute, so that consoles,
+// exports and streams show it by name. The table adds four attributes of its own:
+// PK and SK (strings, the primary key), version (a string) and expires (a number
+// of Unix seconds, the TTL attribute, absent if the item never expires).
+// [pipeline.CheckItem] rejects data with these names.
 //
-// Items that something else wrote into the table can be read. One without a
-// version has the version "", which no condition but Always matches.
+// Items of other writers can be read. An item without a version has the version
+// "", which only Always matches.
 package dynamotable
 
 import (
@@ -25,7 +24,7 @@ import (
 	"sluice/pipeline"
 )
 
-// Client is what a table needs of *dynamodb.Client.
+// Client is the part of *dynamodb.Client that a Table uses.
 type Client interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
@@ -33,25 +32,25 @@ type Client interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// Options change how a table is read. The zero value is right for most.
+// Options configures a Table. The zero value is usable.
 type Options struct {
-	// PageItems bounds how many items Query reads at once, and so its memory.
-	// Zero leaves that to DynamoDB, which reads 1 MB.
+	// PageItems limits the items of one request of Query, and so its memory. Zero
+	// means the limit of DynamoDB, which is 1 MB.
 	PageItems int32
 }
 
-// A Table is a [pipeline.Table] on one DynamoDB table. Safe for concurrent use.
+// A Table is a [pipeline.Table] on one DynamoDB table. It is safe for concurrent
+// use.
 //
-// The client retries by itself, so a write may reach DynamoDB twice: when the
-// first answer was lost. A Put whose condition then fails on its own first
-// effect is recognised by the version that only it has minted, and succeeds. Two
-// cases cannot be told apart from a lost race and are reported as such: the item
-// was replaced by another owner between both attempts, or a conditional Delete
-// finds nothing because its first attempt removed it. Either way the
-// *pipeline.ConflictError is right about what stands in the table.
+// The client retries, so DynamoDB may receive a write twice if the first response
+// is lost. A conditional Put whose condition fails because of its own first
+// attempt recognizes its version and succeeds. Two cases look like a lost race
+// and are reported as a *pipeline.ConflictError with the current item: another
+// owner replaced the item between both attempts, or a conditional Delete finds no
+// item because its first attempt removed it.
 //
-// A Put under Always whose answer was lost is done again, also over what another
-// owner may have put there in between. Where that matters, use a condition.
+// A Put under Always whose response is lost is repeated, even over an item that
+// another owner stored in between. Use a condition if that matters.
 type Table struct {
 	client Client
 	name   string
@@ -60,13 +59,13 @@ type Table struct {
 
 var _ pipeline.Table = (*Table)(nil)
 
-// New returns the table with the given name or ARN. It asks nothing of DynamoDB
-// and makes no table; [Schema] says how one must look.
+// New returns the table with the given name or ARN. It makes no request and does
+// not create the table; [Schema] describes it.
 func New(client Client, name string, o Options) *Table {
 	return &Table{client: client, name: name, opt: o}
 }
 
-// Get implements [pipeline.Table] by a consistent GetItem.
+// Get implements [pipeline.Table] with a consistent GetItem.
 func (t *Table) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error) {
 	if err := precheck(ctx, pipeline.CheckKey(k)); err != nil {
 		return pipeline.Item{}, err
@@ -85,7 +84,7 @@ func (t *Table) Get(ctx context.Context, k pipeline.Key) (pipeline.Item, error) 
 	return Item(out.Item)
 }
 
-// Put implements [pipeline.Table] by one PutItem.
+// Put implements [pipeline.Table] with one PutItem.
 func (t *Table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 	if err := precheck(ctx, pipeline.CheckItem(it)); err != nil {
 		return pipeline.Item{}, err
@@ -117,7 +116,7 @@ func (t *Table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 			return pipeline.Item{}, err
 		}
 		if conflict.Current.Version == it.Version {
-			return it, nil // our own write, whose answer was lost
+			return it, nil // this write, whose response was lost
 		}
 		return pipeline.Item{}, conflict
 	}
@@ -127,7 +126,7 @@ func (t *Table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 	return it, nil
 }
 
-// Delete implements [pipeline.Table] by one DeleteItem.
+// Delete implements [pipeline.Table] with one DeleteItem.
 func (t *Table) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition) error {
 	if err := precheck(ctx, pipeline.CheckKey(k)); err != nil {
 		return err
@@ -157,7 +156,7 @@ func (t *Table) Delete(ctx context.Context, k pipeline.Key, c pipeline.Condition
 	return nil
 }
 
-// precheck is what every method looks at before it asks DynamoDB.
+// precheck returns the error of ctx, or else check.
 func precheck(ctx context.Context, check error) error {
 	if err := ctx.Err(); err != nil {
 		return err

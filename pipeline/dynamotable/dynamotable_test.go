@@ -19,7 +19,7 @@ var key = pipeline.Key{PK: "image#uploads/a.jpg", SK: "-"}
 
 func item(data string) pipeline.Item { return pipeline.Item{Key: key, Data: []byte(data)} }
 
-// put stores an item that must be storable.
+// put stores an item.
 func put(t *testing.T, table *dynamotable.Table, data string, c pipeline.Condition) pipeline.Item {
 	t.Helper()
 	it, err := table.Put(t.Context(), item(data), c)
@@ -36,7 +36,7 @@ func wantCurrent(t *testing.T, table *dynamotable.Table, want pipeline.Item) {
 		t.Fatal(err)
 	}
 	if got.Version != want.Version || string(got.Data) != string(want.Data) {
-		t.Errorf("the table has %s at %s, put returned %s at %s", got.Data, got.Version, want.Data, want.Version)
+		t.Errorf("got %s at %s, want %s at %s", got.Data, got.Version, want.Data, want.Version)
 	}
 }
 
@@ -51,16 +51,15 @@ func TestReadsAreConsistent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, action := range []string{"GetItem", "Query"} {
-		asked := e.asked(action)
+		asked := e.requestsOf(action)
 		if len(asked) != 1 || asked[0]["ConsistentRead"] != true {
-			t.Errorf("%s was asked as %v, want once, with ConsistentRead", action, asked)
+			t.Errorf("%s: got requests %v, want one with ConsistentRead", action, asked)
 		}
 	}
 }
 
-// Without ALL_OLD a conflict has no current item. That engines answer the right
-// one is the suite's business.
-func TestWritesAskForTheCurrentItem(t *testing.T) {
+// Without ALL_OLD, a conflict has no current item.
+func TestWritesRequestTheCurrentItem(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	table := e.open(t, dynamotable.Options{})
@@ -71,35 +70,35 @@ func TestWritesAskForTheCurrentItem(t *testing.T) {
 	for action, condition := range map[string]string{
 		"PutItem": "attribute_not_exists(PK)", "DeleteItem": "#version = :version",
 	} {
-		asked := e.asked(action)
+		asked := e.requestsOf(action)
 		if len(asked) != 1 || asked[0]["ConditionExpression"] != condition || asked[0]["ReturnValuesOnConditionCheckFailure"] != "ALL_OLD" {
-			t.Errorf("%s was asked as %v, want once, under %q, with ALL_OLD", action, asked, condition)
+			t.Errorf("%s: got requests %v, want one with %q and ALL_OLD", action, asked, condition)
 		}
 	}
 }
 
-func TestPutWhoseAnswerWasLost(t *testing.T) {
+func TestPutWithLostResponseSucceeds(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	table := e.open(t, dynamotable.Options{})
-	e.answer = loseAnswer("PutItem", 1, nil)
+	e.respond = loseResponse("PutItem", 1, nil)
 	first := put(t, table, `{"n":1}`, pipeline.Absent())
 	wantCurrent(t, table, first)
 
-	e.answer = loseAnswer("PutItem", 3, nil)
+	e.respond = loseResponse("PutItem", 3, nil)
 	second := put(t, table, `{"n":2}`, pipeline.AtVersion(first.Version))
 	wantCurrent(t, table, second)
-	if n := len(e.asked("PutItem")); n != 4 {
-		t.Errorf("asked %d times to put, want 4: each put and its retry", n)
+	if n := len(e.requestsOf("PutItem")); n != 4 {
+		t.Errorf("got %d PutItem requests, want 4: each put and its retry", n)
 	}
 }
 
-func TestPutWhoseAnswerWasLostAndWasReplaced(t *testing.T) {
+func TestReplacedPutWithLostResponseConflicts(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	table := e.open(t, dynamotable.Options{})
 	var theirs pipeline.Item
-	e.answer = loseAnswer("PutItem", 1, func() {
+	e.respond = loseResponse("PutItem", 1, func() {
 		theirs = put(t, table, `{"owner":"they"}`, pipeline.Always())
 	})
 	_, err := table.Put(t.Context(), item(`{"owner":"we"}`), pipeline.Absent())
@@ -110,106 +109,106 @@ func TestPutWhoseAnswerWasLostAndWasReplaced(t *testing.T) {
 	wantCurrent(t, table, theirs)
 }
 
-// A conditional delete that finds nothing at its retry cannot say who removed
-// the item, and must not claim that it was itself.
-func TestDeleteWhoseAnswerWasLost(t *testing.T) {
+// A conditional delete whose retry finds no item cannot know that it removed the
+// item itself.
+func TestDeleteWithLostResponseConflicts(t *testing.T) {
 	t.Parallel()
 	e := &endpoint{}
 	table := e.open(t, dynamotable.Options{})
 	it := put(t, table, `{}`, pipeline.Always())
-	e.answer = loseAnswer("DeleteItem", 1, nil)
+	e.respond = loseResponse("DeleteItem", 1, nil)
 	err := table.Delete(t.Context(), key, pipeline.AtVersion(it.Version))
 	if conflict, ok := errors.AsType[*pipeline.ConflictError](err); !ok || conflict.Exists {
 		t.Errorf("got %v, want a conflict without an item", err)
 	}
 
 	put(t, table, `{}`, pipeline.Always())
-	e.answer = loseAnswer("DeleteItem", 3, nil)
+	e.respond = loseResponse("DeleteItem", 3, nil)
 	if err := table.Delete(t.Context(), key, pipeline.Always()); err != nil {
 		t.Errorf("delete under Always: %v", err)
 	}
 }
 
-// always answers every request of an action with an error.
+// always responds to every request of an action with an error.
 func always(action string, code int, typ, message string) func(http.ResponseWriter, string, int, func()) bool {
 	return func(w http.ResponseWriter, asked string, _ int, _ func()) bool {
 		return asked == action && refuse(w, code, typ, message)
 	}
 }
 
-func TestThrottlingIsLeftToBeRetried(t *testing.T) {
+func TestThrottlingIsNotAnItemError(t *testing.T) {
 	t.Parallel()
 	const typ = "ProvisionedThroughputExceededException"
-	e := &endpoint{answer: always("PutItem", http.StatusBadRequest, typ, "slow down")}
+	e := &endpoint{respond: always("PutItem", http.StatusBadRequest, typ, "slow down")}
 	table := e.open(t, dynamotable.Options{})
 	_, err := table.Put(t.Context(), item(`{}`), pipeline.Absent())
 	if _, ok := errors.AsType[*types.ProvisionedThroughputExceededException](err); !ok {
-		t.Errorf("got %v, want DynamoDB's error within", err)
+		t.Errorf("got %v, want one that wraps DynamoDB's", err)
 	}
 	_, isItem := errors.AsType[*pipeline.ItemError](err)
 	_, isConflict := errors.AsType[*pipeline.ConflictError](err)
 	if isItem || isConflict {
-		t.Errorf("got %v, want neither an item's nor a condition's fault", err)
+		t.Errorf("got %v, want neither an *ItemError nor a *ConflictError", err)
 	}
-	if n := len(e.asked("PutItem")); n != 3 {
-		t.Errorf("asked %d times, want 3", n)
+	if n := len(e.requestsOf("PutItem")); n != 3 {
+		t.Errorf("got %d requests, want 3", n)
 	}
 	if err == nil || !strings.Contains(err.Error(), key.String()) || !strings.Contains(err.Error(), `"records"`) {
 		t.Errorf("%v does not name the item and the table", err)
 	}
 }
 
-func TestValidation(t *testing.T) {
+func TestValidationErrorOfTheItemIsAnItemError(t *testing.T) {
 	t.Parallel()
 	const typ = "ValidationException"
 	for _, tt := range []struct {
 		name    string
 		message string
-		item    bool // it is the item's fault
+		item    bool // the item is invalid
 	}{
 		{"size", "Item size has exceeded the maximum allowed size", true},
 		{"number", "Number overflow. Attempting to store a number with magnitude larger than supported range", true},
-		{"another key in the table", "The provided key element does not match the schema", false},
+		{"another key of the table", "The provided key element does not match the schema", false},
 		{"another type in the table's key", "One or more parameter values were invalid: Type mismatch for key PK expected: N actual: S", false},
 		{"another name in the table's key", "One or more parameter values were invalid: Missing the key id in the item", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := &endpoint{answer: always("PutItem", http.StatusBadRequest, typ, tt.message)}
+			e := &endpoint{respond: always("PutItem", http.StatusBadRequest, typ, tt.message)}
 			_, err := e.open(t, dynamotable.Options{}).Put(t.Context(), item(`{}`), pipeline.Always())
 			refused, ok := errors.AsType[*pipeline.ItemError](err)
 			if ok != tt.item || ok && refused.Key != key {
 				t.Errorf("got %v, want an *ItemError: %t", err, tt.item)
 			}
 			if err == nil || !strings.Contains(err.Error(), tt.message) {
-				t.Errorf("%v does not say what DynamoDB said", err)
+				t.Errorf("got %v, want the message of DynamoDB", err)
 			}
 		})
 	}
-	t.Run("of a read", func(t *testing.T) {
+	t.Run("read", func(t *testing.T) {
 		t.Parallel()
-		e := &endpoint{answer: always("GetItem", http.StatusBadRequest, typ, "whatever")}
+		e := &endpoint{respond: always("GetItem", http.StatusBadRequest, typ, "whatever")}
 		_, err := e.open(t, dynamotable.Options{}).Get(t.Context(), key)
 		if _, ok := errors.AsType[*pipeline.ItemError](err); ok || err == nil {
-			t.Errorf("got %v, want an error that is no *ItemError", err)
+			t.Errorf("got %v, want an error that is not an *ItemError", err)
 		}
 	})
 }
 
-func TestMissingTableIsNoMissingItem(t *testing.T) {
+func TestMissingTableIsNotErrNotFound(t *testing.T) {
 	t.Parallel()
-	e := &endpoint{answer: always("GetItem", http.StatusBadRequest, "ResourceNotFoundException", "Requested resource not found")}
+	e := &endpoint{respond: always("GetItem", http.StatusBadRequest, "ResourceNotFoundException", "Requested resource not found")}
 	_, err := e.open(t, dynamotable.Options{}).Get(t.Context(), key)
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok || errors.Is(err, pipeline.ErrNotFound) {
 		t.Errorf("got %v, want DynamoDB's error and not ErrNotFound", err)
 	}
 }
 
-func TestCancelledWhileItRuns(t *testing.T) {
+func TestCanceledRequestReturnsTheErrorOfItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	returned := make(chan struct{})
-	e := &endpoint{answer: func(http.ResponseWriter, string, int, func()) bool {
+	e := &endpoint{respond: func(http.ResponseWriter, string, int, func()) bool {
 		cancel()
 		<-returned
 		return false
@@ -217,11 +216,11 @@ func TestCancelledWhileItRuns(t *testing.T) {
 	_, err := e.open(t, dynamotable.Options{}).Get(ctx, key)
 	close(returned)
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want the context's error", err)
+		t.Errorf("got %v, want that of the context", err)
 	}
 }
 
-func TestQueryReadsPageAfterPage(t *testing.T) {
+func TestQueryRequestsOnlyThePagesThatAreRead(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	table := e.open(t, dynamotable.Options{PageItems: 3})
@@ -233,7 +232,7 @@ func TestQueryReadsPageAfterPage(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ take, seen, asked int }{{2, 2, 1}, {4, 4, 2}, {100, 7, 3}} {
-		before := len(e.asked("Query"))
+		before := len(e.requestsOf("Query"))
 		seen := 0
 		for _, err := range table.Query(t.Context(), "p", "s") {
 			if err != nil {
@@ -243,13 +242,13 @@ func TestQueryReadsPageAfterPage(t *testing.T) {
 				break
 			}
 		}
-		if asked := len(e.asked("Query")) - before; seen != tt.seen || asked != tt.asked {
+		if asked := len(e.requestsOf("Query")) - before; seen != tt.seen || asked != tt.asked {
 			t.Errorf("taking %d: saw %d in %d requests, want %d in %d", tt.take, seen, asked, tt.seen, tt.asked)
 		}
 	}
 }
 
-func TestQueryErrorInTheMiddle(t *testing.T) {
+func TestQueryYieldsItemsBeforeAnError(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	table := e.open(t, dynamotable.Options{PageItems: 1})
@@ -258,7 +257,7 @@ func TestQueryErrorInTheMiddle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e.answer = func(w http.ResponseWriter, action string, nth int, _ func()) bool {
+	e.respond = func(w http.ResponseWriter, action string, nth int, _ func()) bool {
 		return nth > 2 && refuse(w, http.StatusBadRequest, "AccessDeniedException", "no more")
 	}
 	var seen []string
@@ -271,11 +270,11 @@ func TestQueryErrorInTheMiddle(t *testing.T) {
 		seen = append(seen, it.Key.SK)
 	}
 	if len(seen) != 2 || failed == nil || !strings.Contains(failed.Error(), "no more") {
-		t.Errorf("saw %q and the error %v, want two items and what DynamoDB said", seen, failed)
+		t.Errorf("got %q and the error %v, want two items and the error of DynamoDB", seen, failed)
 	}
 }
 
-func TestQueryStopsAtWhatItCannotRead(t *testing.T) {
+func TestQueryStopsAtAnInvalidItem(t *testing.T) {
 	t.Parallel()
 	e := new(endpoint)
 	client := e.client(t)

@@ -19,15 +19,15 @@ import (
 	"sluice/pipeline/dynamotable/dynamotest"
 )
 
-// An endpoint is DynamoDB behind a bad line: it keeps what was asked, and a test
-// may answer in its place, before or after DynamoDB did its work.
+// An endpoint is DynamoDB behind an unreliable connection. It records requests,
+// and a test may replace the response, before or after DynamoDB handles one.
 type endpoint struct {
 	dynamotest.Server
 	mu       sync.Mutex
 	requests []request
-	// answer, when it is set and returns true, has answered the request, the nth
-	// of its action. do lets DynamoDB do it, and drops what it answers.
-	answer func(w http.ResponseWriter, action string, nth int, do func()) bool
+	// respond may be nil. It returns true if it wrote the response to the request,
+	// the nth of its action. do lets DynamoDB handle it and drops the response.
+	respond func(w http.ResponseWriter, action string, nth int, do func()) bool
 }
 
 type request struct {
@@ -35,8 +35,8 @@ type request struct {
 	body   map[string]any
 }
 
-// asked returns the bodies of all requests of an action.
-func (e *endpoint) asked(action string) []map[string]any {
+// requestsOf returns the bodies of all requests of an action.
+func (e *endpoint) requestsOf(action string) []map[string]any {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var bodies []map[string]any
@@ -60,16 +60,16 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.requests = append(e.requests, request{action, body})
 	e.mu.Unlock()
 	r.Body = io.NopCloser(bytes.NewReader(data))
-	if e.answer != nil {
+	if e.respond != nil {
 		do := func() { e.Server.ServeHTTP(httptest.NewRecorder(), r) }
-		if e.answer(w, action, len(e.asked(action)), do) {
+		if e.respond(w, action, len(e.requestsOf(action)), do) {
 			return
 		}
 	}
 	e.Server.ServeHTTP(w, r)
 }
 
-// refuse answers with an error of DynamoDB's.
+// refuse responds with an error of DynamoDB.
 func refuse(w http.ResponseWriter, code int, typ, message string) bool {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(code)
@@ -77,9 +77,9 @@ func refuse(w http.ResponseWriter, code int, typ, message string) bool {
 	return true
 }
 
-// loseAnswer lets DynamoDB do the nth request of an action and loses its answer.
-// between, which may be nil, is what happens before the client tries again.
-func loseAnswer(action string, n int, between func()) func(http.ResponseWriter, string, int, func()) bool {
+// loseResponse lets DynamoDB handle the nth request of an action and drops the
+// response. It calls between, which may be nil, before the client retries.
+func loseResponse(action string, n int, between func()) func(http.ResponseWriter, string, int, func()) bool {
 	return func(w http.ResponseWriter, asked string, nth int, do func()) bool {
 		if asked != action || nth != n {
 			return false
@@ -88,7 +88,7 @@ func loseAnswer(action string, n int, between func()) func(http.ResponseWriter, 
 		if between != nil {
 			between()
 		}
-		return refuse(w, http.StatusInternalServerError, "InternalServerError", "the answer was lost")
+		return refuse(w, http.StatusInternalServerError, "InternalServerError", "the response was lost")
 	}
 }
 
@@ -98,7 +98,7 @@ func (e *endpoint) open(t *testing.T, o dynamotable.Options) *dynamotable.Table 
 	return dynamotable.New(e.client(t), "records", o)
 }
 
-// client returns a client that tries three times, at once.
+// client returns a client that makes three attempts without delay.
 func (e *endpoint) client(t *testing.T) *dynamodb.Client {
 	t.Helper()
 	server := httptest.NewServer(e)

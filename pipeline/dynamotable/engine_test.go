@@ -20,14 +20,14 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// engine returns a table of its own on a real engine: DynamoDB Local as
-// .ci/dynamodb-local starts it, or another that the variable names.
+// engine returns a new table on a real engine: DynamoDB Local, which
+// .ci/dynamodb-local starts, or another one that the variable names.
 func engine(t *testing.T) (client *dynamodb.Client, table string) {
 	t.Helper()
 	const variable = "AWS_ENDPOINT_URL_DYNAMODB"
 	endpoint := os.Getenv(variable)
 	if endpoint == "" {
-		t.Skipf("%s names no engine; .ci/dynamodb-local starts one", variable)
+		t.Skipf("%s is not set; .ci/dynamodb-local starts an engine", variable)
 	}
 	cfg, err := config.LoadDefaultConfig(t.Context(),
 		config.WithRegion("us-east-1"),
@@ -57,7 +57,6 @@ func engine(t *testing.T) (client *dynamodb.Client, table string) {
 	return client, name
 }
 
-// TestContractOnEngine runs the suite on the engine.
 func TestContractOnEngine(t *testing.T) {
 	t.Parallel()
 	client, name := engine(t)
@@ -65,8 +64,8 @@ func TestContractOnEngine(t *testing.T) {
 	tabletest.Run(t, func(*testing.T) pipeline.Table { return table })
 }
 
-// TestNumbersOnEngine: what is written is in the form in which the engine keeps
-// it, so that stream images of both homes are equal.
+// Numbers are written in the form in which the engine stores them, so that the
+// stream images of the local stack equal those of DynamoDB.
 func TestNumbersOnEngine(t *testing.T) {
 	t.Parallel()
 	client, name := engine(t)
@@ -91,6 +90,6 @@ func TestNumbersOnEngine(t *testing.T) {
 	if !reflect.DeepEqual(got.Item, want) {
 		gotJSON, _ := attributes.ImageJSON(got.Item)
 		wantJSON, _ := attributes.ImageJSON(want)
-		t.Errorf("the engine keeps\n%s\nwritten was\n%s", gotJSON, wantJSON)
+		t.Errorf("got from the engine\n%s\nwant\n%s", gotJSON, wantJSON)
 	}
 }

@@ -10,27 +10,26 @@ import (
 	"sluice/pipeline"
 )
 
-// opError says what was done to which item. What DynamoDB answered stays
-// within: throttling and the like are found by errors.As, and are worth a retry.
+// opError returns err with the operation and the item. It wraps the error of
+// DynamoDB, such as throttling, which is worth a retry.
 func (t *Table) opError(doing string, k pipeline.Key, err error) error {
 	return fmt.Errorf("%s item %q of table %q: %w", doing, k, t.name, err)
 }
 
-// putError is opError, but where DynamoDB found the item itself to be wrong it
-// is a *pipeline.ItemError as well: pipeline.CheckItem let pass what it does
-// not, and a retry is no use.
+// putError is opError, but also a *pipeline.ItemError if DynamoDB rejects the item
+// itself. Retrying cannot fix an item that pipeline.CheckItem should reject.
 func (t *Table) putError(k pipeline.Key, err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok || api.ErrorCode() != "ValidationException" || aboutSchema(api.ErrorMessage()) {
 		return t.opError("put", k, err)
 	}
-	refused := &pipeline.ItemError{Key: k, Field: "Data", Reason: "is refused by DynamoDB"}
-	return fmt.Errorf("%w: %w", refused, err)
+	rejected := &pipeline.ItemError{Key: k, Field: "Data", Reason: "is rejected by DynamoDB"}
+	return fmt.Errorf("%w: %w", rejected, err)
 }
 
-// aboutSchema tells a ValidationException about the table's key from one about
-// the item: a table with another key is a mistake of the deployment, and no
-// record should be given up for it.
+// aboutSchema reports whether the message of a ValidationException is about the
+// key of the table and not about the item. A table with another key is an error
+// of the deployment, and its records should be retried.
 func aboutSchema(message string) bool {
 	return strings.Contains(message, "does not match the schema") ||
 		strings.Contains(message, "Type mismatch for key") ||

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// maxPower bounds the zeros that plainNumber writes. DynamoDB's own range ends at
+// maxPower limits the zeros that plainNumber writes. The range of DynamoDB ends at
 // 125 and -130.
 const maxPower = 200
 
-// plainNumber writes a JSON number as DynamoDB returns it: digits and a point,
-// without an exponent or zeros that change nothing. So an item's stream images
-// are the same whether it went through DynamoDB or not. A number far outside
-// DynamoDB's range is returned as it is.
+// plainNumber returns a JSON number as DynamoDB does: digits and a point, without
+// an exponent or redundant zeros. The stream images of the local stack are
+// therefore equal to those of DynamoDB. A number far outside the range of
+// DynamoDB is returned unchanged.
 func plainNumber(n string) string {
 	unsigned, negative := strings.CutPrefix(n, "-")
 	mantissa, power := unsigned, 0
@@ -25,7 +25,7 @@ func plainNumber(n string) string {
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(whole+fraction, "0")
-	point := len(digits) - len(fraction) + power // where it stands in digits
+	point := len(digits) - len(fraction) + power // its position in digits
 	digits = strings.TrimRight(digits, "0")
 	switch {
 	case digits == "":

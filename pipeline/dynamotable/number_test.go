@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// plainNumbers are in the form on the right when DynamoDB returns them;
-// TestNumbersOnEngine asks it.
+// plainNumbers maps numbers to the form that DynamoDB returns, which
+// TestNumbersOnEngine checks.
 var plainNumbers = map[string]string{
 	"0": "0", "-0": "0", "0.00": "0", "-0.0e5": "0", "0e99": "0",
 	"1": "1", "-1": "-1", "10": "10", "100": "100", "1.0": "1", "1.50": "1.5", "-2.25": "-2.25",
@@ -22,7 +22,7 @@ var plainNumbers = map[string]string{
 	"1e-130": "0." + strings.Repeat("0", 129) + "1",
 }
 
-func TestPlainNumber(t *testing.T) {
+func TestPlainNumberIsTheFormOfDynamoDB(t *testing.T) {
 	t.Parallel()
 	for n, want := range plainNumbers {
 		if got := plainNumber(n); got != want {
@@ -31,7 +31,7 @@ func TestPlainNumber(t *testing.T) {
 	}
 	for _, n := range []string{"1e201", "1e-201", "1e99999999999999999999", "-1e-99999999999999999999"} {
 		if got := plainNumber(n); got != n {
-			t.Errorf("%s: got %.50s, want it left as it is", n, got)
+			t.Errorf("%s: got %.50s, want it unchanged", n, got)
 		}
 	}
 }
@@ -43,7 +43,7 @@ func FuzzPlainNumber(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n string) {
 		var number json.Number
 		if json.Unmarshal([]byte(n), &number) != nil || number == "" || strings.ContainsAny(n, "\" \t\r\n") {
-			t.Skip("no JSON number")
+			t.Skip("not a JSON number")
 		}
 		if _, e, ok := strings.Cut(strings.ToLower(n), "e"); ok && len(e) > 4 {
 			t.Skip("big.Rat would take long")
@@ -58,7 +58,7 @@ func FuzzPlainNumber(f *testing.F) {
 			t.Fatalf("%s became %s, and that %s", n, got, again)
 		}
 		if !json.Valid([]byte(got)) {
-			t.Fatalf("%s became %s, which is no JSON", n, got)
+			t.Fatalf("%s became %s, which is not JSON", n, got)
 		}
 	})
 }

@@ -13,11 +13,11 @@ import (
 	"sluice/pipeline"
 )
 
-// Query implements [pipeline.Table] by consistent Query requests, one for each
-// page that the caller goes through.
+// Query implements [pipeline.Table] with consistent Query requests, one for each
+// page that the caller iterates over.
 func (t *Table) Query(ctx context.Context, pk, skPrefix string) iter.Seq2[pipeline.Item, error] {
 	return func(yield func(pipeline.Item, error) bool) {
-		// An empty prefix is all; any other must be one that a key could have.
+		// An empty prefix means all. Any other must be a valid beginning of a key.
 		if err := precheck(ctx, pipeline.CheckKey(pipeline.Key{PK: pk, SK: cmp.Or(skPrefix, "-")})); err != nil {
 			yield(pipeline.Item{}, err)
 			return

@@ -8,10 +8,10 @@ import (
 	"sluice/pipeline"
 )
 
-// Schema is how a table must look: strings PK and SK as its key, paid on demand
-// and, if stream is set, a change stream of new and old images. On AWS the
-// template of deploy/aws makes the tables, with TTL on the attribute expires;
-// this is for engines on one's own machine.
+// Schema returns the request that creates a table: strings PK and SK as its key,
+// on-demand capacity and, if stream is set, a stream of new and old images. It is
+// for local engines. On AWS, the template in deploy/aws creates the tables, with
+// TTL on the attribute expires.
 func Schema(name string, stream bool) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{
 		TableName:   &name,

@@ -1,7 +1,6 @@
-// Package dynamotest is the part of DynamoDB that dynamotable talks to, in
-// memory: its JSON protocol over HTTP, four actions, and the expressions that
-// dynamotable writes. It is for replays and tests that must have no engine; the
-// engine itself is DynamoDB Local.
+// Package dynamotest serves the part of DynamoDB that dynamotable uses, in memory:
+// four actions of the JSON protocol, with the expressions that dynamotable
+// writes. It is for replays and tests without an engine such as DynamoDB Local.
 package dynamotest
 
 import (
@@ -19,17 +18,17 @@ import (
 	"sluice/pipeline"
 )
 
-// Server is a DynamoDB endpoint. Its tables exist as soon as they are written
-// to. The zero value is ready; it is safe for concurrent use.
+// Server is a DynamoDB endpoint. A write creates its table. The zero value is
+// usable. It is safe for concurrent use.
 type Server struct {
 	mu     sync.Mutex
 	tables map[string]map[pipeline.Key]item
 }
 
-// item is an item as it travels: attribute by attribute, typed JSON.
+// item is an item in DynamoDB JSON, by attribute.
 type item map[string]json.RawMessage
 
-// Items returns what a table holds, by key. The attributes are DynamoDB's JSON.
+// Items returns the items of a table by key, in DynamoDB JSON.
 func (s *Server) Items(table string) map[pipeline.Key]map[string]json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +39,7 @@ func (s *Server) Items(table string) map[pipeline.Key]map[string]json.RawMessage
 	return out
 }
 
-// request has the members of all four actions.
+// request has the parameters of all four actions.
 type request struct {
 	TableName                 string
 	Key, Item                 item
@@ -52,7 +51,7 @@ type request struct {
 	Limit                     int
 }
 
-// apiError is an error in DynamoDB's form.
+// apiError is an error response.
 type apiError struct {
 	Type    string `json:"__type"`
 	Message string `json:"message"`
@@ -67,7 +66,7 @@ func invalid(format string, args ...any) *apiError {
 	return &apiError{Type: "com.amazon.coral.validate#ValidationException", Message: fmt.Sprintf(format, args...)}
 }
 
-// ServeHTTP answers one action.
+// ServeHTTP handles one action.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var in request
@@ -200,12 +199,12 @@ func keyOf(it item) (pipeline.Key, *apiError) {
 	pk, okPK := text(it[pipeline.AttrPK])
 	sk, okSK := text(it[pipeline.AttrSK])
 	if !okPK || !okSK {
-		return pipeline.Key{}, invalid("the key is not two strings, PK and SK")
+		return pipeline.Key{}, invalid("key: want two strings, PK and SK")
 	}
 	return pipeline.Key{PK: pk, SK: sk}, nil
 }
 
-// text is the value of a string attribute.
+// text returns the value of a string attribute.
 func text(raw json.RawMessage) (string, bool) {
 	var v struct{ S *string }
 	if json.Unmarshal(raw, &v) != nil || v.S == nil {

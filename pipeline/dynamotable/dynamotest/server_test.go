@@ -14,7 +14,6 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// TestContract holds dynamotable to the Table contract where there is no engine.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	tabletest.Run(t, func(t *testing.T) pipeline.Table {
