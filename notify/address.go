@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// ParseAddress parses one e-mail address, with or without a name: "a@b.example"
-// or "Ann <a@b.example>". It is stricter than net/mail where addresses come
-// from users: no quoted local parts, no domain literals such as [127.0.0.1], no
-// control characters, and the lengths that SMTP allows.
+// ParseAddress parses one e-mail address with or without a display name:
+// "a@b.example" or "Ann <a@b.example>". It is stricter than net/mail, since
+// addresses come from users: it rejects quoted local parts, domain literals such
+// as [127.0.0.1], control characters, and lengths over those of SMTP.
 func ParseAddress(s string) (*mail.Address, error) {
 	if s == "" {
 		return nil, errors.New("e-mail address is missing")
 	}
 	if len(s) > MaxRecipientBytes {
-		return nil, fmt.Errorf("e-mail address has %d bytes, the limit is %d", len(s), MaxRecipientBytes)
+		return nil, fmt.Errorf("e-mail address: got %d bytes, want at most %d", len(s), MaxRecipientBytes)
 	}
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return nil, fmt.Errorf("e-mail address %q has a control character or is not UTF-8", s)
@@ -34,15 +34,15 @@ func ParseAddress(s string) (*mail.Address, error) {
 	local, domain := a.Address[:at], a.Address[at+1:]
 	switch {
 	case len(local) > 64:
-		return nil, fmt.Errorf("e-mail address %q: over 64 bytes before the @", s)
+		return nil, fmt.Errorf("e-mail address %q: got over 64 bytes before the @, want at most 64", s)
 	case len(a.Address) > 254:
-		return nil, fmt.Errorf("e-mail address %q: over 254 bytes", s)
+		return nil, fmt.Errorf("e-mail address %q: got over 254 bytes, want at most 254", s)
 	case strings.ContainsFunc(local, func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune(`"(),:;<>@[\]`, r)
 	}) || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, ".."):
-		return nil, fmt.Errorf("e-mail address %q: what stands before the @ needs quotes", s)
+		return nil, fmt.Errorf("e-mail address %q: got characters before the @ that need quotes, want an unquoted local part", s)
 	case strings.HasPrefix(domain, "["):
-		return nil, fmt.Errorf("e-mail address %q: a domain name is wanted after the @", s)
+		return nil, fmt.Errorf("e-mail address %q: got an address after the @, want a domain name", s)
 	}
 	return a, nil
 }

@@ -44,7 +44,7 @@ func TestParseAddress(t *testing.T) {
 		a, err := ParseAddress(in)
 		switch {
 		case want == "" && err == nil:
-			t.Errorf("%q: got %q, want it refused", in, a)
+			t.Errorf("%q: got %q, want an error", in, a)
 		case want != "" && err != nil:
 			t.Errorf("%q: %v", in, err)
 		case want != "" && a.Address != want:
@@ -53,8 +53,7 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// An address that was taken is one line, and one address again when it is
-// written into a header or a command.
+// A valid address is one line, and parses as one address again from a header.
 func FuzzParseAddress(f *testing.F) {
 	for _, s := range []string{"a@b.example", `"a b" <c@d.example>`, "=?utf-8?q?=0A?= <a@b.example>", "jörg@b.example", `"a>"@b.example`} {
 		f.Add(s)

@@ -11,21 +11,21 @@ import (
 // StatusAttribute is the attribute whose change is a [StatusChanged] event.
 const StatusAttribute = "status"
 
-// Change is one write to one record, as a table's change stream tells it.
+// Change is one write to one record, as reported by a change stream.
 //
-// Attributes are what an image decodes to: strings, bools, nil, []any,
-// map[string]any, and numbers as a type whose kind is string (json.Number or
-// its like), so that none loses digits.
+// The values of attributes are strings, bools, nil, []any, map[string]any, and
+// numbers of a type whose kind is string, such as json.Number, which keeps all
+// digits.
 type Change struct {
-	ID      string         // stable over redelivery: the stream's event ID
-	Key     string         // the record's key, e.g. "user#a@b.example/order#1"
-	At      time.Time      // when the write happened
-	Old     map[string]any // the image before; nil when there was no record
-	New     map[string]any // the image after; nil when there is no record
-	Expired bool           // removed because its time to live had passed; only looked at when New is nil
+	ID      string         // the event ID of the stream; the same at each delivery
+	Key     string         // the key of the record, such as "user#a@b.example/order#1"
+	At      time.Time      // the time of the write
+	Old     map[string]any // the image before; nil if there was no record
+	New     map[string]any // the image after; nil if there is no record
+	Expired bool           // removed because its time to live had passed; only used if New is nil
 }
 
-// Item returns the new image, or the old one when the record is gone.
+// Item returns the new image, or the old one of a removed record.
 func (c Change) Item() map[string]any {
 	if c.New != nil {
 		return c.New
@@ -33,34 +33,34 @@ func (c Change) Item() map[string]any {
 	return c.Old
 }
 
-// Kind is what happened to a record.
+// Kind is the kind of an event.
 type Kind string
 
 // The kinds of events. A removal is either Removed or Expired, never both.
 const (
-	Created          Kind = "created"           // there was no record
-	StatusChanged    Kind = "status-changed"    // the status of a record that stays is another
-	AttributeRemoved Kind = "attribute-removed" // an attribute is gone from a record that stays
-	Removed          Kind = "removed"           // somebody removed the record
-	Expired          Kind = "expired"           // the record's time to live had passed
+	Created          Kind = "created"           // a new record
+	StatusChanged    Kind = "status-changed"    // an existing record has another status
+	AttributeRemoved Kind = "attribute-removed" // an existing record has lost an attribute
+	Removed          Kind = "removed"           // the record was removed by a request
+	Expired          Kind = "expired"           // the record was removed because its time to live had passed
 )
 
 var kinds = []Kind{Created, StatusChanged, AttributeRemoved, Removed, Expired}
 
-// Event is one thing that happened in a change. It is also what templates see.
+// Event is one event of a change. It is the data of the templates.
 type Event struct {
 	Kind      Kind
-	From      string // the status before; empty when there was none
-	To        string // the status after; empty when there is none
+	From      string // the status before, or empty
+	To        string // the status after, or empty
 	Attribute string // the name of the removed attribute; only for AttributeRemoved
 	Change
 }
 
-// Events returns what happened in c: at most one of Created, StatusChanged,
-// Removed and Expired, followed by an AttributeRemoved for each attribute that
-// is gone, by name. A rewrite with equal images gives none, and so does a
-// change without images. An attribute that becomes null is not gone. A removed
-// status is both a StatusChanged to "" and an AttributeRemoved.
+// Events returns the events of c: at most one of Created, StatusChanged, Removed
+// and Expired, followed by an AttributeRemoved for each removed attribute, by
+// name. A change with equal images or without images has no events. An attribute
+// that becomes null is not removed. A removed status is both a StatusChanged to
+// "" and an AttributeRemoved.
 func Events(c Change) []Event {
 	from, to := status(c.Old), status(c.New)
 	switch {
@@ -85,8 +85,8 @@ func Events(c Change) []Event {
 	return events
 }
 
-// status returns the status in an image as text. Lists, maps and null are no
-// status.
+// status returns the status of an image as text. Lists, maps and null are treated
+// as no status.
 func status(image map[string]any) string {
 	v := reflect.ValueOf(image[StatusAttribute])
 	switch v.Kind() {

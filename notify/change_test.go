@@ -78,7 +78,7 @@ func TestItem(t *testing.T) {
 	}
 }
 
-// Any two images: events hold together, and are the same each time.
+// FuzzEvents checks that the events of any two images are consistent and stable.
 func FuzzEvents(f *testing.F) {
 	f.Add([]byte(`{"status":"a"}`), []byte(`{"status":"b"}`), false)
 	f.Add([]byte(`null`), []byte(`{}`), true)

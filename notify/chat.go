@@ -10,31 +10,31 @@ import (
 	"unicode/utf8"
 )
 
-// MaxChatRunes is where a chat message is cut, with a mark. Chat services cut
-// or refuse what is longer.
+// MaxChatRunes is the length to which a chat message is truncated. Chat services
+// truncate or reject longer ones.
 const MaxChatRunes = 4000
 
-// ChatOptions say where chat messages go.
+// ChatOptions configures a Chat channel.
 type ChatOptions struct {
-	// URL is the incoming webhook. It is a secret: whoever has it can post.
+	// URL is the incoming webhook. It is a secret, since it is the only credential.
 	URL string
 
 	HTTPOptions
 }
 
-// Chat is a Channel that posts to an incoming webhook as Slack has it, and
-// others who copied it: {"text": "..."} with the subject in bold above the
-// body. What the service would read as markup or as a mention is escaped. The
-// recipient is not used: the URL decides the room. Nothing in the request is an
-// ID that the service knows, so a resend shows twice.
+// Chat is a Channel that posts to an incoming webhook of Slack or of a compatible
+// service: {"text": "..."} with the subject in bold above the body. Markup and
+// mentions are escaped. The URL selects the room, and the recipient is ignored.
+// The service has no idempotency key, so a repeated message appears twice.
 //
-// Answers count as for a [Webhook]. Safe for concurrent use.
+// Responses are handled like those of a [Webhook]. A Chat is safe for concurrent
+// use.
 type Chat struct {
 	url    *url.URL
 	poster *poster
 }
 
-// NewChat checks o. Its error does not tell the URL's path.
+// NewChat returns the channel. Its error does not contain the path of the URL.
 func NewChat(o ChatOptions) (*Chat, error) {
 	poster, err := newPoster(o.HTTPOptions)
 	if err != nil {
@@ -54,16 +54,16 @@ func (c *Chat) Send(ctx context.Context, n Notification) error {
 	}
 	body, err := json.Marshal(map[string]string{"text": chatText(n)})
 	if err != nil {
-		return &RejectedError{Reason: "notification is no JSON", Err: err}
+		return &RejectedError{Reason: "notification cannot be encoded as JSON", Err: err}
 	}
 	return c.poster.post(ctx, c.url, http.Header{}, body)
 }
 
-// String tells the host, not the path.
+// String returns the host without the path.
 func (c *Chat) String() string { return "chat" + siteOf(c.url) }
 
-// chatEscapes are the three characters that begin markup with a meaning, such as
-// <!channel>. Stars and underscores only change how text looks.
+// chatEscapes escapes the characters of markup with an effect, such as
+// <!channel>. Stars and underscores only format text.
 var chatEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func chatText(n Notification) string {

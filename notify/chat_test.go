@@ -45,14 +45,14 @@ func TestChatText(t *testing.T) {
 func TestChatSend(t *testing.T) {
 	t.Parallel()
 	bodies := make(chan []byte, 1)
-	answers := make(chan int, 1)
+	statuses := make(chan int, 1)
 	c := newTestChat(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		bodies <- body
 		w.Header().Set("Retry-After", "30")
-		w.WriteHeader(<-answers)
+		w.WriteHeader(<-statuses)
 	}))
-	answers <- http.StatusOK
+	statuses <- http.StatusOK
 	if err := c.Send(t.Context(), sampleNotification()); err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +60,12 @@ func TestChatSend(t *testing.T) {
 	if err := json.Unmarshal(<-bodies, &got); err != nil || len(got) != 1 || got["text"] != "*Welcome*\nHello Ann." {
 		t.Errorf("got %q and %v", got, err)
 	}
-	answers <- http.StatusTooManyRequests
+	statuses <- http.StatusTooManyRequests
 	if err, ok := errors.AsType[*RetryAfterError](c.Send(t.Context(), sampleNotification())); !ok || err.After != 30*time.Second {
 		t.Errorf("got %v, want to wait 30 s", err)
 	}
 	<-bodies
-	answers <- http.StatusForbidden
+	statuses <- http.StatusForbidden
 	if err, ok := errors.AsType[*RejectedError](c.Send(t.Context(), sampleNotification())); !ok || strings.Contains(err.Error(), "KEY") {
 		t.Errorf("got %v, want a rejection without the path", err)
 	}

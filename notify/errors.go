@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// RejectedError says that a notification must never be sent again: it would be
-// refused each time.
+// RejectedError reports a notification that is rejected each time and must not be
+// sent again.
 type RejectedError struct {
-	Reason string // for a person; never empty
+	Reason string // never empty
 	Err    error  // the cause, or nil
 }
 
@@ -21,16 +21,15 @@ func (e *RejectedError) Error() string {
 
 func (e *RejectedError) Unwrap() error { return e.Err }
 
-// RetryAfterError says that a notification may be sent again, but not before
-// After has passed.
+// RetryAfterError reports a notification that can be sent again, but not before
+// After.
 type RetryAfterError struct {
-	After time.Duration // more than zero, at most MaxRetryAfter
+	After time.Duration // above zero, at most MaxRetryAfter
 	Err   error         // the cause; never nil
 }
 
-// MaxRetryAfter bounds how long the other side can make us wait, so that a
-// strange answer does not park a notification for a year. It is also below the
-// longest time that a queue can hide a message.
+// MaxRetryAfter limits the delay that a receiver can request. It is below the
+// longest time for which a queue can hide a message.
 const MaxRetryAfter = time.Hour
 
 func (e *RetryAfterError) Error() string {
@@ -39,8 +38,8 @@ func (e *RetryAfterError) Error() string {
 
 func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// retryAfter wraps err in a RetryAfterError with d brought into its range; with
-// d of zero or less it is err itself.
+// retryAfter returns a RetryAfterError with d limited to MaxRetryAfter, or err if d
+// is not above zero.
 func retryAfter(err error, d time.Duration) error {
 	if d <= 0 {
 		return err
@@ -48,13 +47,12 @@ func retryAfter(err error, d time.Duration) error {
 	return &RetryAfterError{After: min(d, MaxRetryAfter), Err: err}
 }
 
-// RuleError says that a rule could not be used: which one, which of its
-// fields, and for which record. It comes out the same each time for the same
-// rule and the same change.
+// RuleError reports an invalid rule, or a rule that fails for a record. It is the
+// same each time for the same rule and change.
 type RuleError struct {
-	Rule  string // the rule's name, or its position when it has none
-	Field string // the JSON name of the rule's field
-	Key   string // the record's key; empty when the rule itself is broken
+	Rule  string // the name of the rule, or its position if it has none
+	Field string // the JSON name of the field
+	Key   string // the key of the record; empty if the rule itself is invalid
 	Err   error
 }
 

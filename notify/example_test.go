@@ -12,7 +12,7 @@ import (
 	"sluice/notify"
 )
 
-// A welcome mail, what became of a picture, what became of an order.
+// Rules for a welcome mail, for the result of a picture and for that of an order.
 func ExampleRules() {
 	rules, err := notify.ParseRules([]byte(`[
 	  {"name": "welcome", "on": "status-changed", "keys": "user#*", "from": "pending", "to": "active",
@@ -120,10 +120,10 @@ func ExampleChannels() {
 	fmt.Println(err, never)
 	// Output:
 	// 1 hello-1 <nil>
-	// notification "hello-1": rejected: unknown channel "pigeon", known are "outbox" true
+	// notification "hello-1": rejected: unknown channel "pigeon", want one of "outbox" true
 }
 
-// What a webhook's receiver does before it looks at the body.
+// A receiver verifies a webhook before it decodes the body.
 func ExampleVerify() {
 	secret, err := notify.ParseSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
@@ -142,6 +142,6 @@ func ExampleVerify() {
 	fmt.Println(notify.Verify(header, []byte("{}"), now, notify.DefaultTolerance, secret))
 	// Output:
 	// <nil>
-	// webhook signature: timestamp 1614265330 is more than 5m0s from now
-	// webhook signature: none matches
+	// webhook signature: timestamp: got 1614265330, want at most 5m0s from now
+	// webhook signature: no signature matches
 }

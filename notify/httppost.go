@@ -17,29 +17,27 @@ import (
 )
 
 const (
-	defaultHTTPTimeout = 15 * time.Second // the lower end of what receivers are told to expect
-	maxAnswerBytes     = 4 << 10          // read of an answer's body
-	maxExcerptBytes    = 200              // of it, told in errors
-	maxAnswerHeader    = 16 << 10
+	defaultHTTPTimeout = 15 * time.Second // the minimum that receivers should expect
+	maxResponseBytes   = 4 << 10          // read of the body of a response
+	maxExcerptBytes    = 200              // of it, in errors
+	maxResponseHeader  = 16 << 10
 )
 
-// HTTPOptions are what the channels over HTTP have in common. The zero value
-// works.
+// HTTPOptions are the common options of the channels over HTTP. The zero value is
+// usable.
 type HTTPOptions struct {
-	// Timeout is for one Send in all. Zero means 15 seconds.
+	// Timeout limits one Send. Zero means 15 seconds.
 	Timeout time.Duration
-	// AllowPrivate lets connections go to addresses that are not public:
-	// loopback, private networks, link-local. Set it for a receiver of one's
-	// own, never where recipients come from users. Plain http needs it too, and
-	// is for loopback only.
+	// AllowPrivate allows connections to addresses that are not public: loopback,
+	// private networks, link-local. Do not set it if recipients come from users.
+	// It also allows http to loopback.
 	AllowPrivate bool
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// poster sends JSON by POST and judges the answer. Its errors name scheme and
-// host of a URL and nothing else of it: paths and queries hold keys. Safe for
-// concurrent use.
+// poster sends JSON by POST. Its errors contain only the scheme and host of a URL,
+// because paths and queries contain keys. It is safe for concurrent use.
 type poster struct {
 	client       *http.Client
 	timeout      time.Duration
@@ -49,7 +47,7 @@ type poster struct {
 
 func newPoster(o HTTPOptions) (*poster, error) {
 	if o.Timeout < 0 {
-		return nil, fmt.Errorf("timeout %s is below zero", o.Timeout)
+		return nil, fmt.Errorf("timeout: got %s, want at least 0", o.Timeout)
 	}
 	p := &poster{timeout: cmp.Or(o.Timeout, defaultHTTPTimeout), allowPrivate: o.AllowPrivate, now: o.Now}
 	if p.now == nil {
@@ -60,7 +58,7 @@ func newPoster(o HTTPOptions) (*poster, error) {
 		dialer.ControlContext = nil
 	}
 	p.client = &http.Client{
-		// No proxy: the dialer would judge the proxy's address only.
+		// No proxy, because the dialer would check only the address of the proxy.
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			ForceAttemptHTTP2:      true,
@@ -68,17 +66,17 @@ func newPoster(o HTTPOptions) (*poster, error) {
 			MaxIdleConns:           20,
 			MaxIdleConnsPerHost:    2,
 			IdleConnTimeout:        time.Minute,
-			MaxResponseHeaderBytes: maxAnswerHeader,
+			MaxResponseHeaderBytes: maxResponseHeader,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return p, nil
 }
 
-// target parses raw and says what is wrong with it, without telling its path.
+// target parses and checks a URL. Its error does not contain the path.
 func (p *poster) target(raw string) (*url.URL, error) {
 	if len(raw) > MaxRecipientBytes {
-		return nil, fmt.Errorf("URL has %d bytes, the limit is %d", len(raw), MaxRecipientBytes)
+		return nil, fmt.Errorf("URL: got %d bytes, want at most %d", len(raw), MaxRecipientBytes)
 	}
 	u, err := url.Parse(raw)
 	switch {
@@ -87,17 +85,17 @@ func (p *poster) target(raw string) (*url.URL, error) {
 	case u.Opaque != "" || u.Hostname() == "":
 		return nil, errors.New("URL has no host")
 	case u.User != nil:
-		return nil, errors.New("URL has a user name in it")
+		return nil, errors.New("URL has a user name, want none")
 	case u.Scheme == "http" && (!p.allowPrivate || !isLoopbackHost(u.Hostname())):
-		return nil, errors.New("URL is not https; http is for loopback, where private addresses are allowed")
+		return nil, errors.New("URL: got http, want https, or http to loopback with private addresses allowed")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("URL scheme %q is not https", u.Scheme)
+		return nil, fmt.Errorf("URL: got scheme %q, want https", u.Scheme)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil
 }
 
-// isLoopbackHost says whether host can only mean this machine.
+// isLoopbackHost reports whether host is a loopback address or localhost.
 func isLoopbackHost(host string) bool {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return a.Unmap().IsLoopback()
@@ -105,14 +103,14 @@ func isLoopbackHost(host string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-// post sends body to u. It returns nil on a 2xx answer.
+// post sends body to u. It returns nil for a 2xx response.
 func (p *poster) post(ctx context.Context, u *url.URL, header http.Header, body []byte) error {
 	site := u.Scheme + "://" + u.Host
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
-		return &RejectedError{Reason: fmt.Sprintf("no request to %s can be made", site)}
+		return &RejectedError{Reason: fmt.Sprintf("request to %s is invalid", site)}
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
@@ -120,7 +118,7 @@ func (p *poster) post(ctx context.Context, u *url.URL, header http.Header, body 
 	resp, err := p.client.Do(req)
 	if err != nil {
 		if outer, ok := errors.AsType[*url.Error](err); ok {
-			err = outer.Err // url.Error tells the whole URL
+			err = outer.Err // url.Error contains the whole URL
 		}
 		if inside, ok := errors.AsType[*PrivateAddressError](err); ok {
 			return &RejectedError{Reason: "post to " + site, Err: inside}
@@ -128,19 +126,19 @@ func (p *poster) post(ctx context.Context, u *url.URL, header http.Header, body 
 		return fmt.Errorf("post to %s: %w", site, err)
 	}
 	defer resp.Body.Close()
-	// Read also on success: a connection is used again only when its answer was read.
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	// A connection is only reused after its response was read.
+	response, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponseBytes))
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	err = fmt.Errorf("post to %s: answer %d%s", site, resp.StatusCode, excerpt(answer, u))
+	err = fmt.Errorf("post to %s: got status %d%s", site, resp.StatusCode, excerpt(response, u))
 	if finalStatus(resp.StatusCode) {
 		return &RejectedError{Reason: err.Error()}
 	}
 	return retryAfter(err, p.retryAfter(resp.Header.Get("Retry-After")))
 }
 
-// finalStatus says whether a request would get this answer each time.
+// finalStatus reports whether retrying cannot change the status.
 func finalStatus(code int) bool {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -149,7 +147,7 @@ func finalStatus(code int) bool {
 	return code >= 300 && code < 500
 }
 
-// retryAfter reads seconds or a date; what is neither, or past, is zero.
+// retryAfter parses seconds or a date. Anything else and a past date are zero.
 func (p *poster) retryAfter(s string) time.Duration {
 	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return time.Duration(max(0, min(seconds, int64(MaxRetryAfter/time.Second)))) * time.Second
@@ -160,11 +158,11 @@ func (p *poster) retryAfter(s string) time.Duration {
 	return 0
 }
 
-// excerpt returns the beginning of an answer for an error's text, on one line.
-// Servers like to repeat the path that they did not find: parts of the URL that
-// are long enough to be a key are taken out.
-func excerpt(answer []byte, u *url.URL) string {
-	text := oneLine(strings.ToValidUTF8(string(answer), "\uFFFD"))
+// excerpt returns the beginning of a response body for an error, on one line. A
+// server may repeat the requested path, so excerpt replaces each part of the URL
+// that is long enough to be a key.
+func excerpt(body []byte, u *url.URL) string {
+	text := oneLine(strings.ToValidUTF8(string(body), "\uFFFD"))
 	separator := func(r rune) bool { return strings.ContainsRune("/?&=;,:", r) || unicode.IsSpace(r) }
 	for _, form := range []string{u.Path, u.EscapedPath(), u.RawQuery, unescaped(u.RawQuery)} {
 		for part := range strings.FieldsFuncSeq(form, separator) {

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// testHTTP reaches servers of tests, and has the clock of the tests.
+// testHTTP allows test servers, and has the clock of the tests.
 var testHTTP = HTTPOptions{AllowPrivate: true, Now: func() time.Time { return at }}
 
-// serve starts a server on loopback. The URL has a path that holds a key.
+// serve starts a server on loopback. The path of the URL contains a key.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -25,7 +25,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL + "/services/T0KEYKEYKEY?token=S3CRETS3CRET"
 }
 
-func TestAnswers(t *testing.T) {
+func TestStatusDecidesTheError(t *testing.T) {
 	t.Parallel()
 	const (
 		done = iota
@@ -107,16 +107,16 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// toNobody is a notification without recipient: the channel knows where to.
+// toNobody is a notification without a recipient.
 func toNobody() Notification {
 	n := sampleNotification()
 	n.To = ""
 	return n
 }
 
-// Servers repeat what they got. What could be a key stays out of the error, and
-// so does the rest of a long answer.
-func TestErrorsTellTheAnswerButNoKey(t *testing.T) {
+// Servers may repeat the request. The error contains no part that could be a key,
+// and only the beginning of a long response.
+func TestErrorsContainTheResponseButNoKey(t *testing.T) {
 	t.Parallel()
 	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
@@ -127,7 +127,7 @@ func TestErrorsTellTheAnswerButNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = newTestWebhook(t, target, nil).Send(t.Context(), toNobody())
-	for _, want := range []string{"rejected: post to http://" + u.Host + ": answer 404", "Cannot POST", "no such team"} {
+	for _, want := range []string{"rejected: post to http://" + u.Host + ": got status 404", "Cannot POST", "no such team"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
@@ -142,7 +142,7 @@ func TestErrorsTellTheAnswerButNoKey(t *testing.T) {
 	}
 }
 
-func TestNoConnectionIsTriedAgain(t *testing.T) {
+func TestConnectionErrorIsRetried(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -213,8 +213,8 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// A recipient from somebody's data does not reach inside, by name or by number.
-func TestPrivateAddressesAreRefusedWhenDialled(t *testing.T) {
+// A recipient cannot reach a private address, by name or by number.
+func TestDialRejectsPrivateAddresses(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 1)
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} }))
@@ -242,7 +242,7 @@ func TestPrivateAddressesAreRefusedWhenDialled(t *testing.T) {
 	}
 }
 
-// A receiver that takes the request and never answers.
+// The receiver accepts the request and never responds.
 func TestSendEndsWithItsContextOrTimeout(t *testing.T) {
 	t.Parallel()
 	t.Run("context", func(t *testing.T) {

@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// notificationID derives the ID of what rule sends to recipient because of e.
-// The rule's name leads, so that a person who lists the outbox sees what is
-// there.
+// notificationID derives the ID of the notification of rule for e to recipient. It
+// begins with the name of the rule, which a listing of the outbox then shows.
 func notificationID(rule string, e Event, recipient string) string {
 	return rule + "_" + digest(e.ID, rule, string(e.Kind), e.Attribute, recipient)
 }
 
-// digest returns 128 bits of SHA-256 over parts in hex. Each part goes in with
-// its length, so that moving a character between parts changes the digest.
+// digest returns 128 bits of the SHA-256 of parts in hex. It includes the length of
+// each part, so that different parts have different digests.
 func digest(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -27,15 +26,14 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// safeNameBytes is the longest name that safeName returns.
+// safeNameBytes is the length of the longest name that safeName returns.
 const safeNameBytes = 128
 
-// safeName returns id in a form that is a file name everywhere, the left side
-// of a Message-ID, and a webhook-id without the dot that delimits signed
-// content. An ID of lower case letters, digits, "_" and "-" stays as it is; any
-// other is shortened to what is safe of it, plus "~" and a digest, which no
-// safe ID holds. Different IDs have different names, also where file names
-// ignore case.
+// safeName returns id in a form that is valid as a file name on every system, as
+// the local part of a Message-ID, and as a webhook-id, which has no dot. It
+// returns an ID of lower case letters, digits, "_" and "-" unchanged. Any other
+// becomes a readable prefix, "~" and a digest. Different IDs have different
+// names, even if file names ignore case.
 func safeName(id string) string {
 	safe := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '_' || r == '-'

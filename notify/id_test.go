@@ -13,7 +13,7 @@ func TestNotificationID(t *testing.T) {
 	if again := notificationID("rule", e, "a@b.example"); again != base {
 		t.Errorf("got %q and then %q for the same cause", base, again)
 	}
-	// Pinned: an ID that changes with a new version would send everything again.
+	// A new version with other IDs would send every notification again.
 	if want := "rule_5d632ef0dc6a6addceed3068b4881fb9"; base != want {
 		t.Errorf("got %q, want %q", base, want)
 	}

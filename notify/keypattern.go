@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// maxPatternBytes bounds a key pattern; keys themselves are shorter.
+// maxPatternBytes limits a key pattern.
 const maxPatternBytes = 1024
 
-// keyPattern matches record keys. In it "*" stands for any run of characters
-// without "/", "**" for any run at all, and every other character for itself.
-// The whole key must match; the empty pattern matches every key.
-//
-// path.Match would not do: object keys hold slashes and brackets.
+// keyPattern matches record keys. "*" matches any characters except "/", "**" any
+// characters, and every other character itself. The whole key must match. The
+// empty pattern matches every key. path.Match is not suitable, because object
+// keys contain brackets and slashes.
 type keyPattern struct{ re *regexp.Regexp }
 
 func newKeyPattern(s string) (keyPattern, error) {

@@ -1,23 +1,24 @@
-// Package notify turns changes of records into notifications, and sends
+// Package notify derives notifications from changes of records, and sends
 // notifications through channels.
 //
-// It has two halves that share the [Notification]:
+// It has two parts:
 //
-//   - What changed, and who is told: [Events] compares the old and the new
-//     image of a record, [Rules] match the events and render notifications
-//     from text templates. This half does no I/O and reads no clock.
-//   - Sending: a [Channel] sends one notification. [SMTP], [Webhook], [Chat]
-//     and [Outbox] are channels; [Channels] chooses one by name.
+//   - Rules: [Events] compares the old and the new image of a record. [Rules]
+//     match the events and render notifications from text templates. This part
+//     does no I/O and reads no clock.
+//   - Channels: a [Channel] sends one notification. [SMTP], [Webhook], [Chat]
+//     and [Outbox] are channels; [Channels] selects one by name.
 //
-// A notification's ID is derived from what caused it, so that the same change
-// gives the same ID each time it is seen, and every channel that can carries
-// the ID to the other side: as the Message-ID, as webhook-id, as a file name.
+// The ID of a notification is derived from its cause, so the same change has the
+// same ID each time. A channel transmits the ID if it can: as the Message-ID, the
+// webhook-id, or a file name.
 //
-// A channel's error says what to do next. [RejectedError]: never send this
-// again. [RetryAfterError]: send again, but not before. Any other error: send
-// again.
+// The error of a channel determines the next step. After a [RejectedError] the
+// notification is never sent again, after a [RetryAfterError] not before a time.
+// After any other error it is sent again.
 //
-// The package knows neither queues nor tables nor a cloud.
+// The package does not import AWS. Packages sesnotify and snsnotify are channels
+// over AWS services.
 package notify
 
 import (
@@ -32,36 +33,35 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a notification, in bytes. They keep one well below the megabyte
-// that a queue message may have, even if JSON escapes every byte of the body,
-// and far below what mail servers take.
+// Limits of a notification, in bytes. A notification within them fits a queue
+// message of 1 MiB even if JSON escapes every byte, and any mail server.
 const (
 	MaxIDBytes        = 512
-	MaxKeyBytes       = 4096 // of Key, Cause, Rule and Channel each; a table's keys have 3,072
+	MaxKeyBytes       = 4096 // of each of Key, Cause, Rule and Channel; a key of a table has up to 3,072
 	MaxRecipientBytes = 2048 // a URL may be the recipient
 	MaxSubjectBytes   = 500
 	MaxBodyBytes      = 128 << 10
 )
 
-// Notification is one text to one recipient through one channel. Its JSON
-// form travels as a message's data.
+// Notification is one text to one recipient through one channel. Its JSON form is
+// the data of a message.
 //
-// All strings are valid UTF-8 and within the Max constants; Subject is one
+// All strings are valid UTF-8 and within the Max constants, and Subject is one
 // line. Validate checks that.
 type Notification struct {
-	ID      string    `json:"id"`                // same cause, same ID: how a resend is known
-	Rule    string    `json:"rule,omitempty"`    // the rule it comes from; empty when sent by hand
+	ID      string    `json:"id"`                // the same cause has the same ID
+	Rule    string    `json:"rule,omitempty"`    // the name of the rule, or empty
 	Channel string    `json:"channel"`           // a name in Channels
-	To      string    `json:"to,omitempty"`      // what it means is the channel's: an address, a URL, nothing
+	To      string    `json:"to,omitempty"`      // depends on the channel: an address, a URL, or empty
 	Subject string    `json:"subject,omitempty"` // one line
 	Body    string    `json:"body"`              // plain text
-	At      time.Time `json:"at"`                // when the cause happened, not when it was sent
-	Key     string    `json:"key,omitempty"`     // the record it is about
-	Cause   string    `json:"cause,omitempty"`   // the ID of the change it comes from
+	At      time.Time `json:"at"`                // the time of the cause
+	Key     string    `json:"key,omitempty"`     // the key of the record
+	Cause   string    `json:"cause,omitempty"`   // the ID of the change
 }
 
-// Validate returns what is wrong with n, all problems joined, or nil. Every
-// channel calls it first and answers a [RejectedError] when it fails.
+// Validate returns all problems of n, joined, or nil. Every channel calls it first
+// and returns its error as a [RejectedError].
 func (n Notification) Validate() error {
 	var problems []error
 	check := func(field, value string, limit int, required, oneLine bool) {
@@ -69,7 +69,7 @@ func (n Notification) Validate() error {
 		case value == "" && required:
 			problems = append(problems, fmt.Errorf("%s is missing", field))
 		case len(value) > limit:
-			problems = append(problems, fmt.Errorf("%s has %d bytes, the limit is %d", field, len(value), limit))
+			problems = append(problems, fmt.Errorf("%s: got %d bytes, want at most %d", field, len(value), limit))
 		case !utf8.ValidString(value):
 			problems = append(problems, fmt.Errorf("%s is not valid UTF-8", field))
 		case oneLine && strings.ContainsFunc(value, unicode.IsControl):
@@ -95,7 +95,7 @@ func (n Notification) Validate() error {
 	return errors.Join(problems...)
 }
 
-// reject is Validate as a channel's answer.
+// reject returns the error of Validate as a *RejectedError.
 func (n Notification) reject() error {
 	if err := n.Validate(); err != nil {
 		return &RejectedError{Reason: "notification is invalid", Err: err}
@@ -103,29 +103,29 @@ func (n Notification) reject() error {
 	return nil
 }
 
-// Channel sends notifications to the world.
+// Channel sends notifications.
 //
-// Send returns nil when the other side has taken the notification. It honours
-// ctx, also while it waits for the network. A *RejectedError means that it must
-// not be sent again, a *RetryAfterError that it must wait; after any other error
-// the notification may have been sent or not, and is sent again with the same
-// ID. Errors hold no secrets. Send is safe for concurrent use.
+// Send returns nil when the receiver has accepted the notification. It respects
+// ctx, also while it waits for the network. After a *RejectedError the
+// notification must not be sent again, after a *RetryAfterError not before a
+// time. After any other error it may or may not have been sent, and is sent again
+// with the same ID. Errors contain no secrets. Send is safe for concurrent use.
 type Channel interface {
 	Send(ctx context.Context, n Notification) error
 }
 
-// Channels are the channels there are, by name. It is itself a Channel, safe
-// for concurrent use as long as nobody changes the map.
+// Channels maps names to channels. It is itself a Channel. It is safe for
+// concurrent use while the map is not changed.
 type Channels map[string]Channel
 
-// Send sends n through the channel that n.Channel names. A name that is not
-// known is a RejectedError that lists the known ones. Errors name the
-// notification and the channel.
+// Send sends n through the channel n.Channel. An unknown channel is a
+// RejectedError that lists the known ones. Errors name the notification and the
+// channel.
 func (c Channels) Send(ctx context.Context, n Notification) error {
 	ch, ok := c[n.Channel]
 	if !ok || ch == nil {
 		return fmt.Errorf("notification %q: %w", n.ID, &RejectedError{
-			Reason: fmt.Sprintf("unknown channel %q, known are %s", n.Channel, c.list()),
+			Reason: fmt.Sprintf("unknown channel %q, want one of %s", n.Channel, c.list()),
 		})
 	}
 	if err := ch.Send(ctx, n); err != nil {

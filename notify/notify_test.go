@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// at is the time of everything that happens in tests.
+// at is the time of every event in tests.
 var at = time.Date(2026, 11, 23, 12, 30, 0, 0, time.UTC)
 
 func sampleNotification() Notification {
@@ -30,12 +30,12 @@ func TestValidate(t *testing.T) {
 		"subject only":          {func(n *Notification) { n.Body = "" }, ""},
 		"body of many lines":    {func(n *Notification) { n.Body = "a\r\n\tb\n.\n" }, ""},
 		"largest body":          {func(n *Notification) { n.Body = strings.Repeat("x", MaxBodyBytes) }, ""},
-		"body over the limit":   {func(n *Notification) { n.Body = strings.Repeat("x", MaxBodyBytes+1) }, "body has 131073 bytes, the limit is 131072"},
-		"subject over":          {func(n *Notification) { n.Subject = strings.Repeat("x", MaxSubjectBytes+1) }, "subject has 501 bytes"},
-		"recipient over":        {func(n *Notification) { n.To = strings.Repeat("x", MaxRecipientBytes+1) }, "to has 2049 bytes"},
-		"key over":              {func(n *Notification) { n.Key = strings.Repeat("x", MaxKeyBytes+1) }, "key has 4097 bytes"},
+		"body over the limit":   {func(n *Notification) { n.Body = strings.Repeat("x", MaxBodyBytes+1) }, "body: got 131073 bytes, want at most 131072"},
+		"subject over":          {func(n *Notification) { n.Subject = strings.Repeat("x", MaxSubjectBytes+1) }, "subject: got 501 bytes"},
+		"recipient over":        {func(n *Notification) { n.To = strings.Repeat("x", MaxRecipientBytes+1) }, "to: got 2049 bytes"},
+		"key over":              {func(n *Notification) { n.Key = strings.Repeat("x", MaxKeyBytes+1) }, "key: got 4097 bytes"},
 		"no id":                 {func(n *Notification) { n.ID = "" }, "id is missing"},
-		"id over":               {func(n *Notification) { n.ID = strings.Repeat("x", MaxIDBytes+1) }, "id has 513 bytes"},
+		"id over":               {func(n *Notification) { n.ID = strings.Repeat("x", MaxIDBytes+1) }, "id: got 513 bytes"},
 		"line break in id":      {func(n *Notification) { n.ID = "a\nb" }, "id has a control character"},
 		"line break in subject": {func(n *Notification) { n.Subject = "a\r\nBcc: x@y.example" }, "subject has a control character"},
 		"line break in to":      {func(n *Notification) { n.To = "a@b.example\nRCPT" }, "to has a control character"},
@@ -76,7 +76,7 @@ func TestLargestNotificationFitsAQueueMessage(t *testing.T) {
 	}
 	var back Notification
 	if err := json.Unmarshal(data, &back); err != nil || back != n {
-		t.Errorf("the notification did not come back from JSON: %v", err)
+		t.Errorf("JSON round trip: got %v, want the same notification", err)
 	}
 }
 
@@ -119,16 +119,15 @@ func TestChannels(t *testing.T) {
 		n.Channel = name
 		err := channels.Send(t.Context(), n)
 		rejected, ok := errors.AsType[*RejectedError](err)
-		if !ok || !strings.Contains(rejected.Reason, `known are "hook", "mail", "none"`) {
+		if !ok || !strings.Contains(rejected.Reason, `want one of "hook", "mail", "none"`) {
 			t.Errorf("channel %q: got %v, want a rejection that names the known ones", name, err)
 		}
 	}
-	if err := Channels(nil).Send(t.Context(), n); !strings.Contains(err.Error(), "known are none") {
+	if err := Channels(nil).Send(t.Context(), n); !strings.Contains(err.Error(), "want one of none") {
 		t.Errorf("got %v from no channels at all", err)
 	}
 }
 
-// Every channel checks what it is given, before it reaches the world.
 func TestEveryChannelRejectsAnInvalidNotification(t *testing.T) {
 	t.Parallel()
 	outbox, err := OpenOutbox(t.TempDir())

@@ -19,27 +19,28 @@ import (
 
 const (
 	outboxSuffix     = ".json"
-	outboxTempPrefix = ".tmp-" // the dot keeps it out of ReadOutbox and of most listings
-	// maxOutboxFile is more than the largest notification in JSON, each byte escaped.
+	outboxTempPrefix = ".tmp-" // ReadOutbox and most listings skip names with a leading dot
+	// maxOutboxFile exceeds the largest notification in JSON with every byte
+	// escaped.
 	maxOutboxFile = 6*(MaxBodyBytes+MaxSubjectBytes+MaxRecipientBytes+MaxIDBytes+4*MaxKeyBytes) + 4<<10
 )
 
-// Outbox is a Channel that puts each notification as a file into a folder, for
-// a person or a program to read. It is the channel that needs nothing.
+// Outbox is a Channel that writes each notification to a file in a folder. It
+// needs no service.
 //
-// The file's name is made of the ID, so a second Send with the same ID does
-// nothing: the first one's bytes stay. When Send has returned nil, the file and
-// its name are on disk. A crash leaves either the whole file or none, and
-// perhaps a temporary file that nobody reads and the next OpenOutbox removes.
+// The file is named for the ID, so a second Send with the same ID does not change
+// it. When Send returns nil, the file and its name are on disk. A crash leaves
+// the whole file or none, and possibly a temporary file, which ReadOutbox skips
+// and the next OpenOutbox removes.
 //
-// Safe for concurrent use, also by several processes.
+// An Outbox is safe for concurrent use, also by several processes.
 type Outbox struct {
 	dir    string
-	rename sync.Mutex // held between looking and renaming, where there are no hard links
+	rename sync.Mutex // covers check and rename on file systems without hard links
 	disk   outboxDisk
 }
 
-// outboxDisk are the steps that make a file durable. Tests stop between them.
+// outboxDisk has the steps that make a file durable, which tests replace.
 type outboxDisk struct {
 	sync    func(*os.File) error
 	link    func(oldname, newname string) error
@@ -48,12 +49,12 @@ type outboxDisk struct {
 
 var realDisk = outboxDisk{sync: (*os.File).Sync, link: os.Link, syncDir: syncDir}
 
-// OpenOutbox makes dir if it is not there, readable by its owner only, and
-// sweeps temporary files out of it. If another process is in the middle of a
-// Send there, that Send fails and is tried again; nothing is lost.
+// OpenOutbox creates dir if necessary, accessible by its owner only, and removes
+// temporary files from it. A concurrent Send of another process then fails and
+// is retried.
 func OpenOutbox(dir string) (*Outbox, error) {
 	if dir == "" {
-		return nil, errors.New("outbox: no folder given")
+		return nil, errors.New("outbox: folder is missing")
 	}
 	if err := makeDurableDir(dir); err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
@@ -65,22 +66,21 @@ func OpenOutbox(dir string) (*Outbox, error) {
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), outboxTempPrefix) && e.Type().IsRegular() {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("outbox: sweep: %w", err)
+				return nil, fmt.Errorf("outbox: remove a temporary file: %w", err)
 			}
 		}
 	}
 	return &Outbox{dir: dir, disk: realDisk}, nil
 }
 
-// makeDurableDir makes dir and the folders above it, and sees to it that each
-// new name is on disk.
+// makeDurableDir creates dir and its parents, and syncs each new name to disk.
 func makeDurableDir(dir string) error {
 	if info, err := os.Stat(dir); err == nil {
 		if !info.IsDir() {
-			return fmt.Errorf("%s is not a folder", dir)
+			return fmt.Errorf("%s: got a file, want a folder", dir)
 		}
-		// Who made it may have been killed before this. The folder above may be
-		// closed to us, which is no reason not to use the one that is there.
+		// The process that created it may have ended before this sync. The parent
+		// may not be readable, which does not prevent the use of dir.
 		_ = syncDir(filepath.Dir(dir))
 		return nil
 	}
@@ -96,13 +96,13 @@ func makeDurableDir(dir string) error {
 	return syncDir(parent)
 }
 
-// Path returns the file that a notification with this ID has, or will have.
+// Path returns the file of the notification with this ID.
 func (o *Outbox) Path(id string) string { return filepath.Join(o.dir, safeName(id)+outboxSuffix) }
 
-// String names the folder.
+// String returns "outbox" and the folder.
 func (o *Outbox) String() string { return "outbox " + o.dir }
 
-// Send puts n into the folder. It returns when n is on disk.
+// Send writes n to the folder. It returns when n is on disk.
 func (o *Outbox) Send(ctx context.Context, n Notification) error {
 	if err := n.reject(); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (o *Outbox) Send(ctx context.Context, n Notification) error {
 	path := o.Path(n.ID)
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		// Who wrote it may have been killed before the name was on disk.
+		// The process that wrote it may have ended before it synced the name.
 		return o.synced()
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("outbox: %w", err)
@@ -139,16 +139,16 @@ func (o *Outbox) synced() error {
 	return nil
 }
 
-// writeTemp writes n to a file of its own and returns its path. On disk before
-// it has its final name: a name never leads to half a file.
+// writeTemp writes n to a temporary file and returns its path. The file is on disk
+// before it gets its final name, so that no name refers to an incomplete file.
 func (o *Outbox) writeTemp(n Notification) (path string, err error) {
 	n.At = n.At.UTC()
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // people read it
+	enc.SetEscapeHTML(false) // for readability
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(n); err != nil {
-		return "", &RejectedError{Reason: "notification is no JSON", Err: err}
+		return "", &RejectedError{Reason: "notification cannot be encoded as JSON", Err: err}
 	}
 	f, err := os.CreateTemp(o.dir, outboxTempPrefix+"*") // mode 0600
 	if err != nil {
@@ -169,17 +169,17 @@ func (o *Outbox) writeTemp(n Notification) (path string, err error) {
 	return f.Name(), f.Close()
 }
 
-// place gives temp its final name unless somebody has it already.
+// place gives temp its final name, unless a file has it already.
 func (o *Outbox) place(temp, path string) error {
 	err := o.disk.link(temp, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return err // swept, or the folder is gone
+		return err // OpenOutbox removed it, or the folder is gone
 	}
-	// A file system without hard links. Rename would replace, so look first;
-	// two processes may still race here, each with the same notification.
+	// The file system has no hard links. Rename would replace the file, so check
+	// first. Two processes may still race, with the same notification.
 	o.rename.Lock()
 	defer o.rename.Unlock()
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -188,8 +188,8 @@ func (o *Outbox) place(temp, path string) error {
 	return os.Rename(temp, path)
 }
 
-// syncDir sees to it that the names in dir are on disk. Windows has no such
-// call and needs none.
+// syncDir syncs the names in dir to disk. Windows has no such call and does not
+// need it.
 func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -202,10 +202,10 @@ func syncDir(dir string) error {
 	return errors.Join(err, d.Close())
 }
 
-// ReadOutbox returns the notifications in dir, by time and then by ID. Other
-// files, temporary ones among them, are left out. A file that is no
-// notification is an error that names it; the others are returned with it. A folder that is not there
-// is an error that wraps fs.ErrNotExist.
+// ReadOutbox returns the notifications in dir, by time and then by ID. It skips
+// other files, including temporary ones. If files are not notifications, it
+// returns the others and an error that names the files. The error for a missing
+// folder wraps fs.ErrNotExist.
 func ReadOutbox(dir string) ([]Notification, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -242,13 +242,13 @@ func readOutboxFile(path string) (n Notification, err error) {
 		return n, err
 	}
 	if len(data) > maxOutboxFile {
-		return n, fmt.Errorf("over %d bytes", maxOutboxFile)
+		return n, fmt.Errorf("want at most %d bytes", maxOutboxFile)
 	}
 	if err := strictJSON(data, &n); err != nil {
 		return n, fmt.Errorf("not a notification: %w", err)
 	}
 	if n.ID == "" || safeName(n.ID)+outboxSuffix != filepath.Base(path) {
-		return n, fmt.Errorf("not a notification: id %q does not belong to this file name", n.ID)
+		return n, fmt.Errorf("not a notification: id: got %q, want that of the file name", n.ID)
 	}
 	return n, nil
 }

@@ -139,9 +139,9 @@ func TestReadOutbox(t *testing.T) {
 	}
 }
 
-// What a kill leaves behind is not read, does not stand in the way, and is gone
-// after the next start. Nothing else is.
-func TestOutboxSweepsWhatAKillLeft(t *testing.T) {
+// Temporary files of a killed process are not read, do not prevent a Send, and are
+// removed at the next start. No other file is.
+func TestOutboxRemovesTemporaryFilesOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	o := newTestOutbox(t)
 	n := sampleNotification()
@@ -183,11 +183,11 @@ func TestOutboxSweepsWhatAKillLeft(t *testing.T) {
 	}
 }
 
-// Each step of a Send in turn is the last one before a kill, or fails. Before
-// Send says nil everything is on disk, in this order; whatever happened, a
-// reader sees the whole notification or none, and the next Send makes it good
-// with the same bytes.
-func TestOutboxStepByStep(t *testing.T) {
+// Each step of a Send fails in turn, or is the last one before a kill. Before Send
+// returns nil, everything is on disk, in this order. In every case a reader sees
+// the whole notification or none, and the next Send completes it with the same
+// bytes.
+func TestOutboxIsDurableAtEachStep(t *testing.T) {
 	t.Parallel()
 	n := sampleNotification()
 	want := []string{"sync file", "link", "sync folder"}
@@ -257,7 +257,7 @@ func TestOutboxStepByStep(t *testing.T) {
 	}
 }
 
-func TestOutboxConcurrently(t *testing.T) {
+func TestOutboxIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	for name, link := range map[string]func(string, string) error{
 		"links":    os.Link,
@@ -285,8 +285,8 @@ func TestOutboxConcurrently(t *testing.T) {
 	}
 }
 
-// place never replaces: the first one's bytes stay, with and without links.
-func TestOutboxPlaceIsExclusive(t *testing.T) {
+// With and without hard links, the first file stays.
+func TestOutboxNeverReplacesAFile(t *testing.T) {
 	t.Parallel()
 	for name, link := range map[string]func(string, string) error{
 		"links":    os.Link,

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// PrivateAddressError says that a URL leads to an address that is not on the
-// public Internet, where a recipient from somebody's data must not reach.
+// PrivateAddressError reports a URL that resolves to an address outside the public
+// Internet, which a recipient must not reach.
 type PrivateAddressError struct{ Addr netip.Addr }
 
 func (e *PrivateAddressError) Error() string {
 	return fmt.Sprintf("address %s is not public", e.Addr)
 }
 
-// special are the networks that netip.Addr's own methods do not tell, and that
-// lead, or may lead, to something that is not a public host.
+// special returns the networks that may not lead to a public host and that the
+// methods of netip.Addr do not detect.
 var special = sync.OnceValue(func() []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range []string{
 		"0.0.0.0/8",       // this network
-		"100.64.0.0/10",   // shared by carriers, and inside some clouds
+		"100.64.0.0/10",   // carrier-grade NAT, and inside some clouds
 		"192.0.0.0/24",    // protocol assignments
 		"192.0.2.0/24",    // documentation
 		"192.88.99.0/24",  // 6to4 relays
@@ -43,8 +43,8 @@ var special = sync.OnceValue(func() []netip.Prefix {
 	return out
 })
 
-// globalUnicast is all of IPv6 that is given to public hosts. What lies outside,
-// such as 64:ff9b::/96 which holds any IPv4 address, is not.
+// globalUnicast is the part of IPv6 that is assigned to public hosts. It excludes,
+// for example, 64:ff9b::/96, which contains every IPv4 address.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
 func isPublic(a netip.Addr) bool {
@@ -55,9 +55,9 @@ func isPublic(a netip.Addr) bool {
 	return !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// publicDialer returns a dialer that refuses addresses which are not public. It
-// judges the address it connects to, after the name was resolved, so that a
-// name which resolves differently the second time gains nothing.
+// publicDialer returns a dialer that rejects addresses that are not public. It
+// checks the address after the name was resolved, so that a name cannot resolve
+// differently after the check.
 func publicDialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{
 		Timeout: timeout,

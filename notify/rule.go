@@ -18,30 +18,29 @@ const (
 	MaxRulesBytes = 1 << 20 // of the JSON that ParseRules takes
 )
 
-// Rule says which events become a notification, and which.
+// Rule maps events to a notification.
 //
 // Recipient, Subject and Body are text templates (text/template without
 // define, block and template). Their dot is the [Event]: {{.Key}}, {{.From}},
 // {{.To}}, {{.Attribute}}, {{.At}}, and the images {{.Old.name}} and
 // {{.New.name}}; {{.Item.name}} is the new image or, of a removed record, the
-// old one. An attribute that the record lacks, or that is null, is an error. For one that may
-// be missing, write {{or (index .Item "name") "there"}} or
-// {{with index .Item "name"}}…{{end}}.
+// old one. A missing or null attribute is an error. For an optional one, write
+// {{or (index .Item "name") "there"}} or {{with index .Item "name"}}…{{end}}.
 type Rule struct {
 	Name      string `json:"name"`                // lower case letters, digits and "-", at most 64; part of each notification's ID
 	On        Kind   `json:"on"`                  // the kind of event
-	Keys      string `json:"keys,omitempty"`      // pattern on the record's key: "*" any run without "/", "**" any run; empty: every key
+	Keys      string `json:"keys,omitempty"`      // pattern of the key: "*" matches any characters except "/", "**" any characters; empty: every key
 	From      string `json:"from,omitempty"`      // the status before; empty: any
 	To        string `json:"to,omitempty"`        // the status after; empty: any
 	Attribute string `json:"attribute,omitempty"` // the removed attribute; empty: any
 	Channel   string `json:"channel"`             // the channel's name
-	Recipient string `json:"recipient,omitempty"` // template; empty where the channel knows where to send
-	Subject   string `json:"subject,omitempty"`   // template; white space is folded to single spaces, and what is over MaxSubjectBytes is cut
+	Recipient string `json:"recipient,omitempty"` // template; empty if the channel has its own recipient
+	Subject   string `json:"subject,omitempty"`   // template; white space becomes single spaces, and the result is truncated to MaxSubjectBytes
 	Body      string `json:"body"`                // template
 }
 
-// Rules are rules that were checked and parsed. They never change, so they are
-// safe for concurrent use. The zero value has no rules and notifies nobody.
+// Rules is a validated set of rules. It is immutable and safe for concurrent use.
+// The zero value has no rules.
 type Rules struct{ rules []compiledRule }
 
 type compiledRule struct {
@@ -50,21 +49,20 @@ type compiledRule struct {
 	recipient, subject, body *fieldTemplate
 }
 
-// isRuleName says what Rule.Name may be. As a regular expression it would cost
-// each program that links this package a quarter of a millisecond of its start.
+// isRuleName reports whether name is a valid Rule.Name. A regular expression would
+// add a quarter of a millisecond to the start-up time of every program.
 func isRuleName(name string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	return name != "" && len(name) <= 64 && name[0] != '-' && strings.Trim(name, allowed) == ""
 }
 
-// NewRules checks rules and parses their templates. It finds what it can
-// without a record: an unknown kind, a condition that can never hold, a
-// template that does not parse, that names a field which events do not have, or
-// that fails on made-up values. The error joins every problem, each a
+// NewRules validates rules and parses their templates. It detects an unknown kind,
+// a condition that never holds, and a template that does not parse, uses an
+// unknown field, or fails on sample values. The error joins all problems, each a
 // *RuleError.
 func NewRules(rules []Rule) (*Rules, error) {
 	if len(rules) > MaxRules {
-		return nil, fmt.Errorf("%d rules, the limit is %d", len(rules), MaxRules)
+		return nil, fmt.Errorf("rules: got %d, want at most %d", len(rules), MaxRules)
 	}
 	var problems []error
 	seen := map[string]bool{}
@@ -84,22 +82,22 @@ func NewRules(rules []Rule) (*Rules, error) {
 	return out, nil
 }
 
-// ParseRules reads a JSON array of rules. Unknown fields are errors, and so is
-// anything after the array. It then does what NewRules does; all problems of
-// all rules are joined.
+// ParseRules decodes a JSON array of rules and validates them like NewRules.
+// Unknown fields and data after the array are errors. The error joins all
+// problems of all rules.
 func ParseRules(data []byte) (*Rules, error) {
 	if len(data) > MaxRulesBytes {
-		return nil, fmt.Errorf("rules have %d bytes, the limit is %d", len(data), MaxRulesBytes)
+		return nil, fmt.Errorf("rules: got %d bytes, want at most %d", len(data), MaxRulesBytes)
 	}
 	var raw []json.RawMessage
 	if err := strictJSON(data, &raw); err != nil {
-		return nil, fmt.Errorf("rules are not a JSON array: %w", err)
+		return nil, fmt.Errorf("rules: want a JSON array: %w", err)
 	}
 	if raw == nil {
-		return nil, errors.New("rules are null, a JSON array is wanted")
+		return nil, errors.New("rules: got null, want a JSON array")
 	}
 	if len(raw) > MaxRules {
-		return nil, fmt.Errorf("%d rules, the limit is %d", len(raw), MaxRules)
+		return nil, fmt.Errorf("rules: got %d, want at most %d", len(raw), MaxRules)
 	}
 	var problems []error
 	rules := make([]Rule, 0, len(raw))
@@ -121,16 +119,26 @@ func ParseRules(data []byte) (*Rules, error) {
 func strictJSON(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	err := d.Decode(into)
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field != "" {
+			return fmt.Errorf("%s: got a JSON %s at byte %d", e.Field, e.Value, e.Offset)
+		}
+		return fmt.Errorf("got a JSON %s at byte %d", e.Value, e.Offset)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("got nothing")
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("something follows at byte %d", d.InputOffset())
+		return fmt.Errorf("got data after the value at byte %d", d.InputOffset())
 	}
 	return nil
 }
 
-// ruleLabel names a rule in errors also when it has no name.
+// ruleLabel returns the name of a rule for errors, or its position.
 func ruleLabel(i int, r Rule) string {
 	if r.Name == "" {
 		return "#" + strconv.Itoa(i+1)
@@ -146,36 +154,36 @@ func compileRule(i int, r Rule) (c compiledRule, problems []error) {
 	}
 	c.Rule = r
 	if !isRuleName(r.Name) {
-		wrong("name", fmt.Errorf("%q is not 1 to 64 lower case letters, digits and \"-\"", r.Name))
+		wrong("name", fmt.Errorf("got %q, want 1 to 64 lower case letters, digits and \"-\"", r.Name))
 	}
 	if !slices.Contains(kinds, r.On) {
-		wrong("on", fmt.Errorf("unknown kind %q, known are %q", r.On, kinds))
-		return c, problems // the templates cannot be judged without it
+		wrong("on", fmt.Errorf("unknown kind %q, want one of %q", r.On, kinds))
+		return c, problems // the templates depend on it
 	}
 	if len(r.Keys) > maxPatternBytes || !utf8.ValidString(r.Keys) {
-		wrong("keys", fmt.Errorf("pattern is over %d bytes or not UTF-8", maxPatternBytes))
+		wrong("keys", fmt.Errorf("want a pattern of at most %d bytes in UTF-8", maxPatternBytes))
 	} else {
 		var err error
 		c.keys, err = newKeyPattern(r.Keys)
 		wrong("keys", err)
 	}
 	if r.From != "" && r.On == Created {
-		wrong("from", errors.New("a record that was created had no status before"))
+		wrong("from", errors.New("a created record had no status before"))
 	}
 	if r.To != "" && (r.On == Removed || r.On == Expired) {
-		wrong("to", errors.New("a record that is gone has no status"))
+		wrong("to", errors.New("a removed record has no status"))
 	}
 	if r.From != "" && r.From == r.To && r.On == StatusChanged {
-		wrong("to", fmt.Errorf("is %q as from, so the status does not change", r.To))
+		wrong("to", fmt.Errorf("got %q as in from, want another status", r.To))
 	}
 	if r.Attribute != "" && r.On != AttributeRemoved {
-		wrong("attribute", fmt.Errorf("only %q has one", AttributeRemoved))
+		wrong("attribute", fmt.Errorf("is only available with %q", AttributeRemoved))
 	}
 	if r.Channel == "" {
 		wrong("channel", errors.New("is missing"))
 	}
 	if strings.TrimSpace(r.Subject) == "" && strings.TrimSpace(r.Body) == "" {
-		wrong("body", errors.New("is missing, and so is subject"))
+		wrong("body", errors.New("is missing, as is subject: want at least one"))
 	}
 	var err error
 	c.recipient, err = newFieldTemplate(r.On, r.Recipient, MaxRecipientBytes)
@@ -187,8 +195,8 @@ func compileRule(i int, r Rule) (c compiledRule, problems []error) {
 	return c, problems
 }
 
-// Channels returns the names of the channels that the rules use, sorted. A
-// program compares them at its start with the channels that it has.
+// Channels returns the sorted names of the channels that the rules use, so that a
+// program can check at its start whether it has them.
 func (rs *Rules) Channels() []string {
 	var names []string
 	for _, r := range rs.rules {
@@ -198,18 +206,16 @@ func (rs *Rules) Channels() []string {
 	return slices.Compact(names)
 }
 
-// Notifications returns what c gives: for each event, in the order of
-// [Events], for each rule that matches it, in the order of the rules, one
-// notification. The same rules and change give the same notifications and IDs
-// each time. A change without a match gives none.
+// Notifications returns the notifications of c: one for each event, in the order
+// of [Events], and each matching rule, in the order of the rules. The same rules
+// and change return the same notifications and IDs each time.
 //
-// A rule that fails on this record loses its own notification only: the others
-// are returned together with the joined errors, each a *RuleError. It would
-// fail again, so trying again is of no use.
+// If rules fail on the record, Notifications returns the notifications of the
+// others and the joined errors, each a *RuleError. Retrying cannot fix them.
 func (rs *Rules) Notifications(c Change) ([]Notification, error) {
 	events := Events(c)
 	if len(events) > 0 && c.ID == "" {
-		return nil, fmt.Errorf("change of %q has no ID, so its notifications would have none that is stable", c.Key)
+		return nil, fmt.Errorf("change of %q: ID is missing, want a stable one for its notifications", c.Key)
 	}
 	var out []Notification
 	var problems []error
@@ -259,7 +265,7 @@ func (r compiledRule) render(e Event) (Notification, error) {
 			text = cut(text, MaxSubjectBytes)
 		}
 		if err == nil && f.name == "recipient" && text == "" && r.Recipient != "" {
-			err = errors.New("renders to nothing")
+			err = errors.New("rendered to nothing, want a recipient")
 		}
 		if err != nil {
 			return Notification{}, &RuleError{Rule: r.Name, Field: f.name, Key: e.Key, Err: err}

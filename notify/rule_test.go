@@ -87,8 +87,8 @@ func TestRuleMatches(t *testing.T) {
 	}
 }
 
-// One change, several events, several rules: each has an ID of its own, the
-// order is that of events and then of rules, and all is the same the next time.
+// Notifications of one change have different IDs, are in the order of events and
+// then of rules, and are the same each time.
 func TestNotificationsAreStable(t *testing.T) {
 	t.Parallel()
 	rs := mustRules(
@@ -126,7 +126,7 @@ func TestNotificationsAreStable(t *testing.T) {
 	}
 }
 
-func TestBrokenRuleDoesNotLoseTheOthers(t *testing.T) {
+func TestFailingRuleKeepsTheOthers(t *testing.T) {
 	t.Parallel()
 	broken := Rule{Name: "broken", On: StatusChanged, Channel: "mail", Recipient: "{{.New.phone}}", Body: "b"}
 	also := Rule{Name: "also", On: StatusChanged, Channel: "mail", Subject: "{{.Old.nope}}", Body: "b"}
@@ -146,7 +146,7 @@ func TestBrokenRuleDoesNotLoseTheOthers(t *testing.T) {
 	}
 }
 
-func TestRenderingTakesNoOrdersFromData(t *testing.T) {
+func TestAttributesCannotInjectTemplatesOrHeaders(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		value    any
@@ -158,7 +158,7 @@ func TestRenderingTakesNoOrdersFromData(t *testing.T) {
 		"template text":          {"{{.New.email}}", "Welcome, {{.New.email}}", ""},
 		"not UTF-8":              {"A\xffn", "Welcome, A\uFFFDn", ""},
 		"too long":               {strings.Repeat("é", MaxSubjectBytes), "Welcome, " + strings.Repeat("é", 244) + "…", ""},
-		"far too long":           {strings.Repeat("n", maxSubjectText), "", "renders to over 8192 bytes"},
+		"far too long":           {strings.Repeat("n", maxSubjectText), "", "rendered to more than 8192 bytes"},
 		"null is missing":        {nil, "", `no entry for key "name"`},
 		"number stays exact":     {json.Number("9007199254740993"), "Welcome, 9007199254740993", ""},
 		"a list prints as it is": {[]any{"a", "b"}, "Welcome, [a b]", ""},
@@ -185,7 +185,7 @@ func TestRenderingTakesNoOrdersFromData(t *testing.T) {
 	}
 }
 
-func TestNotificationsWantAnIDAndATime(t *testing.T) {
+func TestNotificationsRejectIncompleteChanges(t *testing.T) {
 	t.Parallel()
 	rs := mustRules(t, welcomeRule())
 	c := welcomeChange()
@@ -196,17 +196,17 @@ func TestNotificationsWantAnIDAndATime(t *testing.T) {
 	c = welcomeChange()
 	c.At = c.At.AddDate(20000, 0, 0)
 	if _, err := rs.Notifications(c); err == nil || !strings.Contains(err.Error(), "year") {
-		t.Errorf("got %v for a time that JSON cannot hold", err)
+		t.Errorf("got %v for a time that JSON cannot represent", err)
 	}
 	c = welcomeChange()
 	c.New["email"] = " \n"
-	if _, err := rs.Notifications(c); err == nil || !strings.Contains(err.Error(), "recipient: for \"user#ann@b.example\": renders to nothing") {
+	if _, err := rs.Notifications(c); err == nil || !strings.Contains(err.Error(), "recipient: for \"user#ann@b.example\": rendered to nothing, want a recipient") {
 		t.Errorf("got %v for an empty recipient", err)
 	}
 	unnamed := welcomeRule()
 	unnamed.Body = "Hello {{index .Item \"nickname\"}}"
-	if _, err := mustRules(t, unnamed).Notifications(welcomeChange()); err == nil || !strings.Contains(err.Error(), "body: for \"user#ann@b.example\": prints a value that is missing") {
-		t.Errorf("got %v for a value that is not there", err)
+	if _, err := mustRules(t, unnamed).Notifications(welcomeChange()); err == nil || !strings.Contains(err.Error(), "body: for \"user#ann@b.example\": uses a missing value") {
+		t.Errorf("got %v for a missing value", err)
 	}
 	if got, err := new(Rules).Notifications(welcomeChange()); got != nil || err != nil {
 		t.Errorf("got %v and %v from no rules", got, err)
@@ -228,27 +228,27 @@ func TestNewRulesFindsProblems(t *testing.T) {
 		"name in capitals":          {func(r *Rule) { r.Name = "Welcome" }, "name", `"Welcome"`},
 		"longest name":              {func(r *Rule) { r.Name = "0" + strings.Repeat("-", 63) }, "", ""},
 		"long name":                 {func(r *Rule) { r.Name = strings.Repeat("a", 65) }, "name", "1 to 64"},
-		"unknown kind":              {func(r *Rule) { r.On = "changed" }, "on", `unknown kind "changed", known are ["created" "status-changed" "attribute-removed" "removed" "expired"]`},
+		"unknown kind":              {func(r *Rule) { r.On = "changed" }, "on", `unknown kind "changed", want one of ["created" "status-changed" "attribute-removed" "removed" "expired"]`},
 		"long pattern":              {func(r *Rule) { r.Keys = strings.Repeat("a", 1025) }, "keys", "1024"},
 		"pattern not UTF-8":         {func(r *Rule) { r.Keys = "\xff" }, "keys", "UTF-8"},
 		"from on created":           {func(r *Rule) { *r = Rule{Name: "r", On: Created, From: "x", Channel: "c", Body: "b"} }, "from", "no status before"},
-		"to on expired":             {func(r *Rule) { *r = Rule{Name: "r", On: Expired, To: "x", Channel: "c", Body: "b"} }, "to", "gone"},
-		"from is to":                {func(r *Rule) { r.To = r.From }, "to", "does not change"},
+		"to on expired":             {func(r *Rule) { *r = Rule{Name: "r", On: Expired, To: "x", Channel: "c", Body: "b"} }, "to", "a removed record has no status"},
+		"from is to":                {func(r *Rule) { r.To = r.From }, "to", "want another status"},
 		"attribute on status":       {func(r *Rule) { r.Attribute = "a" }, "attribute", "attribute-removed"},
 		"no channel":                {func(r *Rule) { r.Channel = "" }, "channel", "missing"},
 		"nothing to say":            {func(r *Rule) { r.Subject, r.Body = " ", "" }, "body", "missing"},
 		"broken template":           {func(r *Rule) { r.Body = "a\n{{.New.x" }, "body", "line 2"},
 		"unknown function":          {func(r *Rule) { r.Body = "{{env \"HOME\"}}" }, "body", `"env" not defined`},
-		"unknown field":             {func(r *Rule) { r.Subject = "{{.Name}}" }, "subject", "events have no .Name, known are .Kind"},
+		"unknown field":             {func(r *Rule) { r.Subject = "{{.Name}}" }, "subject", "unknown field .Name, want one of .Kind"},
 		"unknown field in if":       {func(r *Rule) { r.Subject = "{{if .To}}x{{else}}{{.Nope}}{{end}}" }, "subject", ".Nope"},
 		"unknown field by variable": {func(r *Rule) { r.Subject = "{{range .New.l}}{{$.Nope}}{{end}}" }, "subject", ".Nope"},
 		"unknown field in else":     {func(r *Rule) { r.Subject = "{{with .New.l}}x{{else}}{{.Nope}}{{end}}" }, "subject", ".Nope"},
 		"other dot in range":        {func(r *Rule) { r.Subject = "{{range .New.l}}{{.price}}{{end}}" }, "", ""},
 		"other dot in with":         {func(r *Rule) { r.Subject = "{{with .New.l}}{{.price}}{{end}}" }, "", ""},
-		"old on created":            {func(r *Rule) { r.On, r.From, r.Body = Created, "", "{{.Old.x}}" }, "body", ".Old is never there"},
-		"new on removed":            {func(r *Rule) { r.On, r.To, r.Body = Removed, "", "{{index .New \"x\"}}" }, "body", ".New is never there"},
-		"new on removed, spelt out": {func(r *Rule) { r.On, r.To, r.Body = Removed, "", "{{.Change.New.x}}" }, "body", ".New is never there"},
-		"attribute elsewhere":       {func(r *Rule) { r.Body = "{{.Attribute}}" }, "body", ".Attribute is only there"},
+		"old on created":            {func(r *Rule) { r.On, r.From, r.Body = Created, "", "{{.Old.x}}" }, "body", ".Old is not available"},
+		"new on removed":            {func(r *Rule) { r.On, r.To, r.Body = Removed, "", "{{index .New \"x\"}}" }, "body", ".New is not available"},
+		"new on removed, spelt out": {func(r *Rule) { r.On, r.To, r.Body = Removed, "", "{{.Change.New.x}}" }, "body", ".New is not available"},
+		"attribute elsewhere":       {func(r *Rule) { r.Body = "{{.Attribute}}" }, "body", ".Attribute is only available"},
 		"field of a text":           {func(r *Rule) { r.Body = "{{.Key.name}}" }, "body", "can't evaluate field name in type string"},
 		"no such method":            {func(r *Rule) { r.Body = "{{.At.Fmt}}" }, "body", "Fmt"},
 		"wrong argument":            {func(r *Rule) { r.Body = "{{.At.Format 1}}" }, "body", "expected string"},
@@ -260,8 +260,8 @@ func TestNewRulesFindsProblems(t *testing.T) {
 		"define":                    {func(r *Rule) { r.Body = "{{define \"a\"}}{{end}}" }, "body", "not available"},
 		"template":                  {func(r *Rule) { r.Body = "{{template \"a\"}}" }, "body", "not available"},
 		"comment only":              {func(r *Rule) { r.Body = "{{/* nothing */}}" }, "", ""},
-		"template over the limit":   {func(r *Rule) { r.Body = strings.Repeat("x", maxTemplateBytes+1) }, "body", "the limit is 65536"},
-		"text over the limit":       {func(r *Rule) { r.Recipient = strings.Repeat("x", MaxRecipientBytes+1) }, "recipient", "renders to over 2048 bytes"},
+		"template over the limit":   {func(r *Rule) { r.Body = strings.Repeat("x", maxTemplateBytes+1) }, "body", "want at most 65536"},
+		"text over the limit":       {func(r *Rule) { r.Recipient = strings.Repeat("x", MaxRecipientBytes+1) }, "recipient", "rendered to more than 2048 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -296,7 +296,7 @@ func TestNewRulesJoinsProblems(t *testing.T) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
-	if _, err := NewRules(make([]Rule, MaxRules+1)); err == nil || !strings.Contains(err.Error(), "1001 rules") {
+	if _, err := NewRules(make([]Rule, MaxRules+1)); err == nil || !strings.Contains(err.Error(), "got 1001") {
 		t.Errorf("got %v for too many rules", err)
 	}
 }
@@ -321,16 +321,16 @@ func TestParseRules(t *testing.T) {
 		t.Errorf("got %v for no rules, want it taken", err)
 	}
 	for in, wants := range map[string][]string{
-		``:             {"not a JSON array"},
+		``:             {"rules: want a JSON array"},
 		`null`:         {"null"},
-		`{"rules":[]}`: {"not a JSON array"},
-		`[] []`:        {"something follows"},
+		`{"rules":[]}`: {"rules: want a JSON array"},
+		`[] []`:        {"got data after the value"},
 		`[{"name":"a","onn":"created","channel":"c","body":"b"},{"name":"b","on":"created","body":"b"}]`: {`rule "a": json: json: unknown field "onn"`, `rule "b": channel`},
 		`[{"name":"a","on":"created","channel":"c","body":7}]`:                                           {`rule "a"`, "body"},
 		`["x"]`: {`rule "#1"`},
 		`[{"name":"a","on":"created","channel":"c","body":"{{.New.x"}]`: {`rule "a": body`},
-		strings.Repeat(" ", MaxRulesBytes+1):                            {"the limit is 1048576"},
-		"[" + strings.Repeat("0,", MaxRules) + "0]":                     {"1001 rules"},
+		strings.Repeat(" ", MaxRulesBytes+1):                            {"want at most 1048576"},
+		"[" + strings.Repeat("0,", MaxRules) + "0]":                     {"got 1001"},
 	} {
 		_, err := ParseRules([]byte(in))
 		for _, want := range wants {
@@ -341,14 +341,14 @@ func TestParseRules(t *testing.T) {
 	}
 }
 
-// Whatever the rules say: parsing does not panic, and rules that were taken
-// give valid notifications or RuleErrors.
+// FuzzRules checks that parsing does not panic, and that valid rules return valid
+// notifications or RuleErrors.
 func FuzzRules(f *testing.F) {
 	seed, _ := json.Marshal([]Rule{welcomeRule()})
 	f.Add(seed, "Ann", "active")
 	f.Add([]byte(`[{"name":"a","on":"removed","keys":"**x*","channel":"c","subject":"{{.Item.a.b}}","body":"{{with index .Old \"a\"}}{{.}}{{end}}"}]`), "x", "")
 	f.Add([]byte(`[{"name":"a","on":"created","channel":"c","body":"{{if and .To (eq .To \"b\")}}{{html .New.name}}{{else}}{{printf \"%q\" .Key}}{{end}}"}]`), "x", "b")
-	f.Add([]byte(`[{"name":"a","on":"attribute-removed","attribute":"gone","channel":"c","body":"{{.Attribute | printf \"%s %v\" .Expired}}"}]`), "\n\xff", "\n")
+	f.Add([]byte(`[{"name":"a","on":"attribute-removed","attribute":"a removed record has no status","channel":"c","body":"{{.Attribute | printf \"%s %v\" .Expired}}"}]`), "\n\xff", "\n")
 	f.Fuzz(func(t *testing.T, data []byte, name, status string) {
 		if strings.Contains(string(data), "range") || strings.Contains(string(data), `\u`) {
 			t.Skip("range over a large number takes as long as it says")
@@ -357,7 +357,7 @@ func FuzzRules(f *testing.F) {
 		if err != nil {
 			return
 		}
-		image := map[string]any{"name": name, "email": name, "status": status, "a": nil, "gone": map[string]any{"b": []any{json.Number("1")}}}
+		image := map[string]any{"name": name, "email": name, "status": status, "a": nil, "a removed record has no status": map[string]any{"b": []any{json.Number("1")}}}
 		less := map[string]any{"name": name, "status": "before"}
 		for _, c := range []Change{{Old: nil, New: image}, {Old: image, New: nil}, {Old: image, New: nil, Expired: true}, {Old: image, New: less}, {Old: less, New: image}} {
 			c.ID, c.Key, c.At = "e", "user#"+name, at

@@ -15,7 +15,7 @@ import (
 // Headers of a signed webhook, by the Standard Webhooks convention.
 const (
 	HeaderWebhookID        = "Webhook-Id"
-	HeaderWebhookTimestamp = "Webhook-Timestamp" // seconds since 1970, of this attempt
+	HeaderWebhookTimestamp = "Webhook-Timestamp" // Unix seconds of this attempt
 	HeaderWebhookSignature = "Webhook-Signature" // "v1,<base64>", several separated by spaces
 )
 
@@ -26,39 +26,39 @@ const (
 	maxSignatureHeader = 4 << 10
 )
 
-// DefaultTolerance is how far a webhook's timestamp may be from the receiver's
-// clock when nothing else is asked for.
+// DefaultTolerance is the default difference between the timestamp of a webhook and
+// the clock of the receiver.
 const DefaultTolerance = 5 * time.Minute
 
-// ErrSignature is in every error of [Verify].
+// ErrSignature is wrapped by every error of [Verify].
 var ErrSignature = errors.New("webhook signature")
 
-// Secret is a key that webhooks are signed with. It does not print itself,
-// whatever the verb, also not as a field of something else. The zero value is
-// no secret. Safe for concurrent use.
+// Secret is a key that signs webhooks. No fmt verb prints the key, even if the
+// Secret is a field. The zero value is not a valid secret. A Secret is safe for
+// concurrent use.
 type Secret struct {
-	key func() []byte // a function, because fmt prints what it holds of any struct
+	key func() []byte // a function, because fmt prints the strings of any struct
 }
 
-// ParseSecret parses "whsec_" followed by the base64 form of 24 to 64 random
-// bytes. Its error does not tell the text.
+// ParseSecret parses "whsec_" followed by the base64 of 24 to 64 random bytes. Its
+// error does not contain the text.
 func ParseSecret(s string) (Secret, error) {
 	text, ok := strings.CutPrefix(s, secretPrefix)
 	if !ok {
-		return Secret{}, fmt.Errorf("webhook secret does not begin with %q", secretPrefix)
+		return Secret{}, fmt.Errorf("webhook secret: want the prefix %q", secretPrefix)
 	}
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return Secret{}, fmt.Errorf("webhook secret is not base64 after %q", secretPrefix)
+		return Secret{}, fmt.Errorf("webhook secret: want base64 after %q", secretPrefix)
 	}
 	if len(key) < minSecretBytes || len(key) > maxSecretBytes {
-		return Secret{}, fmt.Errorf("webhook secret has %d bytes, wanted are %d to %d", len(key), minSecretBytes, maxSecretBytes)
+		return Secret{}, fmt.Errorf("webhook secret: got %d bytes, want %d to %d", len(key), minSecretBytes, maxSecretBytes)
 	}
 	return Secret{key: func() []byte { return key }}, nil
 }
 
-// ParseSecrets parses secrets that are separated by white space, as they stand
-// in one variable: while one replaces another there are two. There must be one.
+// ParseSecrets parses one or more secrets, separated by white space. There are two
+// while one replaces the other.
 func ParseSecrets(s string) ([]Secret, error) {
 	var secrets []Secret
 	for text := range strings.FieldsSeq(s) {
@@ -90,8 +90,8 @@ func (s Secret) mac(id, timestamp string, body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// sign sets the three headers. Each secret gives a signature, so that a
-// receiver may still know the old or already know the new one.
+// sign sets the three headers, with a signature for each secret, so that a receiver
+// may have the old or the new one.
 func sign(h http.Header, id string, now time.Time, body []byte, secrets []Secret) {
 	timestamp := strconv.FormatInt(now.Unix(), 10)
 	signatures := make([]string, 0, len(secrets))
@@ -103,13 +103,13 @@ func sign(h http.Header, id string, now time.Time, body []byte, secrets []Secret
 	h.Set(HeaderWebhookSignature, strings.Join(signatures, " "))
 }
 
-// Verify tells a receiver whether body, as it came over the wire, was signed
-// with one of secrets at most tolerance before or after now. Tolerance zero is
-// [DefaultTolerance]. An error wraps [ErrSignature]; answer 401 and do not look
-// at the body.
+// Verify returns nil if the unmodified request body was signed with one of secrets
+// at most tolerance before or after now. A tolerance of zero means
+// [DefaultTolerance]. The error wraps [ErrSignature]; respond with status 401 and
+// ignore the body.
 //
-// Within the tolerance a copy of the request passes too: a receiver that must
-// act once remembers the webhook-id.
+// Verify also accepts a copy of the request within the tolerance. A receiver that
+// must act once stores the webhook-id.
 func Verify(h http.Header, body []byte, now time.Time, tolerance time.Duration, secrets ...Secret) error {
 	if tolerance == 0 {
 		tolerance = DefaultTolerance
@@ -119,15 +119,15 @@ func Verify(h http.Header, body []byte, now time.Time, tolerance time.Duration, 
 		return fmt.Errorf("%w: %s, %s or %s is missing", ErrSignature, HeaderWebhookID, HeaderWebhookTimestamp, HeaderWebhookSignature)
 	}
 	if len(given) > maxSignatureHeader {
-		return fmt.Errorf("%w: %s has %d bytes, the limit is %d", ErrSignature, HeaderWebhookSignature, len(given), maxSignatureHeader)
+		return fmt.Errorf("%w: %s: got %d bytes, want at most %d", ErrSignature, HeaderWebhookSignature, len(given), maxSignatureHeader)
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: %s is not a number of seconds", ErrSignature, HeaderWebhookTimestamp)
+		return fmt.Errorf("%w: %s: want Unix seconds", ErrSignature, HeaderWebhookTimestamp)
 	}
-	// Compared as times: a difference of far numbers would overflow.
+	// Compare times, because the difference of seconds could overflow.
 	if at := time.Unix(seconds, 0); at.Before(now.Add(-tolerance)) || at.After(now.Add(tolerance)) {
-		return fmt.Errorf("%w: timestamp %d is more than %s from now", ErrSignature, seconds, tolerance)
+		return fmt.Errorf("%w: timestamp: got %d, want at most %s from now", ErrSignature, seconds, tolerance)
 	}
 	for _, s := range secrets {
 		if s.key == nil {
@@ -145,5 +145,5 @@ func Verify(h http.Header, body []byte, now time.Time, tolerance time.Duration, 
 			}
 		}
 	}
-	return fmt.Errorf("%w: none matches", ErrSignature)
+	return fmt.Errorf("%w: no signature matches", ErrSignature)
 }

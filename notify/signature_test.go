@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The secret and the signature of the convention's published example.
+// The secret and the signature of the published example of Standard Webhooks.
 const (
 	exampleSecret    = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	exampleID        = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -77,7 +77,7 @@ func TestVerify(t *testing.T) {
 		"another id":                    {header("x", "1614265330", exampleSignature), exampleBody, exampleTime, 0, []Secret{old}, false},
 		"another time":                  {header(exampleID, "1614265331", exampleSignature), exampleBody, exampleTime, 0, []Secret{old}, false},
 		"another secret":                {good, exampleBody, exampleTime, 0, []Secret{next}, false},
-		"no secret":                     {good, exampleBody, exampleTime, 0, nil, false},
+		"secrets are missing":           {good, exampleBody, exampleTime, 0, nil, false},
 		"zero secret":                   {good, exampleBody, exampleTime, 0, []Secret{{}}, false},
 		"several signatures":            {header(exampleID, "1614265330", "v1,AAAA v2,xxxx "+exampleSignature), exampleBody, exampleTime, 0, []Secret{old}, true},
 		"another version only":          {header(exampleID, "1614265330", "v2"+exampleSignature[2:]), exampleBody, exampleTime, 0, []Secret{old}, false},
@@ -132,8 +132,7 @@ func TestParseSecrets(t *testing.T) {
 	}
 }
 
-// Whoever prints a secret, or something that holds one, prints a placeholder.
-func TestSecretsDoNotPrintThemselves(t *testing.T) {
+func TestSecretPrintsAPlaceholder(t *testing.T) {
 	t.Parallel()
 	key, _ := base64.StdEncoding.DecodeString(exampleSecret[6:])
 	secret := mustSecret(t, exampleSecret)

@@ -17,70 +17,72 @@ import (
 	"github.com/wneessen/go-mail"
 )
 
-// SMTPSecurity is how the connection to a mail server is protected.
+// SMTPSecurity is the protection of the connection to a mail server.
 type SMTPSecurity int
 
-// The protections. The zero value is STARTTLS, required: a server that does
-// not offer it gets no mail.
+// The values of SMTPSecurity. The zero value requires STARTTLS: a server that does
+// not offer it receives no mail.
 const (
-	STARTTLS      SMTPSecurity = iota // as a rule on port 587
+	STARTTLS      SMTPSecurity = iota // usually on port 587
 	ImplicitTLS                       // TLS from the first byte, port 465
-	PlainLoopback                     // none; only to this machine, for tests and a local relay
+	PlainLoopback                     // no TLS; only for loopback: tests and a local relay
 )
 
 const (
 	defaultSMTPTimeout = 30 * time.Second
-	defaultSMTPWait    = 5 * time.Minute // what greylisting servers commonly ask for
-	maxSMTPRead        = 1 << 20         // of all that a server says in one session
+	defaultSMTPWait    = 5 * time.Minute // common for greylisting
+	maxSMTPRead        = 1 << 20         // bytes from the server in one session
 	quitTimeout        = 2 * time.Second
 	maxSMTPReason      = 300
 )
 
-// SMTPOptions say which mail server sends the mails, and from whom.
+// SMTPOptions configures an SMTP channel.
 type SMTPOptions struct {
 	Addr string // host:port; required
 	From string // the sender, with or without a name; required
-	// Username and Password log in, with AUTH PLAIN or LOGIN. Empty: no login.
+	// Username and Password log in, with AUTH PLAIN or LOGIN. Empty means no login.
 	Username, Password string
 	Security           SMTPSecurity
-	// RootCAs are who may vouch for the server. Nil: the system's.
+	// RootCAs are the trusted certificate authorities. Nil means those of the
+	// system.
 	RootCAs *x509.CertPool
-	// Hello is the name that we greet with. Empty: the host's name.
+	// Hello is the host name in the EHLO command. Empty means that of the system.
 	Hello string
-	// Timeout is for one Send in all. Zero means 30 seconds.
+	// Timeout limits one Send. Zero means 30 seconds.
 	Timeout time.Duration
-	// Wait is the time after which a mail that was turned away for now (4xx) is
-	// tried again. Zero means 5 minutes; at most MaxRetryAfter.
+	// Wait is the delay before a temporarily rejected mail (4xx) is sent again.
+	// Zero means 5 minutes. The maximum is MaxRetryAfter.
 	Wait time.Duration
 }
 
-// SMTP is a Channel that sends plain-text mails to the one address that is a
-// notification's recipient. Each Send is a session of its own.
+// SMTP is a Channel that sends plain-text mails to the one address in a
+// notification's To. Each Send opens a session.
 //
-// The Message-ID is made of the notification's ID, and Date is its time, so a
-// resend is the same mail and can be known as such. The mail says that a
-// machine wrote it (Auto-Submitted), so that no vacation answer comes back.
+// The Message-ID is derived from the notification's ID, and Date is its time, so
+// a repeated mail can be recognized. The header Auto-Submitted prevents automatic
+// replies.
 //
-// An answer 5xx to the mail is a RejectedError; 4xx is a RetryAfterError.
-// Trouble before the mail (no connection, no STARTTLS, a login that is refused)
-// concerns every mail and is tried again. Once the server took the mail, Send
-// returns nil, whatever happens to the connection.
+// A 5xx reply to the mail is a RejectedError, a 4xx reply a RetryAfterError. An
+// earlier failure (connection, STARTTLS, login) affects every mail and is
+// retried. Once the server has accepted the mail, Send returns nil, even if the
+// connection fails.
 //
-// Safe for concurrent use.
+// An SMTP is safe for concurrent use.
 type SMTP struct {
 	host, hello string
 	port        int
 	from        *netmail.Address
 	idDomain    string
 	username    string
-	password    func() string // a function, because fmt prints what it holds of any struct
+	password    func() string // a function, because fmt prints the strings of any struct
 	security    SMTPSecurity
 	tls         *tls.Config
 	timeout     time.Duration
 	wait        time.Duration
 }
 
-// NewSMTP checks o; the error joins all problems. It does not connect.
+// NewSMTP returns the channel. The error joins all problems of o. It does not
+// connect.
 func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	var problems []error
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf("smtp: "+format, args...)) }
@@ -88,7 +90,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	host, portText, err := net.SplitHostPort(o.Addr)
 	port, portErr := strconv.ParseUint(portText, 10, 16)
 	if err != nil || portErr != nil || port == 0 || host == "" {
-		wrong("address %q is not host:port", o.Addr)
+		wrong("address: got %q, want host:port", o.Addr)
 	}
 	from, err := ParseAddress(o.From)
 	if err != nil {
@@ -96,22 +98,22 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 		from = &netmail.Address{}
 	}
 	if (o.Username == "") != (o.Password == "") {
-		wrong("user name and password are wanted both, or none")
+		wrong("got only one of user name and password, want both or none")
 	}
 	switch o.Security {
 	case STARTTLS, ImplicitTLS:
 	case PlainLoopback:
 		if !isLoopbackHost(host) {
-			wrong("%q is not this machine, so it needs TLS", host)
+			wrong("address: got %q without TLS, want a loopback address", host)
 		}
 	default:
-		wrong("unknown security %d", o.Security)
+		wrong("security: got unknown value %d", o.Security)
 	}
 	if strings.ContainsFunc(o.Hello, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		wrong("hello %q is not a host name", o.Hello)
+		wrong("hello: got %q, want a host name", o.Hello)
 	}
 	if o.Timeout < 0 || o.Wait < 0 || o.Wait > MaxRetryAfter {
-		wrong("timeout %s or wait %s is out of range", o.Timeout, o.Wait)
+		wrong("got timeout %s and wait %s, want neither negative and a wait of at most 1h", o.Timeout, o.Wait)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -126,14 +128,14 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	}, nil
 }
 
-// String names the server.
+// String returns "smtp" and the address of the server.
 func (s *SMTP) String() string { return "smtp " + net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
-// MessageID returns the Message-ID of the mail for this notification, with its
-// angle brackets.
+// MessageID returns the Message-ID of the notification with this ID, in angle
+// brackets.
 func (s *SMTP) MessageID(id string) string { return "<" + safeName(id) + "@" + s.idDomain + ">" }
 
-// Send mails n. See [SMTP] for what its errors mean.
+// Send mails n. The documentation of [SMTP] lists its errors.
 func (s *SMTP) Send(ctx context.Context, n Notification) error {
 	if err := n.reject(); err != nil {
 		return err
@@ -150,13 +152,13 @@ func (s *SMTP) Send(ctx context.Context, n Notification) error {
 	case msg.IsDelivered(), err == nil:
 		return nil
 	case session.Err() != nil:
-		return fmt.Errorf("%s: %w", s, session.Err()) // err only tells that the connection was closed
+		return fmt.Errorf("%s: %w", s, session.Err()) // err only says that the connection was closed
 	}
 	return s.judge(err)
 }
 
-// message writes the mail. Every header value is encoded by the mail package,
-// and has no control characters to begin with.
+// message returns the mail. The mail package encodes every header value, and
+// Validate has rejected control characters.
 func (s *SMTP) message(n Notification, to *netmail.Address) *mail.Msg {
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(s.from)
@@ -170,10 +172,9 @@ func (s *SMTP) message(n Notification, to *netmail.Address) *mail.Msg {
 	return msg
 }
 
-// session connects, sends msg and says goodbye. When ctx ends, the connection
-// is closed under whatever waits for it.
+// session connects, sends msg and quits. When ctx ends, it closes the connection.
 func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
-	var conn net.Conn // what go-mail talks over, below any TLS
+	var conn net.Conn // the connection below TLS
 	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
 		raw, err := (&net.Dialer{}).DialContext(dialing, network, address)
 		if err != nil {
@@ -181,7 +182,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 		}
 		if s.security == PlainLoopback && !isLoopbackAddr(raw.RemoteAddr()) {
 			_ = raw.Close()
-			return nil, fmt.Errorf("%q is at %s, which is not this machine", s.host, raw.RemoteAddr())
+			return nil, fmt.Errorf("%q resolves to %s, want a loopback address", s.host, raw.RemoteAddr())
 		}
 		conn = &limitedConn{Conn: raw, left: maxSMTPRead}
 		if s.security == ImplicitTLS {
@@ -192,7 +193,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 	var stop func() bool
 	opts := []mail.Option{
 		mail.WithPort(s.port),
-		mail.WithTimeout(2 * s.timeout), // ctx ends first, and says why
+		mail.WithTimeout(2 * s.timeout), // ctx ends first, with a better error
 		mail.WithTLSConfig(s.tls),
 		mail.WithDialContextFunc(func(dialing context.Context, network, address string) (net.Conn, error) {
 			c, err := dial(dialing, network, address)
@@ -201,7 +202,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 			}
 			return c, err
 		}),
-		// One mail a session: no need to ask whether it is alive, or to reset it.
+		// A session sends one mail, so NOOP and RSET are unnecessary.
 		mail.WithoutNoop(), mail.WithoutRset(),
 	}
 	if s.hello != "" {
@@ -220,7 +221,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 	if s.username != "" {
 		opts = append(opts, mail.WithUsername(s.username), mail.WithPassword(s.password()), mail.WithOpportunisticSMTPAuth(plain, login))
 	}
-	// A client of its own: go-mail's holds the state of its connection.
+	// Each session needs a client, because it holds the state of the connection.
 	client, err := mail.NewClient(s.host, opts...)
 	if err != nil {
 		return err
@@ -228,7 +229,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 	defer func() {
 		if conn != nil {
 			stop()
-			_ = conn.Close() // go-mail leaves it open when the greeting or login fails
+			_ = conn.Close() // go-mail does not close it if the greeting or login fails
 		}
 	}()
 	protocol, err := client.DialToSMTPClientWithContext(ctx)
@@ -236,7 +237,7 @@ func (s *SMTP) session(ctx context.Context, msg *mail.Msg) error {
 		return err
 	}
 	err = client.SendWithSMTPClient(protocol, msg)
-	// Politeness only, and bounded by less than the caller's patience.
+	// The mail is sent; QUIT is optional and has a short timeout.
 	_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 	_ = client.CloseWithSMTPClient(protocol)
 	return err
@@ -247,7 +248,7 @@ func isLoopbackAddr(a net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// judge turns a session's failure into what the caller does next.
+// judge returns the error of Send for the error of a session.
 func (s *SMTP) judge(err error) error {
 	text := cut(oneLine(strings.ToValidUTF8(err.Error(), "\uFFFD")), maxSMTPReason)
 	plain := fmt.Errorf("%s: %s", s, text)
@@ -256,20 +257,19 @@ func (s *SMTP) judge(err error) error {
 		case code/100 == 4:
 			return retryAfter(plain, s.wait)
 		case code == 530 || code == 534 || code == 535 || code == 538:
-			return plain // the server wants a login first: our settings, not this mail
+			return plain // the server requires a login, which concerns every mail
 		case code/100 == 5:
 			return &RejectedError{Reason: plain.Error()}
 		}
 		return plain
 	}
-	if answer, ok := errors.AsType[*textproto.Error](err); ok && answer.Code/100 == 4 {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok && reply.Code/100 == 4 {
 		return retryAfter(plain, s.wait)
 	}
 	return plain
 }
 
-// limitedConn ends a conversation in which the other side does not stop
-// talking.
+// limitedConn limits the bytes that a server can send.
 type limitedConn struct {
 	net.Conn
 	left int
@@ -277,7 +277,7 @@ type limitedConn struct {
 
 func (c *limitedConn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, fmt.Errorf("server said over %d bytes", maxSMTPRead)
+		return 0, fmt.Errorf("got more than %d bytes from the server", maxSMTPRead)
 	}
 	n, err := c.Conn.Read(p)
 	c.left -= n

@@ -36,13 +36,13 @@ func newTestSMTP(t *testing.T, addr string, change func(*SMTPOptions)) *SMTP {
 	return s
 }
 
-// smtpServer is a mail server on loopback that keeps what it gets.
+// smtpServer is a mail server on loopback that stores its mails.
 type smtpServer struct {
 	addr string
-	// answers replace the usual answer to a command, by the command's name;
-	// "GREETING" and "." (the end of a mail) are names too. "cut" closes the
-	// connection, "hang" says nothing more.
-	answers  map[string]string
+	// replies replaces the usual reply to a command. "GREETING" and "." (the end of
+	// a mail) count as commands. The reply "cut" closes the connection, and "hang"
+	// sends nothing more.
+	replies  map[string]string
 	tls      *tls.Config // offered as STARTTLS
 	implicit bool        // TLS from the first byte
 	login    bool        // AUTH is offered, once the line is safe or insecure is set
@@ -90,13 +90,13 @@ func (s *smtpServer) serve(conn net.Conn) {
 		conn, secure = tls.Server(conn, s.tls), true
 	}
 	text := textproto.NewConn(conn)
-	// say answers a command; false ends the session.
+	// say replies to a command; false ends the session.
 	say := func(name, usual string) bool {
-		answer := usual
-		if a, ok := s.answers[name]; ok {
-			answer = a
+		reply := usual
+		if a, ok := s.replies[name]; ok {
+			reply = a
 		}
-		switch answer {
+		switch reply {
 		case "cut":
 			return false
 		case "hang":
@@ -106,7 +106,7 @@ func (s *smtpServer) serve(conn net.Conn) {
 			_, _ = io.Copy(io.Discard, conn)
 			return false
 		}
-		return text.PrintfLine("%s", answer) == nil
+		return text.PrintfLine("%s", reply) == nil
 	}
 	if !say("GREETING", "220 mail.example ready") {
 		return
@@ -140,7 +140,7 @@ func (s *smtpServer) serve(conn net.Conn) {
 		case "AUTH":
 			ok = say(name, "235 2.7.0 welcome")
 		case "DATA":
-			if ok = say(name, "354 go on"); ok && s.answers[name] == "" {
+			if ok = say(name, "354 go on"); ok && s.replies[name] == "" {
 				data, err := io.ReadAll(text.DotReader())
 				if err != nil {
 					return
@@ -169,8 +169,8 @@ func (s *smtpServer) received(t *testing.T) []string {
 	return append([]string(nil), s.mails...)
 }
 
-// testCertificate returns a certificate for 127.0.0.1 and localhost, and who
-// vouches for it.
+// testCertificate returns a certificate for 127.0.0.1 and localhost, and its
+// authority.
 var testCertificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -254,8 +254,7 @@ func TestSMTPMail(t *testing.T) {
 	}
 }
 
-// Nothing in a notification can add a header, a recipient or a command.
-func TestSMTPInjection(t *testing.T) {
+func TestSMTPNotificationCannotAddHeadersOrCommands(t *testing.T) {
 	t.Parallel()
 	server := (&smtpServer{}).start(t)
 	mailer := newTestSMTP(t, server.addr, nil)
@@ -304,7 +303,7 @@ func TestSMTPInjection(t *testing.T) {
 	}
 }
 
-func TestSMTPAnswers(t *testing.T) {
+func TestSMTPReplyDecidesTheError(t *testing.T) {
 	t.Parallel()
 	const (
 		done = iota
@@ -313,34 +312,34 @@ func TestSMTPAnswers(t *testing.T) {
 		never
 	)
 	for name, row := range map[string]struct {
-		command, answer string
-		want            int
-		text            string
+		command, reply string
+		want           int
+		text           string
 	}{
-		"recipient unknown":              {"RCPT", "550 5.1.1 no such user", never, `550 "5.1.1 no such user"`},
-		"several lines":                  {"RCPT", "550-5.7.1 refused\r\n550 5.7.1 go away", never, `550 "5.7.1 refused\n5.7.1 go away"`},
-		"greylisted":                     {"RCPT", "451 4.7.1 come back", later, `451 "4.7.1 come back"`},
-		"mailbox full":                   {"RCPT", "452 4.2.2 full", later, "452"},
-		"sender refused":                 {"MAIL", "553 5.1.8 who are you", never, "553"},
-		"too many mails":                 {"MAIL", "421 4.7.0 slow down", later, "421"},
-		"login wanted":                   {"MAIL", "530 5.7.0 authentication required", again, "530"},
-		"no data":                        {"DATA", "554 5.5.1 no", never, "554"},
-		"content refused":                {".", "554 5.7.1 spam", never, `554 "5.7.1 spam"`},
-		"content refused for now":        {".", "451 4.3.0 try again", later, "451"},
-		"server busy":                    {"GREETING", "421 4.3.2 busy", later, "421"},
-		"server does not take mail":      {"GREETING", "554 no mail here", again, "554"},
-		"no greeting":                    {"GREETING", "cut", again, "smtp 127.0.0.1:"},
-		"not a mail server":              {"GREETING", "HTTP/1.1 400 Bad Request", again, "smtp 127.0.0.1:"},
-		"cut at the recipient":           {"RCPT", "cut", again, "EOF"},
-		"cut after the mail":             {".", "cut", again, "EOF"},
-		"taken, but no goodbye":          {"QUIT", "cut", done, ""},
-		"taken, and a strange goodbye":   {"QUIT", "500 what", done, ""},
-		"taken with another good answer": {"RCPT", "251 will forward", done, ""},
-		"talks without end":              {"GREETING", "220-" + strings.Repeat("x", maxSMTPRead), again, "server said over 1048576 bytes"},
+		"recipient unknown":             {"RCPT", "550 5.1.1 no such user", never, `550 "5.1.1 no such user"`},
+		"several lines":                 {"RCPT", "550-5.7.1 refused\r\n550 5.7.1 go away", never, `550 "5.7.1 refused\n5.7.1 go away"`},
+		"greylisted":                    {"RCPT", "451 4.7.1 come back", later, `451 "4.7.1 come back"`},
+		"mailbox full":                  {"RCPT", "452 4.2.2 full", later, "452"},
+		"sender refused":                {"MAIL", "553 5.1.8 who are you", never, "553"},
+		"too many mails":                {"MAIL", "421 4.7.0 slow down", later, "421"},
+		"login wanted":                  {"MAIL", "530 5.7.0 authentication required", again, "530"},
+		"no data":                       {"DATA", "554 5.5.1 no", never, "554"},
+		"content refused":               {".", "554 5.7.1 spam", never, `554 "5.7.1 spam"`},
+		"content refused for now":       {".", "451 4.3.0 try again", later, "451"},
+		"server busy":                   {"GREETING", "421 4.3.2 busy", later, "421"},
+		"server does not take mail":     {"GREETING", "554 no mail here", again, "554"},
+		"no greeting":                   {"GREETING", "cut", again, "smtp 127.0.0.1:"},
+		"not a mail server":             {"GREETING", "HTTP/1.1 400 Bad Request", again, "smtp 127.0.0.1:"},
+		"cut at the recipient":          {"RCPT", "cut", again, "EOF"},
+		"cut after the mail":            {".", "cut", again, "EOF"},
+		"taken, but no goodbye":         {"QUIT", "cut", done, ""},
+		"taken, and a strange goodbye":  {"QUIT", "500 what", done, ""},
+		"taken with another good reply": {"RCPT", "251 will forward", done, ""},
+		"talks without end":             {"GREETING", "220-" + strings.Repeat("x", maxSMTPRead), again, "got more than 1048576 bytes from the server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := (&smtpServer{answers: map[string]string{row.command: row.answer}}).start(t)
+			server := (&smtpServer{replies: map[string]string{row.command: row.reply}}).start(t)
 			err := newTestSMTP(t, server.addr, nil).Send(t.Context(), sampleNotification())
 			_, isRejected := errors.AsType[*RejectedError](err)
 			delayed, isDelayed := errors.AsType[*RetryAfterError](err)
@@ -360,7 +359,7 @@ func TestSMTPAnswers(t *testing.T) {
 	}
 }
 
-func TestSMTPNobodyListens(t *testing.T) {
+func TestSMTPConnectionErrorIsRetried(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -394,11 +393,11 @@ func TestSMTPTLS(t *testing.T) {
 		}, ""},
 		"plain and login":     {&smtpServer{login: true}, login, ""},
 		"STARTTLS not there":  {&smtpServer{}, func(o *SMTPOptions) { o.Security = STARTTLS }, "STARTTLS"},
-		"STARTTLS refused":    {&smtpServer{tls: serverTLS, answers: map[string]string{"STARTTLS": "454 not now"}}, func(o *SMTPOptions) { o.Security = STARTTLS }, "454"},
+		"STARTTLS refused":    {&smtpServer{tls: serverTLS, replies: map[string]string{"STARTTLS": "454 not now"}}, func(o *SMTPOptions) { o.Security = STARTTLS }, "454"},
 		"nobody vouches":      {&smtpServer{tls: serverTLS}, func(o *SMTPOptions) { o.Security = STARTTLS }, "certificate"},
 		"implicit, not there": {&smtpServer{}, func(o *SMTPOptions) { o.Security, o.RootCAs = ImplicitTLS, roots }, "tls"},
 		"login not there":     {&smtpServer{}, login, "AUTH"},
-		"login refused":       {&smtpServer{login: true, answers: map[string]string{"AUTH": "535 5.7.8 no"}}, login, "535"},
+		"login refused":       {&smtpServer{login: true, replies: map[string]string{"AUTH": "535 5.7.8 no"}}, login, "535"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -434,7 +433,7 @@ func TestSMTPTLS(t *testing.T) {
 	}
 }
 
-// A server that stops answering, at each step.
+// The server stops replying, at each step.
 func TestSMTPEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"GREETING", "EHLO", "MAIL", "RCPT", "DATA", "."} {
@@ -442,7 +441,7 @@ func TestSMTPEndsWithItsContext(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			server := (&smtpServer{answers: map[string]string{command: "hang"}, hung: cancel}).start(t)
+			server := (&smtpServer{replies: map[string]string{command: "hang"}, hung: cancel}).start(t)
 			err := newTestSMTP(t, server.addr, nil).Send(ctx, sampleNotification())
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want context.Canceled", err)
@@ -451,7 +450,7 @@ func TestSMTPEndsWithItsContext(t *testing.T) {
 	}
 	t.Run("timeout of its own", func(t *testing.T) {
 		t.Parallel()
-		server := (&smtpServer{answers: map[string]string{"RCPT": "hang"}}).start(t)
+		server := (&smtpServer{replies: map[string]string{"RCPT": "hang"}}).start(t)
 		err := newTestSMTP(t, server.addr, func(o *SMTPOptions) { o.Timeout = 50 * time.Millisecond }).Send(t.Context(), sampleNotification())
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want context.DeadlineExceeded", err)
@@ -459,7 +458,7 @@ func TestSMTPEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestSMTPConcurrently(t *testing.T) {
+func TestSMTPIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	server := (&smtpServer{}).start(t)
 	mailer := newTestSMTP(t, server.addr, nil)
@@ -504,8 +503,8 @@ func TestNewSMTPFindsProblems(t *testing.T) {
 		"no host":            {func(o *SMTPOptions) { o.Addr = ":25" }, "host:port"},
 		"no sender":          {func(o *SMTPOptions) { o.From = "" }, "from"},
 		"half a login":       {func(o *SMTPOptions) { o.Password = "p4ssw0rd" }, "both"},
-		"plain to the world": {func(o *SMTPOptions) { o.Security = PlainLoopback }, "not this machine"},
-		"unknown security":   {func(o *SMTPOptions) { o.Security = 9 }, "security 9"},
+		"plain to the world": {func(o *SMTPOptions) { o.Security = PlainLoopback }, "want a loopback address"},
+		"unknown security":   {func(o *SMTPOptions) { o.Security = 9 }, "unknown value 9"},
 		"greeting":           {func(o *SMTPOptions) { o.Hello = "a\r\nb" }, "hello"},
 		"timeout":            {func(o *SMTPOptions) { o.Timeout = -1 }, "timeout"},
 		"wait":               {func(o *SMTPOptions) { o.Wait = 2 * MaxRetryAfter }, "wait"},

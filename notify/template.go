@@ -13,34 +13,34 @@ import (
 	"unicode"
 )
 
-// maxTemplateBytes bounds a template's own text.
+// maxTemplateBytes limits the text of a template.
 const maxTemplateBytes = 64 << 10
 
-// maxSubjectText bounds what a subject may render to before it is cut. A
-// record's key, which subjects like to tell, can be longer than a subject.
+// maxSubjectText limits a rendered subject before it is truncated. A key in the
+// subject can be longer than a subject.
 const maxSubjectText = 8 << 10
 
 // fieldTemplate is the template of one field of a rule.
 type fieldTemplate struct {
 	template *template.Template
-	limit    int // bytes that it may render
+	limit    int // of the rendered text, in bytes
 }
 
-// newFieldTemplate parses text, refuses what can never work for an event of
-// kind, and tries it on made-up values where that says something.
+// newFieldTemplate parses text, checks its fields for events of kind, and executes
+// it on sample values if they can represent all attributes.
 func newFieldTemplate(kind Kind, text string, limit int) (*fieldTemplate, error) {
 	if len(text) > maxTemplateBytes {
-		return nil, fmt.Errorf("template has %d bytes, the limit is %d", len(text), maxTemplateBytes)
+		return nil, fmt.Errorf("template: got %d bytes, want at most %d", len(text), maxTemplateBytes)
 	}
 	t, err := template.New("").Option("missingkey=error").Parse(text)
 	if err != nil {
 		return nil, plainTemplateError(err)
 	}
 	if len(t.Templates()) > 1 {
-		return nil, errors.New("define and block are not available in rules")
+		return nil, errors.New("template: define and block are not available in rules")
 	}
 	f := &fieldTemplate{template: t, limit: limit}
-	if t.Tree == nil { // nothing but comments
+	if t.Tree == nil { // only comments
 		return f, nil
 	}
 	c := templateCheck{kind: kind, tryable: true}
@@ -56,8 +56,8 @@ func newFieldTemplate(kind Kind, text string, limit int) (*fieldTemplate, error)
 	return f, nil
 }
 
-// render executes the template on e. Invalid UTF-8 in attributes is replaced.
-// An attribute that is null counts as missing.
+// render executes the template on e. It replaces invalid UTF-8 in attributes, and
+// treats null attributes as missing.
 func (f *fieldTemplate) render(e Event) (string, error) {
 	e.Old, e.New = withoutNulls(e.Old), withoutNulls(e.New)
 	return f.execute(e)
@@ -67,18 +67,18 @@ func (f *fieldTemplate) execute(e Event) (string, error) {
 	w := limitedText{left: f.limit}
 	if err := f.template.Execute(&w, e); err != nil {
 		if errors.Is(err, errTooLong) {
-			return "", fmt.Errorf("renders to over %d bytes", f.limit)
+			return "", fmt.Errorf("rendered to more than %d bytes", f.limit)
 		}
 		return "", plainTemplateError(err)
 	}
 	text := strings.ToValidUTF8(w.text.String(), "\uFFFD")
 	switch {
 	case strings.Contains(text, "<no value>"):
-		// What text/template prints for nothing, when it comes from index or a
-		// nested value. Nobody should get that in a mail.
-		return "", errors.New("prints a value that is missing")
+		// text/template prints this for a missing value of index or of a map
+		// within an attribute.
+		return "", errors.New("uses a missing value")
 	case len(text) > f.limit:
-		return "", fmt.Errorf("renders to over %d bytes", f.limit)
+		return "", fmt.Errorf("rendered to more than %d bytes", f.limit)
 	}
 	return text, nil
 }
@@ -94,8 +94,7 @@ func withoutNulls(image map[string]any) map[string]any {
 	return image
 }
 
-// plainTemplateError takes the empty template name out of err's text, and keeps
-// err.
+// plainTemplateError removes the empty template name from the text of err.
 func plainTemplateError(err error) error {
 	return &templateError{text: strings.TrimPrefix(strings.Replace(err.Error(), `executing "" at `, "at ", 1), "template: :"), err: err}
 }
@@ -108,14 +107,13 @@ type templateError struct {
 func (e *templateError) Error() string { return "template: line " + e.text }
 func (e *templateError) Unwrap() error { return e.err }
 
-// oneLine folds white space and control characters to single spaces, so that a
-// value from a record cannot begin a new line in a header.
+// oneLine replaces white space and control characters by single spaces, so that an
+// attribute cannot start a new header line.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 
-// cut returns s, or if it is longer than limit as much of it as fits before a
-// "…".
+// cut truncates s to limit bytes, including a final "…".
 func cut(s string, limit int) string {
 	const mark = "…"
 	if len(s) <= limit {
@@ -126,7 +124,7 @@ func cut(s string, limit int) string {
 
 var errTooLong = errors.New("too long")
 
-// limitedText is a string builder that refuses to grow past its limit.
+// limitedText is a string builder with a limit.
 type limitedText struct {
 	text strings.Builder
 	left int
@@ -140,17 +138,16 @@ func (w *limitedText) Write(p []byte) (int, error) {
 	return w.text.Write(p)
 }
 
-// templateCheck walks a parsed template. It knows what the dot is only outside
-// of with and range; what depends on them is left to the execution.
+// templateCheck checks a parsed template. It knows the dot only outside of with
+// and range; the execution checks the rest.
 type templateCheck struct {
 	kind     Kind
 	problems []error
 	paths    [][]string // attributes read: image, name, deeper names
-	tryable  bool       // made-up strings for all attributes say something
+	tryable  bool       // sample strings can represent all attributes
 }
 
-// printers are the functions that take any value, so that a made-up string
-// does as well as the attribute's own type.
+// printers are the functions that accept any value, including a sample string.
 var printers = []string{"and", "or", "not", "print", "printf", "println", "html", "js", "urlquery", "index"}
 
 func (c *templateCheck) node(n parse.Node, rootDot bool) {
@@ -172,7 +169,7 @@ func (c *templateCheck) node(n parse.Node, rootDot bool) {
 		c.tryable = false
 		c.branch(&n.BranchNode, rootDot, false)
 	case *parse.TemplateNode:
-		c.problems = append(c.problems, fmt.Errorf("template %q: template is not available in rules", n.Name))
+		c.problems = append(c.problems, fmt.Errorf("template %q: the template action is not available in rules", n.Name))
 	case *parse.PipeNode:
 		if n != nil {
 			if len(n.Decl) > 0 {
@@ -201,17 +198,16 @@ func (c *templateCheck) node(n parse.Node, rootDot bool) {
 	}
 }
 
-// branch walks if, with and range. Else parts keep the dot from outside.
+// branch checks if, with and range. The else part has the outer dot.
 func (c *templateCheck) branch(n *parse.BranchNode, outside, inside bool) {
 	c.node(n.Pipe, outside)
 	c.node(n.List, inside)
 	c.node(n.ElseList, outside)
 }
 
-// call decides whether made-up values can stand for the arguments of a
-// function. index on a whole image is the way to an attribute that may be
-// missing, or whose name is no identifier; on an attribute it depends on the
-// attribute's type.
+// call decides whether sample values can represent the arguments of a function.
+// index on an image reads an optional attribute, or one whose name is not an
+// identifier. index on an attribute depends on its type.
 func (c *templateCheck) call(n *parse.CommandNode) {
 	f, ok := n.Args[0].(*parse.IdentifierNode)
 	if !ok {
@@ -234,7 +230,7 @@ func (c *templateCheck) call(n *parse.CommandNode) {
 	c.tryable = false
 }
 
-// field checks a path that starts at the event.
+// field checks a path that begins at the event.
 func (c *templateCheck) field(path []string) {
 	if path[0] == "Change" {
 		if path = path[1:]; len(path) == 0 {
@@ -243,24 +239,24 @@ func (c *templateCheck) field(path []string) {
 	}
 	name := path[0]
 	if !slices.Contains(eventFields, name) {
-		c.problems = append(c.problems, fmt.Errorf("template: events have no .%s, known are .%s", name, strings.Join(eventFields, ", .")))
+		c.problems = append(c.problems, fmt.Errorf("template: unknown field .%s, want one of .%s", name, strings.Join(eventFields, ", .")))
 		return
 	}
 	gone := c.kind == Removed || c.kind == Expired
 	switch {
 	case name == "Old" && c.kind == Created:
-		c.problems = append(c.problems, fmt.Errorf("template: .Old is never there when a record is %s", c.kind))
+		c.problems = append(c.problems, fmt.Errorf("template: .Old is not available when a record is %s", c.kind))
 	case name == "New" && gone:
-		c.problems = append(c.problems, fmt.Errorf("template: .New is never there when a record is %s; .Old or .Item is", c.kind))
+		c.problems = append(c.problems, fmt.Errorf("template: .New is not available when a record is %s: use .Old or .Item", c.kind))
 	case name == "Attribute" && c.kind != AttributeRemoved:
-		c.problems = append(c.problems, fmt.Errorf("template: .Attribute is only there on %q", AttributeRemoved))
+		c.problems = append(c.problems, fmt.Errorf("template: .Attribute is only available with %q", AttributeRemoved))
 	}
 	if (name == "Old" || name == "New" || name == "Item") && len(path) > 1 {
 		c.paths = append(c.paths, path)
 	}
 }
 
-// eventFields are the names that a template can begin a path with.
+// eventFields are the names with which a path can begin.
 var eventFields = func() []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Event]()) {
@@ -271,7 +267,7 @@ var eventFields = func() []string {
 	return append(names, "Item")
 }()
 
-// sample makes up an event of the kind whose images have a text for every
+// sample returns an event of the kind whose images have a string for every
 // attribute that the template reads.
 func (c *templateCheck) sample() Event {
 	image := map[string]any{}

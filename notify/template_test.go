@@ -7,8 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// A template that loops over a long list stops at its limit; it does not first
-// build what is then refused.
+// A template that loops over a long list stops at its limit.
 func TestTemplateStopsAtItsLimit(t *testing.T) {
 	t.Parallel()
 	f, err := newFieldTemplate(Created, "{{range .New.list}}{{.}}{{end}}", 100)
@@ -20,8 +19,8 @@ func TestTemplateStopsAtItsLimit(t *testing.T) {
 		t.Errorf("got %d bytes and %v, want 100", len(text), err)
 	}
 	e.New["list"] = []any{strings.Repeat("a", 60), strings.Repeat("b", 41)}
-	if text, err := f.render(e); err == nil || err.Error() != "renders to over 100 bytes" || text != "" {
-		t.Errorf("got %q and %v, want it refused", text, err)
+	if text, err := f.render(e); err == nil || err.Error() != "rendered to more than 100 bytes" || text != "" {
+		t.Errorf("got %q and %v, want an error", text, err)
 	}
 	w := limitedText{left: 3}
 	if _, err := w.Write([]byte("abcd")); !errors.Is(err, errTooLong) || w.text.Len() != 0 {
@@ -29,7 +28,7 @@ func TestTemplateStopsAtItsLimit(t *testing.T) {
 	}
 }
 
-// Invalid UTF-8 grows when it is replaced; the limit holds after that.
+// The limit applies after invalid UTF-8 was replaced, which takes more bytes.
 func TestTemplateLimitAfterReplacement(t *testing.T) {
 	t.Parallel()
 	f, err := newFieldTemplate(Created, "{{.New.a}}", 10)
@@ -38,7 +37,7 @@ func TestTemplateLimitAfterReplacement(t *testing.T) {
 	}
 	e := Event{Kind: Created, Change: Change{New: map[string]any{"a": strings.Repeat("\xffa", 5)}}}
 	if text, err := f.render(e); err == nil {
-		t.Errorf("got %d bytes, want it refused", len(text))
+		t.Errorf("got %d bytes, want an error", len(text))
 	}
 }
 
@@ -55,8 +54,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// Whatever the template and the value: no panic, and what comes out is valid
-// and within the limit, the same each time.
+// FuzzTemplate checks that rendering does not panic, and that the text is valid,
+// within the limit and the same each time.
 func FuzzTemplate(f *testing.F) {
 	for _, text := range []string{
 		"{{.New.a}}", `{{or (index .Item "b") "there"}}`, `{{with index .Old "a"}}{{.}}{{end}}`, "{{$.At.Format .Key}}", "{{- .From | printf \"%-9q\" -}}",

@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// WebhookType is the type in the JSON body of each webhook.
+// WebhookType is the type in the body of each webhook.
 const WebhookType = "notification"
 
-// WebhookOptions say where webhooks go and how they are signed.
+// WebhookOptions configures a Webhook channel.
 type WebhookOptions struct {
-	// URL is where notifications without a recipient go. A notification's own
-	// recipient is a URL and wins. Empty means that each must have one.
+	// URL receives the notifications without a recipient. The recipient of a
+	// notification is a URL and overrides it. If URL is empty, each notification
+	// must have one.
 	URL string
-	// Secrets sign each request; at least one. While one replaces another,
-	// give both.
+	// Secrets sign each request. At least one is required, two while one replaces
+	// the other.
 	//
-	// All recipients are signed for with the same secrets, and each can show
-	// another what it got. Where they do not trust each other, give each a
-	// Webhook of its own.
+	// The same secrets sign the requests to all recipients, so a recipient could
+	// replay a request to another. Recipients that do not trust each other need
+	// separate Webhooks.
 	Secrets []Secret
 
 	HTTPOptions
@@ -31,29 +32,30 @@ type WebhookOptions struct {
 
 // Webhook is a Channel that posts notifications as signed JSON, by the Standard
 // Webhooks convention. A receiver checks them with [Verify]. The body is a
-// [WebhookBody]; webhook-id is the notification's ID where that is made of lower case
-// letters, digits, "_" and "-" (those of Rules are), else a form derived from it.
+// [WebhookBody]. webhook-id is the notification's ID if that has only lower case
+// letters, digits, "_" and "-", as those of Rules do, or else derived from it.
 //
-// An answer 2xx is success. 408, 409, 425, 429 and 5xx are tried again, after
-// Retry-After if the answer has one; any other answer is a RejectedError,
-// redirects among them. https is required, and addresses that are not public are
-// refused, unless AllowPrivate is set.
+// A 2xx response is success. 408, 409, 425, 429 and 5xx are retried, after
+// Retry-After if present. Any other response, including a redirect, is a
+// RejectedError. Unless AllowPrivate is set, URLs must be https, and connections
+// to addresses that are not public are rejected.
 //
-// Safe for concurrent use.
+// A Webhook is safe for concurrent use.
 type Webhook struct {
-	url     *url.URL // nil when there is none
+	url     *url.URL // may be nil
 	secrets []Secret
 	poster  *poster
 }
 
-// WebhookBody is the JSON that a webhook's receiver gets.
+// WebhookBody is the JSON body of a webhook.
 type WebhookBody struct {
 	Type      string       `json:"type"`      // WebhookType
 	Timestamp time.Time    `json:"timestamp"` // the notification's At
 	Data      Notification `json:"data"`
 }
 
-// NewWebhook checks o; the error joins all problems and holds no secret.
+// NewWebhook returns the channel. The error joins all problems of o and contains no
+// secret.
 func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	poster, err := newPoster(o.HTTPOptions)
 	if err != nil {
@@ -67,7 +69,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 		}
 	}
 	if len(o.Secrets) == 0 {
-		problems = append(problems, errors.New("webhook: no secret to sign with"))
+		problems = append(problems, errors.New("webhook: secrets are missing, want at least one"))
 	}
 	for i, s := range o.Secrets {
 		if s.key == nil {
@@ -80,7 +82,7 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	return w, nil
 }
 
-// Send posts n. See [Webhook] for what the answers mean.
+// Send posts n. The documentation of [Webhook] lists its errors.
 func (w *Webhook) Send(ctx context.Context, n Notification) error {
 	if err := n.reject(); err != nil {
 		return err
@@ -93,11 +95,11 @@ func (w *Webhook) Send(ctx context.Context, n Notification) error {
 		}
 	}
 	if target == nil {
-		return &RejectedError{Reason: "no URL: the notification has no recipient and the webhook none of its own"}
+		return &RejectedError{Reason: "URL is missing: want a recipient, or a URL of the webhook"}
 	}
 	body, err := json.Marshal(WebhookBody{Type: WebhookType, Timestamp: n.At.UTC(), Data: n})
 	if err != nil {
-		return &RejectedError{Reason: "notification is no JSON", Err: err}
+		return &RejectedError{Reason: "notification cannot be encoded as JSON", Err: err}
 	}
 	header, id := http.Header{}, safeName(n.ID)
 	sign(header, id, w.poster.now(), body, w.secrets)
@@ -105,7 +107,7 @@ func (w *Webhook) Send(ctx context.Context, n Notification) error {
 	return w.poster.post(ctx, target, header, body)
 }
 
-// String tells the host, not the path.
+// String returns the host without the path.
 func (w *Webhook) String() string { return "webhook" + siteOf(w.url) }
 
 func siteOf(u *url.URL) string {

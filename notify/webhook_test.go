@@ -14,8 +14,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// newTestWebhook returns a webhook that may reach loopback. Without secrets it
-// has the example's.
+// newTestWebhook returns a webhook that may connect to loopback. Its default secret
+// is that of the published example.
 func newTestWebhook(t *testing.T, url string, secrets []Secret) *Webhook {
 	t.Helper()
 	if secrets == nil {
@@ -68,9 +68,8 @@ func TestWebhookIsSignedJSON(t *testing.T) {
 	}
 }
 
-// Whatever the ID, the header is one that can be sent and signed, and the same
-// each time.
-func TestWebhookIDOfStrangeIDs(t *testing.T) {
+// For any ID, the header is valid and the same each time.
+func TestWebhookIDIsAlwaysValid(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 2)
 	target := serve(t, func(_ http.ResponseWriter, r *http.Request) { ids <- r.Header.Get("webhook-id") })
@@ -93,9 +92,9 @@ func TestWebhookIDOfStrangeIDs(t *testing.T) {
 func TestWebhookRecipient(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ own, to, want string }{
-		"none at all":    {"", "", "no URL"},
-		"plain http":     {"", "http://h.example/T0KEYKEYKEY", "not https"},
-		"no URL":         {"https://h.example", "ann@b.example", "no host"},
+		"none at all":    {"", "", "URL is missing"},
+		"plain http":     {"", "http://h.example/T0KEYKEYKEY", "got http, want https"},
+		"URL is missing": {"https://h.example", "ann@b.example", "no host"},
 		"not to be read": {"https://h.example", "https://h.example/%zz-T0KEYKEYKEY", "cannot be parsed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +115,7 @@ func TestWebhookRecipient(t *testing.T) {
 func TestNewWebhookFindsProblems(t *testing.T) {
 	t.Parallel()
 	_, err := NewWebhook(WebhookOptions{URL: "http://h.example/T0KEYKEYKEY"})
-	for _, want := range []string{"not https", "no secret"} {
+	for _, want := range []string{"got http, want https", "secrets are missing"} {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "KEY") {
 			t.Errorf("got %v, want %q in it and no path", err, want)
 		}

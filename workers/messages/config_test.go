@@ -46,7 +46,7 @@ func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS: got 0", "PARALLEL: got 1001", "RESERVE: got -1s", "NOTIFY_MAX_AGE: got -1h0m0s",
-		"ORDER_ENDPOINT", "SMTP_SECURITY", `"mail" is not host:port`, "SMTP_FROM", "SMTP_PASSWORD", "WEBHOOK_URL", "is not https", "WEBHOOK_SECRET", "CHAT_URL",
+		"ORDER_ENDPOINT", "SMTP_SECURITY", `got "mail", want host:port`, "SMTP_FROM", "SMTP_PASSWORD", "WEBHOOK_URL", "got http, want https", "WEBHOOK_SECRET", "CHAT_URL",
 		"SES_FROM", "SNS_TOPIC_ARN",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -66,7 +66,7 @@ func TestConfigNamesTheChannel(t *testing.T) {
 		{map[string]string{"WEBHOOK_URL": "http://hooks.example.com", "WEBHOOK_SECRET": aSecret}, "WEBHOOK_URL"},
 		{map[string]string{"WEBHOOK_URL": "https://hooks.example.com"}, "WEBHOOK_SECRET"},
 		{map[string]string{"CHAT_URL": "http://chat.example.com"}, "CHAT_URL"},
-		{map[string]string{"SMTP_ADDR": "mail.example.com:25", "SMTP_FROM": "a@example.com", "SMTP_SECURITY": "none"}, "is not this machine"},
+		{map[string]string{"SMTP_ADDR": "mail.example.com:25", "SMTP_FROM": "a@example.com", "SMTP_SECURITY": "none"}, "want a loopback address"},
 		{map[string]string{"SMTP_ADDR": "mail.example.com:25"}, "SMTP_FROM"},
 	} {
 		if _, err := New(t.Context(), settings(c.settings)); err == nil || !strings.Contains(err.Error(), c.want) {

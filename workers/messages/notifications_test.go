@@ -146,7 +146,7 @@ func TestNotificationThatCannotBeSent(t *testing.T) {
 		m    message
 		want string
 	}{
-		{"unknown channel", telling("m1", news("n1", "pigeon")), `unknown channel "pigeon", known are "email"`},
+		{"unknown channel", telling("m1", news("n1", "pigeon")), `unknown channel "pigeon", want one of "email"`},
 		{"no channel", telling("m1", news("n1", "")), `unknown channel ""`},
 		{"not valid", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":"n1","channel":"email"}`}, "subject and body are both missing"},
 		{"not a notification", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":7}`}, `field "id"`},
