@@ -40,8 +40,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // slowdown pauses polling after function errors. An error after a pause doubles
-// the next pause, and a successful invocation ends it. Errors during a pause, of
-// invocations that were already running, do not extend it.
+// the next pause, and a successful invocation ends it. Errors during a pause,
+// of invocations that were already running, do not extend it.
 type slowdown struct {
 	backoff Backoff
 

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// endlessSQS is a queue that always has ten messages and never fails, so that the
-// benchmark measures the mapping.
+// endlessSQS is a queue that always has ten messages and never fails, so that
+// the benchmark measures the mapping.
 type endlessSQS struct {
 	batch *sqs.ReceiveMessageOutput
 	left  atomic.Int64 // messages to deliver

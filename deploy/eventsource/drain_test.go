@@ -56,8 +56,8 @@ func TestQueueDrainIsBoundedWhenTheQueueDoesNotRespond(t *testing.T) {
 	}
 }
 
-// TestQueueDrainOfNotStartedMessages has messages that open polls receive during
-// the drain: more than fit into one call.
+// TestQueueDrainOfNotStartedMessages has messages that open polls receive
+// during the drain: more than fit into one call.
 func TestQueueDrainOfNotStartedMessages(t *testing.T) {
 	t.Parallel()
 	for _, hangs := range []bool{false, true} {

@@ -81,8 +81,8 @@ func TestAppendRecordEqualsEncodingJSON(t *testing.T) {
 	}
 }
 
-// TestEventAllocations is not parallel because AllocsPerRun counts the allocations
-// of the whole process.
+// TestEventAllocations is not parallel because AllocsPerRun counts the
+// allocations of the whole process.
 func TestEventAllocations(t *testing.T) {
 	received := make([]types.Message, 10)
 	for i := range received {

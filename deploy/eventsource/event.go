@@ -27,7 +27,7 @@ func event[T any](records []T, encoded func(T) []byte) []byte {
 }
 
 // fitting returns how many of the first records fit into one event of
-// MaxPayloadBytes. It is at least one: a larger record is an event by itself.
+// MaxPayloadBytes. It is at least one: a larger record has an event of its own.
 // size returns the bytes of a record and its comma.
 func fitting[T any](records []T, size func(T) int) int {
 	total := len(eventHead) + len(eventTail)

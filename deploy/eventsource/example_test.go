@@ -14,9 +14,9 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// A mapping polls a queue and invokes a function with batches of its messages, as
-// Lambda does. The function reports the failure of one message, so the mapping
-// deletes only the others.
+// A mapping polls a queue and invokes a function with batches of its messages,
+// as Lambda does. The function reports the failure of one message, so the
+// mapping deletes only the others.
 func ExampleQueueMapping() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -39,8 +39,8 @@ func ExampleQueueMapping() {
 	// deleted message-0
 }
 
-// A mapping reads a change feed and invokes a function with its records in order. The
-// checkpoint follows the records that are done.
+// A mapping reads a change feed and invokes a function with its records in
+// order. The checkpoint follows the records that are done.
 func ExampleFeedMapping() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -90,7 +90,8 @@ func (f memoryFeed) Read(_ context.Context, _, after string, limit int) (eventso
 	return page, nil
 }
 
-// memoryCheckpoints prints its checkpoints. It calls done at the end of the shard.
+// memoryCheckpoints prints its checkpoints. It calls done at the end of the
+// shard.
 type memoryCheckpoints struct{ done func() }
 
 func (*memoryCheckpoints) Load(context.Context, string) (string, error) { return "", nil }
@@ -103,7 +104,8 @@ func (c *memoryCheckpoints) Save(_ context.Context, _, after string) error {
 	return nil
 }
 
-// resize is a Lambda function. lambda.NewHandler(f).Invoke makes one of any handler.
+// resize is a Lambda function. lambda.NewHandler(f).Invoke makes one of any
+// handler.
 func resize(_ context.Context, payload []byte) ([]byte, error) {
 	var event struct {
 		Records []struct{ MessageID, Body string }

@@ -83,9 +83,9 @@ func (f Failure) Document() []byte {
 	return out
 }
 
-// giveUpOld gives up the records that are older than MaxRecordAge and returns the
-// others. attempts is how often they were tried, and last the result of the last
-// attempt. It returns false if ctx ended first or the lease is lost.
+// giveUpOld gives up the records that are older than MaxRecordAge and returns
+// the others. attempts is how often they were tried, and last the result of the
+// last attempt. It returns false if ctx ended first or the lease is lost.
 func (l *lane) giveUpOld(ctx, work context.Context, batch []tracked, attempts int, last result) (rest []tracked, ok bool) {
 	var old []tracked
 	for _, t := range batch {

@@ -13,8 +13,8 @@ import (
 
 const streamARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/records/stream/2026-01-01T00:00:00.000"
 
-// fakeFeed is a feed in memory, with parents of shards, retention and long polls.
-// The sequence numbers of all shards are a, b, c and so on.
+// fakeFeed is a feed in memory, with parents of shards, retention and long
+// polls. The sequence numbers of all shards are a, b, c and so on.
 type fakeFeed struct {
 	failRead   func() error
 	failShards func() error
@@ -223,8 +223,8 @@ func (c *fakeCheckpoints) all() map[string]string {
 	return maps.Clone(c.at)
 }
 
-// feedMapping returns a mapping with ReportBatchItemFailures and its feed, which
-// has one shard, s.
+// feedMapping returns a mapping with ReportBatchItemFailures and its feed,
+// which has one shard, s.
 func feedMapping(t *testing.T, r *recorder) (*FeedMapping, *fakeFeed, *fakeCheckpoints) {
 	t.Helper()
 	f, c := newFakeFeed(Shard{ID: "s"}), newFakeCheckpoints()

@@ -21,9 +21,9 @@ const (
 	fifoARN     = "arn:aws:sqs:eu-west-1:123456789012:jobs.fifo"
 )
 
-// fakeSQS is a queue in memory with the rules of SQS: visibility timeouts, receive
-// counts, receipt handles that expire, ordered groups, dead letters, long polls
-// and batches of ten.
+// fakeSQS is a queue in memory with the rules of SQS: visibility timeouts,
+// receive counts, receipt handles that expire, ordered groups, dead letters,
+// long polls and batches of ten.
 type fakeSQS struct {
 	t          *testing.T
 	visibility time.Duration
@@ -180,7 +180,8 @@ func (q *fakeSQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInpu
 	}
 }
 
-// take receives up to n messages. Without any, next is when one becomes visible.
+// take receives up to n messages. Without any, next is when one becomes
+// visible.
 func (q *fakeSQS) take(n int) (out []types.Message, next time.Time) {
 	now := time.Now()
 	next = now.Add(time.Hour)

@@ -38,14 +38,15 @@ type FeedMapping struct {
 	// Timeout is the deadline of an invocation, 1 s to 15 min. Zero means
 	// Lambda's 3 s.
 	Timeout time.Duration
-	// BatchSize is the maximum number of records of an event, up to 10,000. Zero
-	// means 100.
+	// BatchSize is the maximum number of records of an event, up to 10,000.
+	// Zero means 100.
 	BatchSize int
-	// MaxRecordAge is the age, 60 s to 7 days, beyond which records are given up:
-	// they go to OnFailure instead of the function. Zero means no limit: a record
-	// that always fails blocks its shard until it is trimmed.
+	// MaxRecordAge is the age, 60 s to 7 days, beyond which records are given
+	// up: they go to OnFailure instead of the function. Zero means no limit: a
+	// record that always fails blocks its shard until it is trimmed.
 	MaxRecordAge time.Duration
-	// Bisect splits a batch that failed in two halves and invokes each by itself.
+	// Bisect splits a batch that failed in two halves and invokes each by
+	// itself.
 	Bisect bool
 	// ParallelizationFactor is the number of batches of a shard that may run at
 	// the same time, 1 to 10. Zero means 1.
@@ -54,16 +55,16 @@ type FeedMapping struct {
 	// records from the first failure on are retried. If it is false, every
 	// response means success.
 	ReportBatchItemFailures bool
-	// OnFailure receives the records that are given up; the shard then continues.
-	// It is retried until it returns nil, so that no record is lost. If it is nil,
-	// the records are only logged.
+	// OnFailure receives the records that are given up; the shard then
+	// continues. It is retried until it returns nil, so that no record is lost.
+	// If it is nil, the records are only logged.
 	OnFailure func(ctx context.Context, f Failure) error
-	// DrainLimit is how long Run waits for running invocations after its context
-	// has ended. Zero means the Timeout. Run may take 2 s more to save its
-	// checkpoints.
+	// DrainLimit is how long Run waits for running invocations after its
+	// context has ended. Zero means the Timeout. Run may take 2 s more to save
+	// its checkpoints.
 	DrainLimit time.Duration
-	// MaxAbandoned is the number of invocations that may run past their deadline
-	// before no more are started. Zero means 10.
+	// MaxAbandoned is the number of invocations that may run past their
+	// deadline before no more are started. Zero means 10.
 	MaxAbandoned int
 	// Backoff paces retries. Nil doubles from 200 ms to 30 s.
 	Backoff Backoff
@@ -111,13 +112,13 @@ func (m *FeedMapping) Validate() error {
 	return p.join(source)
 }
 
-// Run validates the mapping and reads the feed until ctx ends. It then starts no
-// more invocations, waits up to DrainLimit for those that run, processes their
-// responses and saves the checkpoints.
+// Run validates the mapping and reads the feed until ctx ends. It then starts
+// no more invocations, waits up to DrainLimit for those that run, processes
+// their responses and saves the checkpoints.
 //
-// It returns nil after a complete drain, a [*LeftError] if invocations were still
-// running, an error for each checkpoint that could not be saved, or the error of
-// Validate.
+// It returns nil after a complete drain, a [*LeftError] if invocations were
+// still running, an error for each checkpoint that could not be saved, or the
+// error of Validate.
 func (m *FeedMapping) Run(ctx context.Context) error {
 	if err := m.Validate(); err != nil {
 		return err

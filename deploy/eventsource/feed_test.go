@@ -72,8 +72,8 @@ func TestFeedRetriesFromTheLowestFailure(t *testing.T) {
 				f.add("s", "k", "k", "k")
 				run := startMapping(t, m.Run)
 				synctest.Wait()
-				// The checkpoint is before the lowest failure, and all records from there on
-				// are retried.
+				// The checkpoint is before the lowest failure, and all records
+				// from there on are retried.
 				checkpoint, again := "c", ""
 				if tt.failed != "" {
 					at := strings.Index("abc", tt.failed[:1])
@@ -228,12 +228,12 @@ func TestFeedGivesUp(t *testing.T) {
 		{"function error, one attempt", functionError, 70 * time.Second, false, "abcd acd", 1, noDatabase},
 		{"function error, two attempts", functionError, 40 * time.Second, false, "abcd abcd acd", 2, noDatabase},
 		{"malformed response", malformed, 40 * time.Second, false, "abcd abcd acd", 2, nil},
-		// The batch is halved down to the single record. Halving does not count as an
-		// attempt.
+		// The batch is halved down to the single record. Halving does not count
+		// as an attempt.
 		{"bisect after a function error", functionError, 40 * time.Second, true, "abcd ab a b b cd", 2, noDatabase},
 		{"bisect after a malformed response", malformed, 70 * time.Second, true, "abcd ab a b cd", 1, nil},
-		// The batch is split at the named failure and then, because that is the first
-		// record, halved.
+		// The batch is split at the named failure and then, because that is the
+		// first record, halved.
 		{"bisect at a named failure", named, 40 * time.Second, true, "abcd bcd b b cd", 2, nil},
 		{"bisect at a named failure, one attempt", named, 70 * time.Second, true, "abcd bcd b cd", 1, nil},
 	}
@@ -555,8 +555,8 @@ func TestFeedReadsParentsBeforeChildren(t *testing.T) {
 		run := startMapping(t, m.Run)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		// d is a record of the orphan, whose parent is gone. b and c wait for the third
-		// attempt of a.
+		// d is a record of the orphan, whose parent is gone. b and c wait for
+		// the third attempt of a.
 		if got := r.ids(); !slices.Contains([]string{"a d a a b c", "d a a a b c"}, got) {
 			t.Errorf("events: got %q, want a until it succeeds, then b, then c", got)
 		}

@@ -1,15 +1,15 @@
 // Package eventsource invokes a function as Lambda's event source mappings do.
 //
 // A [QueueMapping] polls an SQS queue. A [FeedMapping] reads a change feed: a
-// DynamoDB stream, or the feed of a local table. Both pass the function the JSON
-// that Lambda passes, under a deadline, and follow Lambda's rules for its
+// DynamoDB stream, or the feed of a local table. Both pass the function the
+// JSON that Lambda passes, under a deadline, and follow Lambda's rules for its
 // response: which messages are deleted and which become visible again, where
 // the checkpoint is, and which records are retried, split or given up. Both
 // depend on interfaces, so the same rules apply in the local stack and, in a
 // container, to SQS and DynamoDB.
 //
-// Where Lambda's behavior is not documented, a mapping fails closed: it delivers
-// the records again.
+// Where Lambda's behavior is not documented, a mapping fails closed: it
+// delivers the records again.
 package eventsource
 
 import (
@@ -22,9 +22,9 @@ import (
 // of a Lambda handler.
 //
 // The context carries the deadline and aws-lambda-go's lambdacontext, with
-// AwsRequestID and InvokedFunctionArn. A mapping invokes a function from several
-// goroutines. It does not use payload after the invocation, and it does not keep
-// the response after it has processed it.
+// AwsRequestID and InvokedFunctionArn. A mapping invokes a function from
+// several goroutines. It does not use payload after the invocation, and it does
+// not keep the response after it has processed it.
 type Function func(ctx context.Context, payload []byte) ([]byte, error)
 
 // Lambda's limits and defaults that both mappings share.

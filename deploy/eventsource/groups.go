@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// groups prevents two batches of one message group from running at the same time.
-// SQS does so too while the messages are invisible; groups also covers a
+// groups prevents two batches of one message group from running at the same
+// time. SQS does so too while the messages are invisible; groups also covers a
 // visibility timeout that ends early.
 type groups struct {
 	mu   sync.Mutex

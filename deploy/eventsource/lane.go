@@ -37,8 +37,8 @@ func (l *lane) close() {
 	l.changed.Broadcast()
 }
 
-// run processes batches until the lane is closed and empty, or ctx ends. It stops
-// the shard if the lease is lost.
+// run processes batches until the lane is closed and empty, or ctx ends. It
+// stops the shard if the lease is lost.
 func (l *lane) run(ctx, work context.Context, stop context.CancelFunc) {
 	for {
 		batch := l.next(ctx)
@@ -78,10 +78,10 @@ func (l *lane) next(ctx context.Context) []tracked {
 }
 
 // process invokes the function with a batch until its records are done or given
-// up. attempts is how often it was tried before, and last the result of the last
-// attempt. It returns false if ctx ended, if the lease was lost or if another copy
-// waits for the shard; records that are not done then are read again from the
-// checkpoint.
+// up. attempts is how often it was tried before, and last the result of the
+// last attempt. It returns false if ctx ended, if the lease was lost or if
+// another copy waits for the shard; records that are not done then are read
+// again from the checkpoint.
 func (l *lane) process(ctx, work context.Context, batch []tracked, attempts int, last result) bool {
 	for failures := 1; len(batch) > 0; failures++ {
 		if !l.mayRead() {
@@ -107,8 +107,8 @@ func (l *lane) process(ctx, work context.Context, batch []tracked, attempts int,
 			return l.done(work, batch)
 		}
 		if at > 0 {
-			// The records before the lowest failure are done. The others were tried
-			// once and become a new batch.
+			// The records before the lowest failure are done. The others were
+			// tried once and become a new batch.
 			if !l.done(work, batch[:at]) {
 				return false
 			}
@@ -131,8 +131,8 @@ func (l *lane) process(ctx, work context.Context, batch []tracked, attempts int,
 	return true
 }
 
-// lowestFailure returns the position from which the batch must be retried: 0 for
-// the whole batch.
+// lowestFailure returns the position from which the batch must be retried: 0
+// for the whole batch.
 func (l *lane) lowestFailure(ctx context.Context, batch []tracked, out result) (at int, failed bool) {
 	if out.err != nil {
 		l.invoker.logFailure(ctx, out, len(batch))

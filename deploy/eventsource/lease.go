@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// LeaseState is what this copy may do with a shard whose lease it has taken. The
-// zero value is Lost, so that the zero value is the safe one.
+// LeaseState is what this copy may do with a shard whose lease it has taken.
+// The zero value is Lost, so that the zero value is the safe one.
 type LeaseState int
 
 // The states of a lease.
@@ -36,20 +36,20 @@ func (s LeaseState) String() string {
 
 // Leases is implemented by [Checkpoints] that share a feed between copies. A
 // mapping asks for the state of a shard before each read and each invocation,
-// and once a second in between, because the lease of a shard without changes can
-// be lost too. Leases are safe for concurrent use.
+// and once a second in between, because the lease of a shard without changes
+// can be lost too. Leases are safe for concurrent use.
 type Leases interface {
 	// State returns what this copy may do with a shard that it has loaded. It
 	// does not block.
 	State(shard string) LeaseState
 
-	// Release gives up the lease of a shard with its last checkpoint, or "" if it
-	// has none. It returns ErrLeaseLost if this copy has no lease.
+	// Release gives up the lease of a shard with its last checkpoint, or "" if
+	// it has none. It returns ErrLeaseLost if this copy has no lease.
 	Release(ctx context.Context, shard, after string) error
 
 	// Lease returns how long a shard may make no progress. A mapping that is
-	// stalled for that long, because too many abandoned invocations are running,
-	// releases its shards and loads none until it can invoke again.
+	// stalled for that long, because too many abandoned invocations are
+	// running, releases its shards and loads none until it can invoke again.
 	Lease() time.Duration
 }
 
@@ -72,8 +72,8 @@ func (r *feedRun) leaseState(shard string) LeaseState {
 // mayRead reports whether the reader may read and invoke.
 func (sr *shardReader) mayRead() bool { return sr.leaseState(sr.shard.ID) == Held }
 
-// watchLease stops the reader when it may no longer read, also while it waits for
-// room, for a retry or for OnFailure.
+// watchLease stops the reader when it may no longer read, also while it waits
+// for room, for a retry or for OnFailure.
 func (sr *shardReader) watchLease(ctx context.Context, stop context.CancelFunc) {
 	for sr.leases != nil && sleep(ctx, leaseCheck) {
 		if s := sr.leaseState(sr.shard.ID); s != Held {
@@ -84,9 +84,9 @@ func (sr *shardReader) watchLease(ctx context.Context, stop context.CancelFunc) 
 	}
 }
 
-// release releases the shard at the position up to which all records are done. It
-// retries until that is stored, until the lease is lost or no other copy waits
-// for it, or until ctx ends.
+// release releases the shard at the position up to which all records are done.
+// It retries until that is stored, until the lease is lost or no other copy
+// waits for it, or until ctx ends.
 func (sr *shardReader) release(ctx, work context.Context) {
 	sr.mu.Lock()
 	after := sr.progress.done

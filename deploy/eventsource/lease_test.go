@@ -83,9 +83,9 @@ func leasedMapping(t *testing.T, r *recorder) (*FeedMapping, *fakeFeed, *fakeLea
 	return m, f, l
 }
 
-// TestLostLeaseEndsReadingAndInvoking: after a lease is lost nothing is read and
-// nothing is invoked, not even with records that were read before. The shard may
-// be loaded again.
+// TestLostLeaseEndsReadingAndInvoking: after a lease is lost nothing is read
+// and nothing is invoked, not even with records that were read before. The
+// shard may be loaded again.
 func TestLostLeaseEndsReadingAndInvoking(t *testing.T) {
 	t.Parallel()
 	t.Run("in an invocation", func(t *testing.T) {
@@ -273,9 +273,9 @@ func TestShardThatAnotherCopyWaitsForIsReleased(t *testing.T) {
 	}
 }
 
-// TestStalledCopyReleasesItsShards: a copy that can start no invocations for the
-// time of a lease, because its abandoned invocations are running, releases its
-// shards, and loads shards again when it can.
+// TestStalledCopyReleasesItsShards: a copy that can start no invocations for
+// the time of a lease, because its abandoned invocations are running, releases
+// its shards, and loads shards again when it can.
 func TestStalledCopyReleasesItsShards(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -308,8 +308,8 @@ func TestStalledCopyReleasesItsShards(t *testing.T) {
 	})
 }
 
-// TestChildWaitsForAParentThatIsRead: a parent that is no longer listed while this
-// mapping reads it comes before its children.
+// TestChildWaitsForAParentThatIsRead: a parent that is no longer listed while
+// this mapping reads it comes before its children.
 func TestChildWaitsForAParentThatIsRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// aPart is a body whose record fills most of an event: JSON encodes each byte as six.
+// aPart is a body whose record fills most of an event: JSON encodes each byte
+// as six.
 var aPart = strings.Repeat("\x01", 550<<10)
 
 func TestQueueKeepsPartsThatWaitInvisible(t *testing.T) {

@@ -50,9 +50,9 @@ func (r *queueRun) run(ctx context.Context) error {
 // parts wait.
 const partMargin = 10 * time.Second
 
-// poll receives batches and starts their invocations until ctx ends. It acquires
-// a slot before it receives, so that no message waits while its visibility
-// timeout runs.
+// poll receives batches and starts their invocations until ctx ends. It
+// acquires a slot before it receives, so that no message waits while its
+// visibility timeout runs.
 func (r *queueRun) poll(ctx, work context.Context) {
 	for failures := 0; ; {
 		if r.slots.Acquire(ctx, 1) != nil {
@@ -117,9 +117,9 @@ func (r *queueRun) longPoll() time.Duration {
 }
 
 // handle invokes the function with a batch, in parts if it is over the payload
-// limit. received is when the batch was received. In a FIFO queue a part contains
-// no message of a group that failed in an earlier part, which keeps the order of
-// the group.
+// limit. received is when the batch was received. In a FIFO queue a part
+// contains no message of a group that failed in an earlier part, which keeps
+// the order of the group.
 func (r *queueRun) handle(work context.Context, batch []message, received time.Time) {
 	if r.fifo {
 		names := groupNames(batch)

@@ -204,8 +204,8 @@ func TestQueueAbandonsAFunctionThatRunsPastItsDeadline(t *testing.T) {
 		m.BatchSize, m.MaxConcurrency, m.MaxAbandoned, m.Logger = 1, 2, 2, log.logger()
 		run := startMapping(t, m.Run)
 
-		// Two invocations hang. Past their deadline they are abandoned: their slots are
-		// free, but MaxAbandoned is reached.
+		// Two invocations hang. Past their deadline they are abandoned: their
+		// slots are free, but MaxAbandoned is reached.
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		if got := r.count(); got != 2 {
@@ -219,8 +219,8 @@ func TestQueueAbandonsAFunctionThatRunsPastItsDeadline(t *testing.T) {
 		if got := r.count(); got != 3 {
 			t.Errorf("got %d events after the abandoned invocations returned, want 3", got)
 		}
-		// Their late success is ignored: both messages are left, and are received again
-		// when their visibility timeout ends.
+		// Their late success is ignored: both messages are left, and are
+		// received again when their visibility timeout ends.
 		if got := q.ids(); got != "ab" {
 			t.Errorf("left %q, want ab", got)
 		}
@@ -297,8 +297,8 @@ func TestQueueFIFOKeepsTheOrderOfAGroup(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		run.stopClean()
-		// The first batch, a to j, fails at c, e, g and i of group A. Group A is invisible
-		// until the visibility timeout ends; group B continues.
+		// The first batch, a to j, fails at c, e, g and i of group A. Group A
+		// is invisible until the visibility timeout ends; group B continues.
 		if got, want := r.ids(), "abcdefghij lnprtvx cegikmoqsu w"; got != want {
 			t.Errorf("events %q, want %q", got, want)
 		}
@@ -432,8 +432,8 @@ func TestQueueRetriesFailedReceives(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		run.stopClean()
-		// Both pollers fail and wait 200 ms; then one receives, and the other fails and
-		// waits.
+		// Both pollers fail and wait 200 ms; then one receives, and the other
+		// fails and waits.
 		if got := r.times(); !slices.Equal(got, []time.Duration{200 * time.Millisecond}) || n < 4 {
 			t.Errorf("invoked at %v after %d receives, want once at 200ms", got, n)
 		}

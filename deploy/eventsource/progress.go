@@ -1,7 +1,8 @@
 package eventsource
 
-// progress tracks which records of a shard are done, and the position up to which
-// all of them are. Lanes finish in any order. It is not safe for concurrent use.
+// progress tracks which records of a shard are done, and the position up to
+// which all of them are. Lanes finish in any order. It is not safe for
+// concurrent use.
 type progress struct {
 	pending []pendingRecord // in the order of the shard, from the first that is not done
 	base    int             // number of records removed from the front of pending

@@ -39,15 +39,16 @@ const (
 	recommendedReceive = 5 // and a maxReceiveCount of five or more
 )
 
-// QueueMapping is an event source mapping from an SQS queue to a function, without
-// a batching window.
+// QueueMapping is an event source mapping from an SQS queue to a function,
+// without a batching window.
 //
 // It deletes the messages that succeeded. It leaves the others, as Lambda does:
-// they become visible again when their visibility timeout ends. After a function
-// error it polls more slowly; after a response that names failures it does not.
-// If the visibility timeout of messages might end before their invocation does,
-// because they wait for another part of a batch that is over the payload limit or
-// for another batch of their message group, it extends the timeout.
+// they become visible again when their visibility timeout ends. After a
+// function error it polls more slowly; after a response that names failures it
+// does not. If the visibility timeout of messages might end before their
+// invocation does, because they wait for another part of a batch that is over
+// the payload limit or for another batch of their message group, it extends the
+// timeout.
 //
 // The fields must not change after Run was called, and only one Run of a value
 // may be active at a time.
@@ -64,29 +65,29 @@ type QueueMapping struct {
 	// BatchSize is the maximum number of messages of an event, 1 to 10. Zero
 	// means 10.
 	BatchSize int
-	// MaxConcurrency is the number of invocations that may run at the same time,
-	// 2 to 1000. Zero means 5.
+	// MaxConcurrency is the number of invocations that may run at the same
+	// time, 2 to 1000. Zero means 5.
 	MaxConcurrency int
-	// ReportBatchItemFailures reads the failures that a response names. If it is
-	// false, every response means success.
+	// ReportBatchItemFailures reads the failures that a response names. If it
+	// is false, every response means success.
 	ReportBatchItemFailures bool
-	// MaxAttempts is the number of attempts after which the function itself sends
-	// a dead letter. Zero means that it sends none. It only serves for a warning
-	// if the queue moves messages to its dead-letter queue earlier, without a
-	// reason.
+	// MaxAttempts is the number of attempts after which the function itself
+	// sends a dead letter. Zero means that it sends none. It only serves for a
+	// warning if the queue moves messages to its dead-letter queue earlier,
+	// without a reason.
 	MaxAttempts int
-	// DrainLimit is how long Run waits for running invocations after its context
-	// has ended. Zero means the Timeout. Run may take 2 s more to delete messages
-	// or make them visible.
+	// DrainLimit is how long Run waits for running invocations after its
+	// context has ended. Zero means the Timeout. Run may take 2 s more to
+	// delete messages or make them visible.
 	DrainLimit time.Duration
 	// CancelPolls cancels open polls when the context ends, for a queue that
-	// notices a client that disconnects. SQS does not: it would deliver messages
-	// to no one until their visibility timeout ends. If CancelPolls is false, Run
-	// lets open polls finish and then makes their messages visible again, and a
-	// poll waits at most the DrainLimit.
+	// notices a client that disconnects. SQS does not: it would deliver
+	// messages to no one until their visibility timeout ends. If CancelPolls is
+	// false, Run lets open polls finish and then makes their messages visible
+	// again, and a poll waits at most the DrainLimit.
 	CancelPolls bool
-	// MaxAbandoned is the number of invocations that may run past their deadline
-	// before polling stops. Zero means 10.
+	// MaxAbandoned is the number of invocations that may run past their
+	// deadline before polling stops. Zero means 10.
 	MaxAbandoned int
 	// Backoff paces polling after function errors, and the retries of failed
 	// calls of SQS. Nil doubles from 200 ms to 30 s.
@@ -112,8 +113,8 @@ func (m *QueueMapping) withDefaults() QueueMapping {
 	return d
 }
 
-// Validate returns all that Lambda would refuse in the mapping without asking the
-// queue: a join of [*FieldError]. Run also asks the queue.
+// Validate returns all that Lambda would refuse in the mapping without asking
+// the queue: a join of [*FieldError]. Run also asks the queue.
 func (m *QueueMapping) Validate() error {
 	d := m.withDefaults()
 	var p problems
@@ -195,12 +196,12 @@ func (m *QueueMapping) redriveProblem(policy string) string {
 }
 
 // Run validates the mapping, checks its queue and polls until ctx ends. It then
-// waits up to DrainLimit for open polls and makes their messages, and all others
-// that were not started, visible again. It waits as long for running invocations
-// and processes their responses.
+// waits up to DrainLimit for open polls and makes their messages, and all
+// others that were not started, visible again. It waits as long for running
+// invocations and processes their responses.
 //
-// It returns nil after a complete drain, a [*LeftError] if messages were left, a
-// [*VisibilityError], or the error of Validate.
+// It returns nil after a complete drain, a [*LeftError] if messages were left,
+// a [*VisibilityError], or the error of Validate.
 func (m *QueueMapping) Run(ctx context.Context) error {
 	if err := m.Validate(); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// queueMapping returns a mapping with ReportBatchItemFailures. It cancels its polls,
-// so that a test need not wait for them.
+// queueMapping returns a mapping with ReportBatchItemFailures. It cancels its
+// polls, so that a test need not wait for them.
 func queueMapping(q *fakeSQS, r *recorder) *QueueMapping {
 	return &QueueMapping{
 		Client: q, QueueURL: "http://localhost/jobs", QueueARN: standardARN,
@@ -199,8 +199,8 @@ func TestQueueDeletesTheMessagesThatSucceeded(t *testing.T) {
 				if got := q.ids(); got != tt.failed {
 					t.Errorf("messages left: got %q, want %q", got, tt.failed)
 				}
-				// The messages that failed are received again when their visibility timeout
-				// ends, together.
+				// The messages that failed are received again when their
+				// visibility timeout ends, together.
 				time.Sleep(59 * time.Second)
 				synctest.Wait()
 				if got := r.ids(); got != "abc" {

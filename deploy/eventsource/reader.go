@@ -11,8 +11,9 @@ import (
 )
 
 // shardReader reads one shard in order and distributes its records to lanes. A
-// key always belongs to the same lane, and a lane runs one batch at a time, which
-// keeps the order of each key. The checkpoint is where all lanes are done.
+// key always belongs to the same lane, and a lane runs one batch at a time,
+// which keeps the order of each key. The checkpoint is where all lanes are
+// done.
 //
 // A lane that retries a record does not block the other lanes until its own
 // records exhaust what may be read ahead: twice the batches that can run,
@@ -90,7 +91,8 @@ func (sr *shardReader) run(run, work context.Context) bool {
 	}
 }
 
-// read distributes records to the lanes. It returns true at the end of the shard.
+// read distributes records to the lanes. It returns true at the end of the
+// shard.
 func (sr *shardReader) read(ctx context.Context) (ended bool) {
 	failures := 0
 	for sr.waitForRoom(ctx) && sr.mayRead() {
@@ -177,8 +179,8 @@ func (sr *shardReader) done(ctx context.Context, records []tracked) bool {
 	return !moved || sr.save(ctx)
 }
 
-// save stores the position up to which all records are done. It returns false if
-// the lease is lost. After any other error the next save tries again.
+// save stores the position up to which all records are done. It returns false
+// if the lease is lost. After any other error the next save tries again.
 func (sr *shardReader) save(ctx context.Context) bool {
 	_, err := sr.store(ctx)
 	return !errors.Is(err, ErrLeaseLost)

@@ -14,8 +14,8 @@ import (
 
 // recorder is a function that records its invocations.
 type recorder struct {
-	// respond is called with the ids of the event and returns the response. If it
-	// is nil, the response names no failures.
+	// respond is called with the ids of the event and returns the response. If
+	// it is nil, the response names no failures.
 	respond func(ctx context.Context, ids []string) (string, error)
 
 	mu          sync.Mutex

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// responseCase is a response to a batch of the records a, b and c. Both kinds of
-// mapping are tested with all cases.
+// responseCase is a response to a batch of the records a, b and c. Both kinds
+// of mapping are tested with all cases.
 type responseCase struct {
 	name     string
 	response string
@@ -47,7 +47,7 @@ var responseCases = []responseCase{
 	{name: "object as list", response: `{"batchItemFailures":{"itemIdentifier":"a"}}`, failed: "abc", whole: true},
 	{name: "string as list", response: `{"batchItemFailures":"a"}`, failed: "abc", whole: true},
 	{name: "not JSON", response: `ok`, failed: "abc", whole: true},
-	{name: "cut off", response: `{"batchItemFailures":[{"itemIdentifier":"b"}`, failed: "abc", whole: true},
+	{name: "truncated", response: `{"batchItemFailures":[{"itemIdentifier":"b"}`, failed: "abc", whole: true},
 	{name: "second value", response: `{}{}`, failed: "abc", whole: true},
 	{name: "string", response: `"ok"`, failed: "abc", whole: true},
 	{name: "list", response: `[]`, failed: "abc", whole: true},
@@ -94,8 +94,9 @@ func TestReadResponseErrorSaysWhatIsWanted(t *testing.T) {
 		`{"batchItemFailures":"a"}`:    "batchItemFailures: got a string, want an array",
 		`{"batchItemFailures":[null]}`: "batchItemFailures[0]: got null, want an object",
 		`{"batchItemFailures":[{}]}`:   "batchItemFailures[0]: itemIdentifier is required",
-		`{"batchItemFailures":[{"itemIdentifier":true}]}`: "batchItemFailures[0]: itemIdentifier: got a boolean, want a string",
-		`{"batchItemFailures":[{"itemIdentifier":"z"}]}`:  `batchItemFailures[0]: itemIdentifier: got "z", want the id of a record in the batch`,
+		`{"batchItemFailures":[{"itemIdentifier":true}]}`:  "batchItemFailures[0]: itemIdentifier: got a boolean, want a string",
+		`{"batchItemFailures":[{"itemIdentifier":false}]}`: "batchItemFailures[0]: itemIdentifier: got a boolean, want a string",
+		`{"batchItemFailures":[{"itemIdentifier":"z"}]}`:   `batchItemFailures[0]: itemIdentifier: got "z", want the id of a record in the batch`,
 	} {
 		if o := readResponse([]byte(response), []string{"a"}); o.err == nil || o.err.Error() != want {
 			t.Errorf("%s: got %v, want %s", response, o.err, want)

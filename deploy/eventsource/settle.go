@@ -23,8 +23,8 @@ var entryIDs = [maxQueueBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8"
 // that failed.
 type settleCall func(ctx context.Context, messages []message) ([]types.BatchResultErrorEntry, error)
 
-// delete deletes messages and retries those that failed. A message that cannot be
-// deleted is logged; it will be received again.
+// delete deletes messages and retries those that failed. A message that cannot
+// be deleted is logged; it will be received again.
 func (r *queueRun) delete(work context.Context, messages []message) {
 	r.settle(work, "delete", messages, func(ctx context.Context, messages []message) ([]types.BatchResultErrorEntry, error) {
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))

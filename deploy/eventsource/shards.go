@@ -69,8 +69,8 @@ func (r *feedRun) startShards(ctx, work context.Context, wg *sync.WaitGroup) err
 	if r.leases != nil && r.invoker.stalledFor() > 0 {
 		return nil // another copy can process the shard sooner
 	}
-	// A parent whose checkpoint is ShardEnd makes its children ready, so they are
-	// considered once more.
+	// A parent whose checkpoint is ShardEnd makes its children ready, so they
+	// are considered once more.
 	var errs []error
 	for more := true; more; {
 		more = false

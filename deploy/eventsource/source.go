@@ -23,8 +23,8 @@ type Feed interface {
 	// passed, and returns an empty page.
 	//
 	// The error wraps ErrTrimmed if records after the sequence number are gone
-	// or, if after is "", the whole shard is. A page may hold fewer records than
-	// the shard has: a few megabytes are enough.
+	// or, if after is "", the whole shard is. A page may hold fewer records
+	// than the shard has: a few megabytes are enough.
 	Read(ctx context.Context, shard, after string, limit int) (Page, error)
 }
 
@@ -54,6 +54,6 @@ func (r FeedRecord) json() []byte { return r.JSON }
 func (r FeedRecord) size() int    { return len(r.JSON) + 1 }
 
 // ErrTrimmed reports that records after a checkpoint are older than the feed's
-// retention. The mapping logs it and continues with the oldest record or, if the
-// shard is gone, with its children.
+// retention. The mapping logs it and continues with the oldest record or, if
+// the shard is gone, with its children.
 var ErrTrimmed = errors.New("records are trimmed")

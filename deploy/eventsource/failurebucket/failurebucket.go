@@ -1,5 +1,5 @@
-// Package failurebucket is the on-failure destination of a stream mapping that
-// keeps whole changes in an S3 bucket.
+// Package failurebucket puts the changes that a stream mapping gave up into an S3
+// bucket, as Lambda does for an on-failure destination.
 package failurebucket
 
 import (
@@ -14,16 +14,17 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// Bucket is an S3 bucket for changes that are given up, under the keys that
-// Lambda gives them.
+// Bucket is an S3 bucket for changes that were given up. The keys are those that
+// Lambda uses. It is safe for concurrent use.
 type Bucket struct {
 	Client   *s3.Client
 	Name     string
-	Function string // part of each key
+	Function string // name of the function, a part of each key
 	Logger   *slog.Logger
 }
 
-// Put is a FeedMapping's OnFailure.
+// Put stores a batch with its records. It is a function for
+// [eventsource.FeedMapping.OnFailure].
 func (b Bucket) Put(ctx context.Context, f eventsource.Failure) error {
 	at := f.At.UTC()
 	key := fmt.Sprintf("aws/lambda/%s/%s/%s/%s-%s", b.Function, f.Shard, at.Format("2006/01/02"), at.Format("2006-01-02T15.04.05"), f.Records[0].Sequence)
@@ -31,7 +32,7 @@ func (b Bucket) Put(ctx context.Context, f eventsource.Failure) error {
 		Bucket: &b.Name, Key: &key, Body: bytes.NewReader(f.Document()), ContentType: aws.String("application/json"),
 	})
 	if err != nil {
-		return fmt.Errorf("keep changes that are given up in bucket %q: %w", b.Name, err)
+		return fmt.Errorf("put changes that were given up into bucket %q as %q: %w", b.Name, key, err)
 	}
 	b.Logger.ErrorContext(ctx, "changes given up", "bucket", b.Name, "key", key, "condition", f.Condition, "records", len(f.Records), "error", f.Err)
 	return nil

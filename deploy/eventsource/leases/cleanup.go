@@ -16,8 +16,8 @@ func (c *Checkpoints) cleanUp(ctx context.Context) error {
 	return c.archive(ctx)
 }
 
-// refresh writes leases that have not changed for long, so that their items do not
-// expire.
+// refresh writes leases that have not changed for long, so that their items do
+// not expire.
 func (c *Checkpoints) refresh(ctx context.Context) {
 	for _, h := range c.held() {
 		if !h.writing.TryAcquire(1) {
@@ -35,8 +35,9 @@ func (c *Checkpoints) refresh(ctx context.Context) {
 	}
 }
 
-// removeDead removes the heartbeats of copies that have been dead for long. If such
-// a copy owns a shard that no copy has taken, it counts as dead without one.
+// removeDead removes the heartbeats of copies that have been dead for long. If
+// such a copy owns a shard that no copy has taken, it counts as dead without
+// one.
 func (c *Checkpoints) removeDead(ctx context.Context) {
 	dead := make(map[string]string)
 	c.mu.Lock()
@@ -52,8 +53,8 @@ func (c *Checkpoints) removeDead(ctx context.Context) {
 	}
 }
 
-// archive moves finished shards out of the partition that scans read. Any copy may
-// do so, several at once too: a finished shard does not change.
+// archive moves finished shards out of the partition that scans read. Any copy
+// may do so, several at once too: a finished shard does not change.
 func (c *Checkpoints) archive(ctx context.Context) error {
 	c.mu.Lock()
 	leases := maps.Clone(c.view.leases)

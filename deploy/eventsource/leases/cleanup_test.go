@@ -11,9 +11,9 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// TestFinishedShardsAreArchived: scans do not read the finished shards of a stream
-// that splits for days. Each is known as finished for three days, and then its item
-// may expire.
+// TestFinishedShardsAreArchived: scans do not read the finished shards of a
+// stream that splits for days. Each is known as finished for three days, and
+// then its item may expire.
 func TestFinishedShardsAreArchived(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -63,8 +63,8 @@ func TestFinishedShardsAreArchived(t *testing.T) {
 	})
 }
 
-// TestArchiveMovesAShardAsItWasScanned: an item that has changed since stays, and
-// errors of the table are returned.
+// TestArchiveMovesAShardAsItWasScanned: an item that has changed since stays,
+// and errors of the table are returned.
 func TestArchiveMovesAShardAsItWasScanned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

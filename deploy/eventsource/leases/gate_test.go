@@ -14,8 +14,9 @@ import (
 
 const testFeed = "arn:aws:dynamodb:eu-west-1:123456789012:table/records/stream/2026-01-01T00:00:00.000"
 
-// gate is the table of one copy. While it is closed every call blocks, as for a copy
-// that is dead, suspended or disconnected. Responses of writes can be lost.
+// gate is the table of one copy. While it is closed every call blocks, as for a
+// copy that is dead, suspended or disconnected. Responses of writes can be
+// lost.
 type gate struct {
 	pipeline.Table
 
@@ -132,8 +133,8 @@ type copyOf struct {
 	stop func() // ends Run
 }
 
-// start starts a copy over a table. It sends heartbeats until it is stopped or the
-// test ends.
+// start starts a copy over a table. It sends heartbeats until it is stopped or
+// the test ends.
 func start(t *testing.T, table pipeline.Table, name string, o Options) *copyOf {
 	t.Helper()
 	g := &gate{Table: table}
@@ -172,8 +173,8 @@ func item(t *testing.T, table *tabletest.Memory, shard string) lease {
 	return l
 }
 
-// ask loads a shard at the loadInterval of a mapping until it has the lease or a time
-// has passed. It returns how long that took, and the checkpoint.
+// ask loads a shard at the loadInterval of a mapping until it has the lease or
+// a time has passed. It returns how long that took, and the checkpoint.
 func ask(t *testing.T, c *copyOf, shard string, most time.Duration) (took time.Duration, after string, got bool) {
 	t.Helper()
 	began := time.Now()

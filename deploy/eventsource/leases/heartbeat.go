@@ -14,19 +14,19 @@ import (
 )
 
 // lateHeartbeat describes the heartbeats after a time in which other copies may
-// have taken shards. They count when a scan that began after the first of them has
-// shown which shards were taken.
+// have taken shards. They count when a scan that began after the first of them
+// has shown which shards were taken.
 type lateHeartbeat struct {
 	ended time.Time // of the first; zero if there is none
 	began time.Time // of the last
 }
 
-// Run sends heartbeats until ctx ends. It then releases the shards of this copy,
-// removes the heartbeat and returns. The context of Run must end after the mapping
-// has returned.
+// Run sends heartbeats until ctx ends. It then releases the shards of this
+// copy, removes the heartbeat and returns. The context of Run must end after
+// the mapping has returned.
 //
-// Heartbeats have a goroutine of their own. Scans and other writes run next to it,
-// so that a slow call does not delay a heartbeat.
+// Heartbeats have a goroutine of their own. Scans and other writes run next to
+// it, so that a slow call does not delay a heartbeat.
 func (c *Checkpoints) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { c.repeat(ctx, c.interval, "send the heartbeat", c.sendHeartbeat) })
@@ -109,19 +109,20 @@ func (c *Checkpoints) sendHeartbeat(ctx context.Context) error {
 }
 
 // isAlive reports whether no other copy can count this one as dead. An observer
-// measures from the end of a heartbeat, this copy from its beginning. The caller
-// holds c.mu.
+// measures from the end of a heartbeat, this copy from its beginning. The
+// caller holds c.mu.
 func (c *Checkpoints) isAlive() bool { return !c.good.IsZero() && c.now().Sub(c.good) < c.timeout }
 
-// Alive reports whether the heartbeats of this copy succeed, so that other copies
-// do not take its shards. It is false before the first heartbeat.
+// Alive reports whether the heartbeats of this copy succeed, so that other
+// copies do not take its shards. It is false before the first heartbeat.
 func (c *Checkpoints) Alive() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isAlive()
 }
 
-// reads reports whether the mapping works: it has shards, or has loaded one lately.
+// reads reports whether the mapping works: it has shards, or has loaded one
+// lately.
 func (c *Checkpoints) reads() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,8 +22,8 @@ type lease struct {
 // heartbeat is the data of a copy's item.
 type heartbeat struct {
 	Beat int `json:"beat"`
-	// Reads reports that the copy has shards or loads some. A copy whose mapping
-	// hangs has no share.
+	// Reads reports that the copy has shards or loads some. A copy whose
+	// mapping hangs has no share.
 	Reads bool   `json:"reads"`
 	At    string `json:"at"` // time of the write; only informational
 }
@@ -42,7 +42,8 @@ func (c *Checkpoints) copyKey(owner string) pipeline.Key {
 }
 
 // finishedKey is the key of a finished shard. These items have a partition of
-// their own, which scans do not read: a stream finishes six a day for each shard.
+// their own, which scans do not read: a stream finishes six a day for each
+// shard.
 func (c *Checkpoints) finishedKey(shard string) pipeline.Key {
 	return pipeline.Key{PK: "finished#" + c.feed, SK: shardPrefix + shard}
 }

@@ -1,30 +1,31 @@
-// Package leases lets several copies of a mapping share a change feed. It stores
-// the checkpoints of the shards in a table, each with a lease.
+// Package leases lets several copies of a mapping share a change feed. It
+// stores the checkpoints of the shards in a table, each with a lease.
 //
-// The table has an item for each shard, with its owner and checkpoint, and an item
-// for each copy, its heartbeat, which the copy writes at an interval. A shard
-// belongs to the copy that its item names. If the heartbeat of that copy does not
-// change for too long, another copy takes the shard with a conditional write. From
-// then on the version that the first owner knows, its fencing token, is stale, and
-// its writes fail.
+// The table has an item for each shard, with its owner and checkpoint, and an
+// item for each copy, its heartbeat, which the copy writes at an interval. A
+// shard belongs to the copy that its item names. If the heartbeat of that copy
+// does not change for too long, another copy takes the shard with a conditional
+// write. From then on the version that the first owner knows, its fencing
+// token, is stale, and its writes fail.
 //
 // The first owner also stops reading. It measures the time since its last
-// successful heartbeat began and, after the same time, treats its leases as lost,
-// whether or not another copy took them. So it stops before another copy may
-// begin, even if it can reach the feed and not the table. A batch that it has
-// passed to the function is not canceled and may be processed twice.
+// successful heartbeat began and, after the same time, treats its leases as
+// lost, whether or not another copy took them. So it stops before another copy
+// may begin, even if it can reach the feed and not the table. A batch that it
+// has passed to the function is not canceled and may be processed twice.
 //
-// No clocks of two machines are compared. A copy counts as dead if an observer saw
-// the version of its heartbeat, which is new with each write, unchanged for a time
-// on the observer's own clock. The clocks may differ by hours, and an observer that
-// was suspended has seen nothing in that time and takes nothing. Only the rates of
-// the clocks must agree, and a clock must advance while its process is suspended.
+// No clocks of two machines are compared. A copy counts as dead if an observer
+// saw the version of its heartbeat, which is new with each write, unchanged for
+// a time on the observer's own clock. The clocks may differ by hours, and an
+// observer that was suspended has seen nothing in that time and takes nothing.
+// Only the rates of the clocks must agree, and a clock must advance while its
+// process is suspended.
 //
-// A heartbeat belongs to a copy and not to a shard, so that a copy with a hundred
-// shards writes as often as a copy with one. At each interval a copy also reads the
-// items of all copies and of all shards that are not finished. The reads of a feed
-// therefore grow with the square of its copies; more copies than shards have
-// nothing to do.
+// A heartbeat belongs to a copy and not to a shard, so that a copy with a
+// hundred shards writes as often as a copy with one. At each interval a copy
+// also reads the items of all copies and of all shards that are not finished.
+// The reads of a feed therefore grow with the square of its copies; more copies
+// than shards have nothing to do.
 package leases
 
 import (
@@ -53,32 +54,35 @@ const (
 	loadInterval       = 5 * time.Second // at which a mapping loads the shards that it does not read
 	heartbeatsPerLease = 15
 	retention          = 7 * 24 * time.Hour // of items
-	// finishedRetention is how long a finished shard is stored: a stream lists it
-	// for a day.
+	// finishedRetention is how long a finished shard is stored: a stream lists
+	// it for a day.
 	finishedRetention = 3 * 24 * time.Hour
 )
 
 // Options configure Checkpoints. The zero value suits most uses.
 type Options struct {
-	// Lease is how long a shard may make no progress after its owner has died: by
-	// then another copy reads it. Zero means 30 s; less than 15 s means 15 s. All
-	// copies should have the same Lease.
+	// Lease is how long a shard may make no progress after its owner has died:
+	// by then another copy reads it. Zero means 30 s; less than 15 s means 15
+	// s. All copies should have the same Lease.
 	Lease time.Duration
-	// Name identifies the copy in logs and in the table. Empty means the host name
-	// and the process id.
+	// Name identifies the copy in logs and in the table. Empty means the host
+	// name and the process id.
 	Name string
 	// Now returns the time. Nil means time.Now.
 	Now func() time.Time
-	// Logger receives the shards that are taken, lost and released. Nil discards.
+	// Logger receives the shards that are taken, lost and released. Nil
+	// discards.
 	Logger *slog.Logger
 }
 
 // Checkpoints are the [eventsource.Checkpoints] and [eventsource.Leases] of one
-// copy of a mapping over a feed. They are safe for concurrent use, by one mapping.
+// copy of a mapping over a feed. They are safe for concurrent use, by one
+// mapping.
 //
-// Run must run next to the mapping: it sends the heartbeats. The copies balance the
-// shards: a copy that has at least two shards more than another releases some, each
-// when its running invocations have ended, so that no record is processed twice.
+// Run must run next to the mapping: it sends the heartbeats. The copies balance
+// the shards: a copy that has at least two shards more than another releases
+// some, each when its running invocations have ended, so that no record is
+// processed twice.
 type Checkpoints struct {
 	table    pipeline.Table
 	feed     string
@@ -142,11 +146,13 @@ func New(table pipeline.Table, feed string, o Options) *Checkpoints {
 		lease:    lease,
 		interval: interval,
 		// One scan sees a heartbeat, a later scan sees no new one, and then the
-		// mapping has to load the shard. Two intervals more allow for slow calls.
+		// mapping has to load the shard. Two intervals more allow for slow
+		// calls.
 		//
-		// A heartbeat without a response is canceled after a quarter of the timeout.
-		// Two of those and the heartbeat before them last interval + 3/4 timeout until
-		// the response of the third: less than timeout if the lease is MinLease or more.
+		// A heartbeat without a response is canceled after a quarter of the
+		// timeout. Two of those and the heartbeat before them last interval +
+		// 3/4 timeout until the response of the third: less than timeout if the
+		// lease is MinLease or more.
 		timeout:  lease - loadInterval - 4*interval,
 		now:      o.Now,
 		log:      o.Logger,
@@ -180,8 +186,8 @@ func (c *Checkpoints) Held() int {
 	return len(c.mine)
 }
 
-// Load implements [eventsource.Checkpoints]. It takes the lease of the shard if no
-// copy has it and this copy has less than its share.
+// Load implements [eventsource.Checkpoints]. It takes the lease of the shard if
+// no copy has it and this copy has less than its share.
 func (c *Checkpoints) Load(ctx context.Context, shard string) (after string, err error) {
 	c.mu.Lock()
 	c.loaded = c.now()
@@ -236,8 +242,8 @@ func (c *Checkpoints) take(ctx context.Context, shard string, current lease, con
 		return "", c.errorf("take", shard, eventsource.ErrLeased) // another copy was faster
 	}
 	if err != nil {
-		// If the write was made nevertheless, the next Load finds the name of this
-		// copy.
+		// If the write was made nevertheless, the next Load finds the name of
+		// this copy.
 		return "", c.errorf("take", shard, err)
 	}
 	h.version = stored.Version
@@ -253,10 +259,10 @@ func (c *Checkpoints) take(ctx context.Context, shard string, current lease, con
 	return h.after, nil
 }
 
-// Save implements [eventsource.Checkpoints]. It needs the fencing token and not a
-// successful heartbeat: progress from before the table became unavailable can be
-// saved when it is available again, if no other copy has taken the shard. Save
-// fails after half of the time that costs a lease.
+// Save implements [eventsource.Checkpoints]. It needs the fencing token and not
+// a successful heartbeat: progress from before the table became unavailable can
+// be saved when it is available again, if no other copy has taken the shard.
+// Save fails after half of the time that costs a lease.
 func (c *Checkpoints) Save(ctx context.Context, shard, after string) error {
 	h := c.holding(shard)
 	if h == nil {
@@ -308,7 +314,8 @@ func (c *Checkpoints) State(shard string) eventsource.LeaseState {
 // Lease implements [eventsource.Leases].
 func (c *Checkpoints) Lease() time.Duration { return c.lease }
 
-// release writes a checkpoint and removes the owner. The caller holds h.writing.
+// release writes a checkpoint and removes the owner. The caller holds
+// h.writing.
 func (c *Checkpoints) release(ctx context.Context, h *holding, after string) error {
 	if err := c.write(ctx, h, lease{Term: h.term, Checkpoint: after}); err != nil {
 		return err
@@ -346,7 +353,8 @@ func (c *Checkpoints) write(ctx context.Context, h *holding, l lease) error {
 		}
 		var current lease
 		if conflict.Exists && conflict.Current.Decode(&current) == nil && current.Term == h.term {
-			// An own write whose response was lost: no other copy uses the term.
+			// An own write whose response was lost: no other copy uses the
+			// term.
 			h.version = conflict.Current.Version
 			continue
 		}

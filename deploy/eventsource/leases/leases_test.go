@@ -73,9 +73,9 @@ func cmpErr(a, b error) error {
 	return b
 }
 
-// TestTakeoverWithinOneLease: whenever the owner dies between two heartbeats, and
-// whenever the other copy scans, the shard is read from its checkpoint at most a
-// lease later.
+// TestTakeoverWithinOneLease: whenever the owner dies between two heartbeats,
+// and whenever the other copy scans, the shard is read from its checkpoint at
+// most a lease later.
 func TestTakeoverWithinOneLease(t *testing.T) {
 	t.Parallel()
 	for _, l := range []time.Duration{0, 3 * time.Second, MinLease, 15 * time.Second, 2 * time.Minute} {
@@ -110,8 +110,8 @@ func TestTakeoverWithinOneLease(t *testing.T) {
 	}
 }
 
-// TestSuspendedOwnerHasAStaleToken: an owner that was suspended past its lease can
-// save nothing when it resumes, not even with a write that had begun.
+// TestSuspendedOwnerHasAStaleToken: an owner that was suspended past its lease
+// can save nothing when it resumes, not even with a write that had begun.
 func TestSuspendedOwnerHasAStaleToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -172,8 +172,8 @@ func TestSuspendedOwnerNoticesTheLossWithoutASave(t *testing.T) {
 	})
 }
 
-// TestSuspendedObserverTakesNothing: a copy that was suspended has seen nothing in
-// that time, and takes nothing from an owner that is alive.
+// TestSuspendedObserverTakesNothing: a copy that was suspended has seen nothing
+// in that time, and takes nothing from an owner that is alive.
 func TestSuspendedObserverTakesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -325,8 +325,8 @@ func TestRunReleasesItsShardsAtItsEnd(t *testing.T) {
 	})
 }
 
-// TestIdleLeasesDoNotExpire: leases without progress are written before their items
-// expire, and cost nothing else.
+// TestIdleLeasesDoNotExpire: leases without progress are written before their
+// items expire, and cost nothing else.
 func TestIdleLeasesDoNotExpire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -375,8 +375,8 @@ func TestOwnerWithoutAHeartbeatItemIsDead(t *testing.T) {
 	})
 }
 
-// TestHeartbeatsOfDeadCopiesAreRemoved: a copy that was only suspended writes its
-// heartbeat again.
+// TestHeartbeatsOfDeadCopiesAreRemoved: a copy that was only suspended writes
+// its heartbeat again.
 func TestHeartbeatsOfDeadCopiesAreRemoved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -409,8 +409,8 @@ func TestHeartbeatsOfDeadCopiesAreRemoved(t *testing.T) {
 	})
 }
 
-// TestErrorsOfTheTableAreReturned: a copy that cannot reach the table for a while
-// continues if no other copy took its shards.
+// TestErrorsOfTheTableAreReturned: a copy that cannot reach the table for a
+// while continues if no other copy took its shards.
 func TestErrorsOfTheTableAreReturned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

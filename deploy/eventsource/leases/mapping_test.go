@@ -19,8 +19,8 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// stream is a feed in memory whose shards split and whose records have increasing
-// numbers.
+// stream is a feed in memory whose shards split and whose records have
+// increasing numbers.
 type stream struct {
 	mu     sync.Mutex
 	shards []*streamShard
@@ -111,7 +111,8 @@ func (s *stream) page(id, after string, limit int) eventsource.Page {
 	return eventsource.Page{}
 }
 
-// gatedFeed is the stream of one copy. It blocks while the gate of the copy is closed.
+// gatedFeed is the stream of one copy. It blocks while the gate of the copy is
+// closed.
 type gatedFeed struct {
 	*stream
 	gate *gate
@@ -263,10 +264,10 @@ func startReader(t *testing.T, table pipeline.Table, s *stream, l *processed, na
 
 const batchSize = 10
 
-// TestMappingsShareAStream: three mappings read a stream that splits, while they
-// die, are suspended, end and start at random. Every record is processed, in the
-// order of its shard and after the shard's parent, few are processed twice, and no
-// checkpoint decreases.
+// TestMappingsShareAStream: three mappings read a stream that splits, while
+// they die, are suspended, end and start at random. Every record is processed,
+// in the order of its shard and after the shard's parent, few are processed
+// twice, and no checkpoint decreases.
 func TestMappingsShareAStream(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(3)
@@ -329,8 +330,9 @@ func TestMappingsShareAStream(t *testing.T) {
 					}
 					twice += max(0, l.done[n]-1)
 				}
-				// A copy that dies or is suspended has begun a batch of about one shard. A copy
-				// that read on after it resumed would process hundreds of records again.
+				// A copy that dies or is suspended has begun a batch of about
+				// one shard. A copy that read on after it resumed would process
+				// hundreds of records again.
 				if most := faults * batchSize / 2; twice > most || s.made < 1000 {
 					t.Errorf("records processed twice: got %d of %d after %d faults, want at most %d", twice, s.made, faults, most)
 				}

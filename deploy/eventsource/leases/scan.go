@@ -57,7 +57,8 @@ func (c *Checkpoints) scan(ctx context.Context) error {
 	return nil
 }
 
-// dropLost drops those leases held before the scan whose items have another term.
+// dropLost drops those leases held before the scan whose items have another
+// term.
 func (c *Checkpoints) dropLost(ctx context.Context, held []*holding, leases map[string]lease) {
 	for _, h := range held {
 		if l := leases[h.shard]; l.Term != h.term && c.drop(h) {
@@ -66,8 +67,9 @@ func (c *Checkpoints) dropLost(ctx context.Context, held []*holding, leases map[
 	}
 }
 
-// observe stores the result of a scan. began is when the scan began: an unchanged
-// version counts as seen then. A new version counts as seen at the end.
+// observe stores the result of a scan. began is when the scan began: an
+// unchanged version counts as seen then. A new version counts as seen at the
+// end.
 func (c *Checkpoints) observe(began time.Time, leases map[string]lease, versions map[string]string, readers map[string]bool) {
 	ended := c.now()
 	c.mu.Lock()
@@ -78,7 +80,8 @@ func (c *Checkpoints) observe(began time.Time, leases map[string]lease, versions
 		}
 	}
 	if !c.late.ended.IsZero() && !began.Before(c.late.ended) {
-		// Leases that were lost meanwhile are dropped; this copy has the others.
+		// Leases that were lost meanwhile are dropped; this copy has the
+		// others.
 		c.good, c.late = c.late.began, lateHeartbeat{}
 	}
 	c.joined = true
@@ -102,6 +105,6 @@ func (c *Checkpoints) observe(began time.Time, leases map[string]lease, versions
 	})
 }
 
-// timedOut reports whether a heartbeat was seen, and seen again unchanged after the
-// timeout. Time without scans does not count.
+// timedOut reports whether a heartbeat was seen, and seen again unchanged after
+// the timeout. Time without scans does not count.
 func (c *Checkpoints) timedOut(o observation) bool { return o.confirmed.Sub(o.since) >= c.timeout }

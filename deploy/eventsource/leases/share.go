@@ -15,9 +15,9 @@ type deferral struct {
 	released bool // this copy has just released it; otherwise it has its share
 }
 
-// known returns what the last scan says about a shard that is finished or that a
-// living copy has, so that Load need not read its item. It returns "" and no error
-// for any other shard.
+// known returns what the last scan says about a shard that is finished or that
+// a living copy has, so that Load need not read its item. It returns "" and no
+// error for any other shard.
 func (c *Checkpoints) known(shard string) (after string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,16 +31,16 @@ func (c *Checkpoints) known(shard string) (after string, err error) {
 	return "", nil
 }
 
-// isDead reports whether the heartbeat of a copy has timed out. The caller holds
-// c.mu.
+// isDead reports whether the heartbeat of a copy has timed out. The caller
+// holds c.mu.
 func (c *Checkpoints) isDead(owner string) bool {
 	o, ok := c.observed[owner]
 	return ok && c.timedOut(o)
 }
 
 // mayTake reports whether this copy may take a shard and should. The share of a
-// copy is not a strict limit: a shard that no copy takes for the time of a lease is
-// taken.
+// copy is not a strict limit: a shard that no copy takes for the time of a
+// lease is taken.
 func (c *Checkpoints) mayTake(shard string, current lease) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,8 +63,8 @@ func (c *Checkpoints) mayTake(shard string, current lease) bool {
 	return false
 }
 
-// hasRoom reports whether this copy has less than its share of the shards that are
-// not finished. The caller holds c.mu.
+// hasRoom reports whether this copy has less than its share of the shards that
+// are not finished. The caller holds c.mu.
 func (c *Checkpoints) hasRoom(shard string) bool {
 	open := 0
 	if _, ok := c.view.leases[shard]; !ok {
@@ -84,8 +84,8 @@ func (c *Checkpoints) hasRoom(shard string) bool {
 	return len(c.mine)+1 <= (open+copies-1)/copies
 }
 
-// fewest returns the smallest number of shards that a living copy has. The caller
-// holds c.mu.
+// fewest returns the smallest number of shards that a living copy has. The
+// caller holds c.mu.
 func (c *Checkpoints) fewest() int {
 	counts := make(map[string]int, len(c.view.copies))
 	for owner := range c.view.copies {
@@ -100,9 +100,9 @@ func (c *Checkpoints) fewest() int {
 	return slices.Min(slices.Collect(maps.Values(counts)))
 }
 
-// balance marks shards to be released: half of the difference between this copy and
-// the copy with the fewest shards. After some scans no two copies differ by more
-// than one.
+// balance marks shards to be released: half of the difference between this copy
+// and the copy with the fewest shards. After some scans no two copies differ by
+// more than one.
 func (c *Checkpoints) balance(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

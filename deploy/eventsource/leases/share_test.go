@@ -18,9 +18,9 @@ type group struct {
 	saves  int
 }
 
-// round is one loadInterval: each copy loads each shard, and saves those that it
-// has or releases those that other copies wait for. It fails if a shard has two
-// owners, and returns the number of shards of each copy.
+// round is one loadInterval: each copy loads each shard, and saves those that
+// it has or releases those that other copies wait for. It fails if a shard has
+// two owners, and returns the number of shards of each copy.
 func (c *group) round(copies ...*copyOf) map[string]int {
 	c.t.Helper()
 	counts := make(map[string]int)
@@ -53,8 +53,8 @@ func (c *group) round(copies ...*copyOf) map[string]int {
 	return counts
 }
 
-// balanced runs rounds until every shard has an owner and no two copies differ by
-// more than one shard.
+// balanced runs rounds until every shard has an owner and no two copies differ
+// by more than one shard.
 func (c *group) balanced(within time.Duration, copies ...*copyOf) {
 	c.t.Helper()
 	began := time.Now()
@@ -127,8 +127,8 @@ func TestCopyThatLoadsNothingHasNoShare(t *testing.T) {
 	})
 }
 
-// TestDeferredShardIsTakenAfterALease: a copy takes a shard that it left to other
-// copies if none has taken it.
+// TestDeferredShardIsTakenAfterALease: a copy takes a shard that it left to
+// other copies if none has taken it.
 func TestDeferredShardIsTakenAfterALease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

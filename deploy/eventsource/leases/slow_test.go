@@ -77,8 +77,8 @@ func (s *slowTable) Query(ctx context.Context, pk, prefix string) iter.Seq2[pipe
 	}
 }
 
-// TestSlowCallsDoNotDelayHeartbeats: a copy keeps its shards while calls of any kind
-// are slow, whatever its lease.
+// TestSlowCallsDoNotDelayHeartbeats: a copy keeps its shards while calls of any
+// kind are slow, whatever its lease.
 func TestSlowCallsDoNotDelayHeartbeats(t *testing.T) {
 	t.Parallel()
 	const hangs = time.Hour
@@ -163,8 +163,8 @@ func TestSlowCallsDoNotDelayHeartbeats(t *testing.T) {
 	}
 }
 
-// TestSaveTimesOut: a save without a response fails well before the time that costs
-// the lease.
+// TestSaveTimesOut: a save without a response fails well before the time that
+// costs the lease.
 func TestSaveTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -214,8 +214,8 @@ func TestScanWithoutAResponseDelaysATakeover(t *testing.T) {
 	})
 }
 
-// TestHeartbeatCountsFromItsBeginning: a slow response does not extend the lease
-// beyond the time after which other copies take it.
+// TestHeartbeatCountsFromItsBeginning: a slow response does not extend the
+// lease beyond the time after which other copies take it.
 func TestHeartbeatCountsFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -243,8 +243,8 @@ func TestHeartbeatCountsFromItsBeginning(t *testing.T) {
 	})
 }
 
-// TestSlowScansRestoreTheLeases: also if a scan takes longer than the time between
-// two heartbeats.
+// TestSlowScansRestoreTheLeases: also if a scan takes longer than the time
+// between two heartbeats.
 func TestSlowScansRestoreTheLeases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

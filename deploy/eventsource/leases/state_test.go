@@ -39,9 +39,9 @@ func (l *processed) all() int {
 }
 
 // TestSuspendedCopyStopsReading: a copy that was suspended past its lease stops
-// reading an idle shard when it resumes, although it has nothing to save. A record
-// that is written an hour later is processed once. The copy may take the shard
-// again.
+// reading an idle shard when it resumes, although it has nothing to save. A
+// record that is written an hour later is processed once. The copy may take the
+// shard again.
 func TestSuspendedCopyStopsReading(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -75,8 +75,8 @@ func TestSuspendedCopyStopsReading(t *testing.T) {
 	})
 }
 
-// TestLeaseIsLostWithoutHeartbeats: the state is Lost before another copy may take
-// the shard, without a call of the table.
+// TestLeaseIsLostWithoutHeartbeats: the state is Lost before another copy may
+// take the shard, without a call of the table.
 func TestLeaseIsLostWithoutHeartbeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,15 +91,16 @@ func TestLeaseIsLostWithoutHeartbeats(t *testing.T) {
 		for a.State("s") == eventsource.Held {
 			time.Sleep(10 * time.Millisecond)
 		}
-		// Other copies measure from the end of the last heartbeat, this copy from its
-		// beginning.
+		// Other copies measure from the end of the last heartbeat, this copy
+		// from its beginning.
 		if d := time.Since(began); d > a.timeout || d < a.timeout-a.interval-10*time.Millisecond {
 			t.Errorf("lost %v after the last call; other copies may take the shard after %v", d, a.timeout)
 		}
 		if a.Alive() {
 			t.Error("Alive: got true, want false without heartbeats")
 		}
-		// No copy took the shard: this copy has it again after a scan, without a write.
+		// No copy took the shard: this copy has it again after a scan, without
+		// a write.
 		a.gate.open()
 		time.Sleep(2 * a.interval)
 		if got := a.State("s"); got != eventsource.Held || !a.Alive() {
@@ -108,8 +109,8 @@ func TestLeaseIsLostWithoutHeartbeats(t *testing.T) {
 	})
 }
 
-// TestLateHeartbeatNeedsAScan: after a timeout a heartbeat alone does not restore
-// the leases. A scan that began after it shows which were taken.
+// TestLateHeartbeatNeedsAScan: after a timeout a heartbeat alone does not
+// restore the leases. A scan that began after it shows which were taken.
 func TestLateHeartbeatNeedsAScan(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,8 +140,8 @@ func TestLateHeartbeatNeedsAScan(t *testing.T) {
 	})
 }
 
-// TestIdleShardsAreBalanced: shards without new records are released too, and those
-// that never had a record.
+// TestIdleShardsAreBalanced: shards without new records are released too, and
+// those that never had a record.
 func TestIdleShardsAreBalanced(t *testing.T) {
 	t.Parallel()
 	for _, records := range []int{0, 12} {
@@ -217,9 +218,9 @@ func (c *failingTable) Query(ctx context.Context, pk, prefix string) iter.Seq2[p
 	return c.Table.Query(ctx, pk, prefix)
 }
 
-// TestOwnerWithoutTheTableStops: an owner that reads the stream and cannot reach
-// the table stops before another copy begins. Only the records since its last save
-// are processed again. It continues when it can reach the table.
+// TestOwnerWithoutTheTableStops: an owner that reads the stream and cannot
+// reach the table stops before another copy begins. Only the records since its
+// last save are processed again. It continues when it can reach the table.
 func TestOwnerWithoutTheTableStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// modeVariable makes the test binary a bootstrap: the tests run their own binary as
-// the function.
+// modeVariable makes the test binary a bootstrap: the tests run their own
+// binary as the function.
 const modeVariable = "SLUICE_TEST_BOOTSTRAP"
 
 func TestMain(m *testing.M) {
@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// markerVariable names a folder that the first invocation of a mode ending in "once"
-// creates.
+// markerVariable names a folder that the first invocation of a mode ending in
+// "once" creates.
 const markerVariable = "SLUICE_TEST_MARKER"
 
 // seen is the response of echo: what the bootstrap saw of an invocation.

@@ -13,12 +13,12 @@ import (
 	"sluice/deploy/internal/requestid"
 )
 
-// errorTypeHeader names the type of an error. It is a header of an error report, or a
-// trailer of a response.
+// errorTypeHeader names the type of an error. It is a header of an error
+// report, or a trailer of a response.
 const errorTypeHeader = "Lambda-Runtime-Function-Error-Type"
 
-// handler serves the Runtime API, and the part of the Extensions API that aws-lambda-go
-// uses to receive SIGTERM.
+// handler serves the Runtime API, and the part of the Extensions API that
+// aws-lambda-go uses to receive SIGTERM.
 func (p *Process) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", p.next)
@@ -82,7 +82,8 @@ func (p *Process) response(w http.ResponseWriter, r *http.Request) {
 		inv.done <- outcome{err: &FunctionError{Type: "Runtime.TruncatedResponse", Message: err.Error()}}
 		return
 	}
-	// A handler that fails while it streams its response reports the error in trailers.
+	// A handler that fails while it streams its response reports the error in
+	// trailers.
 	if kind := r.Trailer.Get(errorTypeHeader); kind != "" {
 		report, _ := base64.StdEncoding.DecodeString(r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
 		inv.done <- outcome{err: parseReport(report, kind)}
@@ -120,8 +121,8 @@ func readReport(w http.ResponseWriter, r *http.Request) *FunctionError {
 	return parseReport(body, r.Header.Get(errorTypeHeader))
 }
 
-// parseReport parses an error report. A body that is not JSON is the message. kind is
-// the type of an error whose report has none.
+// parseReport parses an error report. A body that is not JSON is the message.
+// kind is the type of an error whose report has none.
 func parseReport(body []byte, kind string) *FunctionError {
 	var report struct {
 		Type       string            `json:"errorType"`

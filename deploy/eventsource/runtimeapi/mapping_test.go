@@ -16,8 +16,8 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// testQueue is a queue that delivers the messages of a test and reports the receipt
-// handles that are deleted.
+// testQueue is a queue that delivers the messages of a test and reports the
+// receipt handles that are deleted.
 type testQueue struct {
 	messages chan types.Message
 	deleted  chan string // receipt handles
@@ -47,8 +47,8 @@ func (q *testQueue) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesI
 	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{"VisibilityTimeout": "360"}}, nil
 }
 
-// TestMappingOverABinaryThatDies: a message whose process dies is not deleted, and the
-// next invocation with it succeeds in a new process.
+// TestMappingOverABinaryThatDies: a message whose process dies is not deleted,
+// and the next invocation with it succeeds in a new process.
 func TestMappingOverABinaryThatDies(t *testing.T) {
 	t.Parallel()
 	is := map[string]func(error) bool{

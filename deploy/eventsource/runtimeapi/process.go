@@ -1,10 +1,10 @@
-// Package runtimeapi runs a Lambda binary (a bootstrap) on this machine and serves
-// Lambda's Runtime API to it.
+// Package runtimeapi runs a Lambda binary (a bootstrap) on this machine and
+// serves Lambda's Runtime API to it.
 //
 // A [Process] is one execution environment: one process that asks for its next
-// invocation and posts the response. Its Invoke method has the signature of a Lambda
-// handler's, so that tests and event source mappings invoke a built binary like a
-// function.
+// invocation and posts the response. Its Invoke method has the signature of a
+// Lambda handler's, so that tests and event source mappings invoke a built
+// binary like a function.
 package runtimeapi
 
 import (
@@ -37,8 +37,8 @@ const (
 	MaxRequestBytes = 6 << 20
 	// MaxResponseBytes is the size of the largest response.
 	MaxResponseBytes = 6<<20 + 100
-	// ShutdownGrace is the time between SIGTERM, or the end of the invocations, and
-	// SIGKILL.
+	// ShutdownGrace is the time between SIGTERM, or the end of the invocations,
+	// and SIGKILL.
 	ShutdownGrace = 500 * time.Millisecond
 
 	defaultTimeout     = 3 * time.Second
@@ -76,8 +76,8 @@ func (o *Options) withDefaults(path string) Options {
 	return d
 }
 
-// Process is one running bootstrap. It is safe for concurrent use. Invocations beyond
-// its Concurrency wait.
+// Process is one running bootstrap. It is safe for concurrent use. Invocations
+// beyond its Concurrency wait.
 type Process struct {
 	options Options
 	cmd     *exec.Cmd
@@ -113,12 +113,12 @@ type outcome struct {
 }
 
 // Start starts the bootstrap at path and waits until it asks for its first
-// invocation. Its environment has the variables that Lambda sets and the "KEY=value"
-// entries of env, and nothing of the environment of this process.
+// invocation. Its environment has the variables that Lambda sets and the
+// "KEY=value" entries of env, and nothing of the environment of this process.
 //
-// The error is an [*InitError] if the process ends or reports an error first, or takes
-// longer than InitTimeout. ctx bounds the start only: the process runs until Close, a
-// timeout or its own end.
+// The error is an [*InitError] if the process ends or reports an error first,
+// or takes longer than InitTimeout. ctx bounds the start only: the process runs
+// until Close, a timeout or its own end.
 func Start(ctx context.Context, path string, env []string, o *Options) (*Process, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -157,8 +157,8 @@ func Start(ctx context.Context, path string, env []string, o *Options) (*Process
 	return p, nil
 }
 
-// environment returns the variables that Lambda sets, overridden by env. The address
-// of the Runtime API cannot be overridden.
+// environment returns the variables that Lambda sets, overridden by env. The
+// address of the Runtime API cannot be overridden.
 func (p *Process) environment(env []string, address string) []string {
 	vars := map[string]string{
 		"AWS_LAMBDA_FUNCTION_NAME":        p.options.FunctionName,
@@ -230,16 +230,16 @@ func (p *Process) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Invoke passes one event to the process and returns the response. The deadline is
-// that of ctx, or the Timeout of the options. The process also receives the request id
-// and ARN of a lambdacontext in ctx, and a trace header under aws-lambda-go's context
-// key.
+// Invoke passes one event to the process and returns the response. The deadline
+// is that of ctx, or the Timeout of the options. The process also receives the
+// request id and ARN of a lambdacontext in ctx, and a trace header under
+// aws-lambda-go's context key.
 //
-// Errors: [*FunctionError] from the function, which ends the process only after a
-// panic; [*TimeoutError] if the deadline passed, and the error of ctx if it was
-// canceled, both of which kill the process; [*ExitError] if the process ended;
-// [*RequestTooLargeError] for a payload over MaxRequestBytes, which the function does
-// not receive.
+// Errors: [*FunctionError] from the function, which ends the process only after
+// a panic; [*TimeoutError] if the deadline passed, and the error of ctx if it
+// was canceled, both of which kill the process; [*ExitError] if the process
+// ended; [*RequestTooLargeError] for a payload over MaxRequestBytes, which the
+// function does not receive.
 func (p *Process) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(payload) > MaxRequestBytes {
 		return nil, &RequestTooLargeError{Bytes: len(payload)}
@@ -278,7 +278,8 @@ func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, 
 	return context.WithTimeout(ctx, timeout)
 }
 
-// end kills the process of an invocation whose context has ended, as Lambda does.
+// end kills the process of an invocation whose context has ended, as Lambda
+// does.
 func (p *Process) end(ctx context.Context, started time.Time) error {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
@@ -307,9 +308,10 @@ func (p *Process) newInvocation(ctx context.Context, payload []byte) *invocation
 // Exited returns a channel that is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Close ends the process and returns when it has ended. A process that registered for
-// SIGTERM receives it; any other receives the status 410 instead of an invocation.
-// After ShutdownGrace the process is killed. Further calls of Close do nothing.
+// Close ends the process and returns when it has ended. A process that
+// registered for SIGTERM receives it; any other receives the status 410 instead
+// of an invocation. After ShutdownGrace the process is killed. Further calls of
+// Close do nothing.
 func (p *Process) Close() {
 	p.closed.Do(func() {
 		p.mu.Lock()

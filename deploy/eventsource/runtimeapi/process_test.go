@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// start starts the test binary in a mode. The timeouts that o does not set are long
-// enough for a busy machine.
+// start starts the test binary in a mode. The timeouts that o does not set are
+// long enough for a busy machine.
 func start(t *testing.T, mode string, o Options) *Process {
 	t.Helper()
 	path, env := self(t, mode)

@@ -22,8 +22,8 @@ import (
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// engine creates a table with a stream on DynamoDB Local, which .ci/dynamodb-local
-// starts. It serves tables and streams on one port.
+// engine creates a table with a stream on DynamoDB Local, which
+// .ci/dynamodb-local starts. It serves tables and streams on one port.
 func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	t.Helper()
 	const variable = "AWS_ENDPOINT_URL_DYNAMODB"
@@ -63,8 +63,8 @@ func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	return dynamotable.New(client, name, dynamotable.Options{}), New(streams, *out.Table.LatestStreamArn)
 }
 
-// TestFeedReadsDynamoDBLocal: the feed returns the changes in order, page by page,
-// with their images, and reads on after any of them.
+// TestFeedReadsDynamoDBLocal: the feed returns the changes in order, page by
+// page, with their images, and reads on after any of them.
 func TestFeedReadsDynamoDBLocal(t *testing.T) {
 	t.Parallel()
 	table, feed := engine(t)

@@ -20,8 +20,8 @@ const (
 	pageShards = 2                // of one DescribeStream
 )
 
-// fakeStream is a DynamoDB stream in memory, with parents of shards, retention and
-// iterators that expire. An iterator is "shard:index:created".
+// fakeStream is a DynamoDB stream in memory, with parents of shards, retention
+// and iterators that expire. An iterator is "shard:index:created".
 type fakeStream struct {
 	mu     sync.Mutex
 	gone   bool

@@ -16,8 +16,8 @@ import (
 	"sluice/pipeline/lambdaevent/attributes"
 )
 
-// record returns a record in the JSON that Lambda passes to a function. An image
-// that cannot be converted fails only its own record; see image.
+// record returns a record in the JSON that Lambda passes to a function. An
+// image that cannot be converted fails only its own record; see image.
 func (f *Feed) record(r types.Record) (eventsource.FeedRecord, error) {
 	change := r.Dynamodb
 	if change == nil || aws.ToString(change.SequenceNumber) == "" {
@@ -58,9 +58,9 @@ func (f *Feed) record(r types.Record) (eventsource.FeedRecord, error) {
 }
 
 // image returns an item in DynamoDB's JSON, or nil for nil. If it cannot be
-// converted, because an attribute has a type that this program does not know, the
-// result has an attribute of a type that does not exist. The function then refuses
-// this record with the reason, and the shard is not blocked.
+// converted, because an attribute has a type that this program does not know,
+// the result has an attribute of a type that does not exist. The function then
+// refuses this record with the reason, and the shard is not blocked.
 func image(m map[string]types.AttributeValue) json.RawMessage {
 	if m == nil {
 		return nil

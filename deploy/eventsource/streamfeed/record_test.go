@@ -76,8 +76,8 @@ func TestRecordIsLambdas(t *testing.T) {
 	}
 }
 
-// TestImageThatCannotBeConvertedFailsOneRecord: the worker refuses the record, and
-// the feed does not fail its shard.
+// TestImageThatCannotBeConvertedFailsOneRecord: the worker refuses the record,
+// and the feed does not fail its shard.
 func TestImageThatCannotBeConvertedFailsOneRecord(t *testing.T) {
 	t.Parallel()
 	deep := types.AttributeValue(&types.AttributeValueMemberS{Value: "end"})

@@ -1,5 +1,5 @@
-// Package streamfeed reads a DynamoDB stream as an [eventsource.Feed]: its shards
-// with their parents, and its records in Lambda's JSON.
+// Package streamfeed reads a DynamoDB stream as an [eventsource.Feed]: its
+// shards with their parents, and its records in Lambda's JSON.
 package streamfeed
 
 import (
@@ -18,8 +18,8 @@ import (
 	"sluice/deploy/eventsource"
 )
 
-// Client is the part of *dynamodbstreams.Client that a feed uses. The client's own
-// retries pace throttled calls.
+// Client is the part of *dynamodbstreams.Client that a feed uses. The client's
+// own retries pace throttled calls.
 type Client interface {
 	DescribeStream(context.Context, *dynamodbstreams.DescribeStreamInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.DescribeStreamOutput, error)
 	GetShardIterator(context.Context, *dynamodbstreams.GetShardIteratorInput, ...func(*dynamodbstreams.Options)) (*dynamodbstreams.GetShardIteratorOutput, error)
@@ -39,11 +39,11 @@ const (
 // A Feed is one DynamoDB stream. It is safe for concurrent use.
 //
 // It keeps one iterator per shard, so that the next page costs one call. An
-// iterator expires after 15 minutes; the feed then gets one at the same position.
-// A call without a response fails after 15 s.
+// iterator expires after 15 minutes; the feed then gets one at the same
+// position. A call without a response fails after 15 s.
 //
-// A stream that was disabled can be read for a day. A stream that is enabled again
-// has a new ARN and needs a new Feed.
+// A stream that was disabled can be read for a day. A stream that is enabled
+// again has a new ARN and needs a new Feed.
 type Feed struct {
 	client Client
 	arn    string
@@ -208,8 +208,8 @@ func (f *Feed) classify(ctx context.Context, shard, after string, err error) (re
 		return false, fmt.Errorf("%w: %w", eventsource.ErrTrimmed, err)
 	}
 	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
-		// Either the shard or the whole stream is gone. Only the former may end the
-		// shard.
+		// Either the shard or the whole stream is gone. Only the former may end
+		// the shard.
 		gone, listErr := f.gone(ctx, shard)
 		if listErr == nil && gone {
 			return false, fmt.Errorf("%w: %w", eventsource.ErrTrimmed, err)

@@ -126,8 +126,8 @@ func TestReadWaitsForARecord(t *testing.T) {
 	})
 }
 
-// TestExpiredIteratorIsRenewedAtItsPosition: no record is skipped and none is read
-// twice.
+// TestExpiredIteratorIsRenewedAtItsPosition: no record is skipped and none is
+// read twice.
 func TestExpiredIteratorIsRenewedAtItsPosition(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,7 +163,8 @@ func TestReadAfterTrimmedRecordsIsErrTrimmed(t *testing.T) {
 				t.Errorf("after a trimmed record: got %v, want ErrTrimmed", err)
 			}
 		}
-		// The oldest record can always be read, also if it is trimmed meanwhile.
+		// The oldest record can always be read, also if it is trimmed
+		// meanwhile.
 		stream.trims = 2
 		if got, _ := readAll(t, feed, "s", "", 10); !slices.Equal(got, sequences(4, 6)) {
 			t.Errorf("from the oldest record: got %q, want %q", got, sequences(4, 6))
@@ -176,8 +177,8 @@ func TestReadAfterTrimmedRecordsIsErrTrimmed(t *testing.T) {
 	})
 }
 
-// TestReadOfAShardThatIsGoneIsErrTrimmed: a shard that is not listed is trimmed. A
-// stream that is gone says nothing about its shards.
+// TestReadOfAShardThatIsGoneIsErrTrimmed: a shard that is not listed is
+// trimmed. A stream that is gone says nothing about its shards.
 func TestReadOfAShardThatIsGoneIsErrTrimmed(t *testing.T) {
 	t.Parallel()
 	stream, feed := open(&fakeShard{id: "s"})
@@ -222,8 +223,8 @@ func TestReadAfterAnErrorUsesANewIterator(t *testing.T) {
 	})
 }
 
-// TestShardOnTwoPagesIsListedOnce: a shard that closes while the pages are read may
-// be on two of them.
+// TestShardOnTwoPagesIsListedOnce: a shard that closes while the pages are read
+// may be on two of them.
 func TestShardOnTwoPagesIsListedOnce(t *testing.T) {
 	t.Parallel()
 	_, feed := open(&fakeShard{id: "a"}, &fakeShard{id: "b"}, &fakeShard{id: "a"})
