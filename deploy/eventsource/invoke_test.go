@@ -91,37 +91,45 @@ func TestInvokeIgnoresAResponseAfterCancellationAndDeadline(t *testing.T) {
 
 func TestInvokeRecoversAPanic(t *testing.T) {
 	t.Parallel()
-	cause := errors.New("boom")
-	r := testInvoker(func(context.Context, []byte) ([]byte, error) { panic(cause) }).invoke(t.Context(), nil)
-	crash, ok := errors.AsType[*CrashError](r.err)
-	if !ok || !errors.Is(r.err, cause) || !strings.Contains(crash.Stack, "TestInvokeRecoversAPanic") {
-		t.Errorf("got %v, want the value and the stack of the panic", r.err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		cause := errors.New("boom")
+		r := testInvoker(func(context.Context, []byte) ([]byte, error) { panic(cause) }).invoke(t.Context(), nil)
+		crash, ok := errors.AsType[*CrashError](r.err)
+		if !ok || !errors.Is(r.err, cause) || !strings.Contains(crash.Stack, "TestInvokeRecoversAPanic") {
+			t.Errorf("got %v, want the value and the stack of the panic", r.err)
+		}
+	})
 }
 
 func TestInvokeReportsAFunctionThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
-	r := testInvoker(func(context.Context, []byte) ([]byte, error) { runtime.Goexit(); return nil, nil }).invoke(t.Context(), nil)
-	if crash, ok := errors.AsType[*CrashError](r.err); !ok || crash.Value != nil {
-		t.Errorf("got %v, want a *CrashError without a value", r.err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := testInvoker(func(context.Context, []byte) ([]byte, error) { runtime.Goexit(); return nil, nil }).invoke(t.Context(), nil)
+		if crash, ok := errors.AsType[*CrashError](r.err); !ok || crash.Value != nil {
+			t.Errorf("got %v, want a *CrashError without a value", r.err)
+		}
+	})
 }
 
 func TestInvokeUsesANewRequestID(t *testing.T) {
 	t.Parallel()
-	v := testInvoker(func(context.Context, []byte) ([]byte, error) { return nil, nil })
-	if a, b := v.invoke(t.Context(), nil), v.invoke(t.Context(), nil); a.requestID == b.requestID || len(a.requestID) != 36 {
-		t.Errorf("request ids: got %q and %q, want two UUIDs", a.requestID, b.requestID)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		v := testInvoker(func(context.Context, []byte) ([]byte, error) { return nil, nil })
+		if a, b := v.invoke(t.Context(), nil), v.invoke(t.Context(), nil); a.requestID == b.requestID || len(a.requestID) != 36 {
+			t.Errorf("request ids: got %q and %q, want two UUIDs", a.requestID, b.requestID)
+		}
+	})
 }
 
 func TestInvokeRefusesAResponseOverTheLimit(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{MaxResponseBytes, MaxResponseBytes + 1} {
-		r := testInvoker(func(context.Context, []byte) ([]byte, error) { return make([]byte, size), nil }).invoke(t.Context(), nil)
-		tooLarge, refused := errors.AsType[*ResponseSizeError](r.err)
-		if refused != (size > MaxResponseBytes) || refused && (tooLarge.Bytes != size || r.response != nil) {
-			t.Errorf("response of %d bytes: got %d bytes, %v", size, len(r.response), r.err)
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{MaxResponseBytes, MaxResponseBytes + 1} {
+			r := testInvoker(func(context.Context, []byte) ([]byte, error) { return make([]byte, size), nil }).invoke(t.Context(), nil)
+			tooLarge, refused := errors.AsType[*ResponseSizeError](r.err)
+			if refused != (size > MaxResponseBytes) || refused && (tooLarge.Bytes != size || r.response != nil) {
+				t.Errorf("response of %d bytes: got %d bytes, %v", size, len(r.response), r.err)
+			}
 		}
-	}
+	})
 }

@@ -93,7 +93,9 @@ func bootstrap(mode string) {
 		both.Add(2)
 		lambda.Start(func() { both.Done(); both.Wait() })
 	case "sigterm":
-		lambda.StartWithOptions(echo, lambda.WithEnableSIGTERM(func() { fmt.Println("got SIGTERM") }))
+		lambda.StartWithOptions(echo, lambda.WithEnableSIGTERM(func() { fmt.Println("got SIGTERM"); os.Exit(0) }))
+	case "ignores sigterm":
+		lambda.StartWithOptions(echo, lambda.WithEnableSIGTERM(func() {}))
 	case "no config":
 		fmt.Fprintln(os.Stderr, "JOBS_QUEUE is missing")
 		os.Exit(3)

@@ -83,6 +83,7 @@ type Process struct {
 	cmd     *exec.Cmd
 	server  *http.Server
 	output  *tail
+	grace   time.Duration // ShutdownGrace, or longer in tests
 
 	offered  chan *invocation
 	ready    chan struct{} // closed when the process asks for its first invocation
@@ -130,6 +131,7 @@ func Start(ctx context.Context, path string, env []string, o *Options) (*Process
 	}
 	p := &Process{
 		options:    o.withDefaults(path),
+		grace:      ShutdownGrace,
 		offered:    make(chan *invocation),
 		ready:      make(chan struct{}),
 		closing:    make(chan struct{}),
@@ -322,7 +324,7 @@ func (p *Process) Close() {
 		} else {
 			close(p.closing)
 		}
-		grace := time.NewTimer(ShutdownGrace)
+		grace := time.NewTimer(p.grace)
 		defer grace.Stop()
 		select {
 		case <-p.exited:

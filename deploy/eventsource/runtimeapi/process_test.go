@@ -26,6 +26,7 @@ func start(t *testing.T, mode string, o Options) *Process {
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
+	p.grace = time.Minute
 	t.Cleanup(p.Close)
 	return p
 }
@@ -265,6 +266,17 @@ func TestCloseSendsSIGTERMWhenRegistered(t *testing.T) {
 	p.Close()
 	if !strings.Contains(output.String(), "got SIGTERM") {
 		t.Errorf("output: got %q, want that of the SIGTERM handler", output.String())
+	}
+}
+
+func TestCloseKillsAProcessAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	p := start(t, "ignores sigterm", Options{})
+	invokeEcho(t, t.Context(), p.Invoke, `1`)
+	p.grace = time.Millisecond
+	p.Close()
+	if p.exitCode != -1 {
+		t.Errorf("exit code: got %d, want -1: killed", p.exitCode)
 	}
 }
 
