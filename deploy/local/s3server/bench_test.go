@@ -14,7 +14,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// BenchmarkPut measures durable uploads over loopback: every sync is made, notices are kept.
+// BenchmarkPut measures durable uploads over loopback, with every sync and event.
 func BenchmarkPut(b *testing.B) {
 	for _, size := range []int{1 << 10, 1 << 20} {
 		for _, clients := range []int{1, 16} {

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-func TestSettings(t *testing.T) {
+func TestBucketSettings(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	ctx := t.Context()
@@ -25,7 +25,7 @@ func TestSettings(t *testing.T) {
 	if _, err := h.Client.GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: aws.String(bucket)}); err != nil {
 		t.Errorf("notification: %v", err)
 	}
-	_, err = h.Client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: aws.String("nobody")})
+	_, err = h.Client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: aws.String("missing")})
 	s3test.WantCode(t, err, "NoSuchBucket")
 	_, err = h.Client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
 		Bucket: aws.String(bucket), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// The SDK sends and verifies each algorithm by itself.
+// The SDK sends and verifies each algorithm itself.
 func TestSDKChecksums(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -19,7 +19,7 @@ func TestSDKChecksums(t *testing.T) {
 		body := "body for " + string(a)
 		out := h.Put(t, "k", body, func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = a })
 		if out.ChecksumType != types.ChecksumTypeFullObject {
-			t.Errorf("%s: the answer to the upload has no checksum", a)
+			t.Errorf("%s: the response to the upload has no checksum", a)
 		}
 		got, err := h.Client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled})
 		if err != nil {

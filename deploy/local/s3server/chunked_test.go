@@ -18,7 +18,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// stream builds an aws-chunked body. It signs the chunks if a seed is given.
+// stream encodes an aws-chunked body. It signs the chunks if it has a key.
 type stream struct {
 	seed     string
 	key      []byte
@@ -61,7 +61,7 @@ func (s *stream) encode(chunks ...string) string {
 	return b.String()
 }
 
-// The unsigned form, which clients of HTTPS send.
+// Clients send unsigned chunks over HTTPS.
 func TestUnsignedChunks(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -95,7 +95,7 @@ func TestUnsignedChunks(t *testing.T) {
 		{"a line without an end", strings.Repeat("0", 1<<20), "5", "", "IncompleteBody"},
 		{"endless trailers", (&stream{}).encode("hello")[:len("5\r\nhello\r\n0\r\n")] + strings.Repeat("a"+strings.Repeat("b", 900)+":c\r\n", 1), "5", "", ""},
 		{"too many trailers", "5\r\nhello\r\n0\r\n" + manyTrailers(), "5", "", "MalformedTrailerError"},
-		{"a signature nobody announced", "5;chunk-signature=00\r\nhello\r\n0\r\n\r\n", "5", "", "IncompleteBody"},
+		{"a signature that was not announced", "5;chunk-signature=00\r\nhello\r\n0\r\n\r\n", "5", "", "IncompleteBody"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			key := strings.ReplaceAll(tc.name, " ", "-")
@@ -138,7 +138,7 @@ func manyTrailers() string {
 	return b.String()
 }
 
-// Signed chunks through the locked door: each signature counts.
+// Each signature of a chunk is verified.
 func TestSignedChunks(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -209,16 +209,16 @@ func TestSignedChunks(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			answer, _ := io.ReadAll(resp.Body)
+			response, _ := io.ReadAll(resp.Body)
 			if tc.code != "" {
-				if !strings.Contains(string(answer), "<Code>"+tc.code+"</Code>") {
-					t.Errorf("got %d %s, want %s", resp.StatusCode, answer, tc.code)
+				if !strings.Contains(string(response), "<Code>"+tc.code+"</Code>") {
+					t.Errorf("got %d %s, want %s", resp.StatusCode, response, tc.code)
 				}
 				h.Missing(t, key)
 				return
 			}
 			if resp.StatusCode != 200 {
-				t.Fatalf("got %d %s", resp.StatusCode, answer)
+				t.Fatalf("got %d %s", resp.StatusCode, response)
 			}
 			if got, meta := h.Get(t, key); got != "hello world!" || aws.ToString(meta.ContentEncoding) != "gzip" {
 				t.Errorf("stored %q, encoding %q", got, aws.ToString(meta.ContentEncoding))

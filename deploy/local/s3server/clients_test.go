@@ -78,7 +78,7 @@ func sh(t *testing.T, h *s3test.Server, name string, args ...string) string {
 	return string(out)
 }
 
-// tree writes files whose names are odd.
+// tree writes files with unusual names.
 func tree(t *testing.T) (dir string, files map[string]string) {
 	t.Helper()
 	dir, files = t.TempDir(), map[string]string{}
@@ -158,7 +158,7 @@ func driveAWSCLI(t *testing.T, client string) {
 	if got, meta := h.Get(t, "big"); got != string(content) || !strings.HasSuffix(*meta.ETag, `-7"`) || *meta.CacheControl != "max-age=9" {
 		t.Errorf("50 MB in parts: %d bytes, ETag %s, %s", len(got), *meta.ETag, aws.ToString(meta.CacheControl))
 	}
-	// Server-side, in parts: the client asks for the tags first.
+	// A copy in parts, before which the client reads the tags.
 	run("s3", "cp", "--no-progress", "s3://uploads/big", "s3://second/copy")
 	back := filepath.Join(t.TempDir(), "back")
 	run("s3", "cp", "--no-progress", "s3://second/copy", back)
@@ -327,7 +327,7 @@ func TestCurlWithPresignedURL(t *testing.T) {
 	}
 }
 
-// earlier signs as if it were earlier.
+// earlier signs with an earlier time.
 type earlier struct {
 	s3.HTTPPresignerV4
 	by time.Duration

@@ -68,7 +68,7 @@ func TestMultipartRefusals(t *testing.T) {
 		t.Errorf("If-None-Match: %v", err)
 	}
 	if _, err := h.Complete(t, u); err != nil {
-		t.Errorf("a refused completion spoilt the upload: %v", err)
+		t.Errorf("complete after refusals: %v", err)
 	}
 	if got, _ := h.Get(t, "k"); got != "small too" {
 		t.Errorf("got %q", got)
@@ -118,7 +118,7 @@ func TestMultipartChecksums(t *testing.T) {
 		if _, err := h.Complete(t, u); err != nil {
 			t.Fatalf("%s: %v", tc.algorithm, err)
 		}
-		// The SDK verifies the sum of what it reads when it is of the full object.
+		// The SDK verifies a checksum of the full object.
 		out, err := h.Client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &u.Key, ChecksumMode: types.ChecksumModeEnabled})
 		if err != nil {
 			t.Fatal(err)

@@ -38,9 +38,9 @@ func completeUpload(s *Server, w http.ResponseWriter, r *request) error {
 		Xmlns    string   `xml:"xmlns,attr"`
 		Location string
 		Bucket   string
-		Key      xmlText
+		Key      string
 		ETag     string
-	}{Xmlns: xmlNamespace, Location: location.String(), Bucket: r.bucket, Key: newXMLText(r.key), ETag: s3header.Quote(o.ETag)})
+	}{Xmlns: xmlNamespace, Location: location.String(), Bucket: r.bucket, Key: r.key, ETag: s3header.Quote(o.ETag)})
 }
 
 // newCompletion reads the headers of a completion. Its checksum headers are of the

@@ -41,14 +41,14 @@ func TestConditionalPut(t *testing.T) {
 		t.Errorf("got %q, want c", got)
 	}
 	if n := len(h.Events(t)); n != 3 {
-		t.Errorf("%d notices, want 3: refused writes have none", n)
+		t.Errorf("%d events, want 3: refused writes have none", n)
 	}
 	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
 }
 
-// Of twenty racing creations one wins, and its body is the one that is there.
+// Of twenty concurrent creations one succeeds, and its body is stored.
 func TestRacingConditionalPuts(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -83,11 +83,12 @@ func TestRacingConditionalPuts(t *testing.T) {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
 	if n := len(h.Events(t)); n != 1 {
-		t.Errorf("%d notices, want 1", n)
+		t.Errorf("%d events, want 1", n)
 	}
 }
 
-// If-Match is decided in the transaction too: of twenty racing updates of one version one wins.
+// If-Match is evaluated in the transaction: of twenty concurrent updates of one
+// version one succeeds.
 func TestRacingConditionalUpdates(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)

@@ -51,7 +51,7 @@ func TestCopy(t *testing.T) {
 	}
 	events := h.Events(t)
 	if last := events[len(events)-1]; last.EventName != "ObjectCreated:Copy" || *last.S3.Object.Size != 5 {
-		t.Errorf("notice %+v", last)
+		t.Errorf("event %+v", last)
 	}
 	_, err := cp(bucket+"/to", "replaced", func(in *s3.CopyObjectInput) {
 		in.MetadataDirective, in.ContentType, in.Metadata = types.MetadataDirectiveReplace, aws.String("image/png"), map[string]string{"c": "3"}
@@ -62,7 +62,7 @@ func TestCopy(t *testing.T) {
 	if _, meta := h.Get(t, "replaced"); *meta.ContentType != "image/png" || meta.CacheControl != nil || len(meta.Metadata) != 1 || meta.Metadata["c"] != "3" {
 		t.Errorf("replaced: %s %v", *meta.ContentType, meta.Metadata)
 	}
-	// Onto itself: only with new metadata.
+	// A copy onto itself must replace the metadata.
 	_, err = cp(bucket+"/to", "to")
 	s3test.WantCode(t, err, "InvalidRequest")
 	_, err = cp(bucket+"/to", "to", func(in *s3.CopyObjectInput) {
@@ -72,7 +72,7 @@ func TestCopy(t *testing.T) {
 	if body, meta := h.Get(t, "to"); body != "hello" || meta.Metadata["self"] != "yes" {
 		t.Errorf("onto itself: %q %v", body, meta.Metadata)
 	}
-	// Each copy stands alone.
+	// A copy does not depend on its source.
 	if _, err := h.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("to")}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +81,14 @@ func TestCopy(t *testing.T) {
 		t.Errorf("a copy became %q", body)
 	}
 	for from, want := range map[string]string{
-		bucket + "/none": "NoSuchKey", "nobody/k": "NoSuchBucket", "nothing": "InvalidArgument", bucket + "/%zz": "InvalidArgument",
+		bucket + "/none": "NoSuchKey", "missing/k": "NoSuchBucket", "nothing": "InvalidArgument", bucket + "/%zz": "InvalidArgument",
 		bucket + "/replaced?versionId=abc": "NoSuchVersion", "/": "InvalidArgument",
 	} {
 		if _, err := cp(from, "x"); s3test.Code(err) != want {
 			t.Errorf("copy of %s: got %q, want %s", from, s3test.Code(err), want)
 		}
 	}
-	_, err = cp(bucket+"/replaced", "x", func(in *s3.CopyObjectInput) { in.Bucket = aws.String("nobody") })
+	_, err = cp(bucket+"/replaced", "x", func(in *s3.CopyObjectInput) { in.Bucket = aws.String("missing") })
 	s3test.WantCode(t, err, "NoSuchBucket")
 	_, err = cp(bucket+"/replaced", "x", func(in *s3.CopyObjectInput) { in.CopySourceIfMatch = aws.String(s3header.Quote(s3test.MD5("x"))) })
 	s3test.WantCode(t, err, "PreconditionFailed")
@@ -105,7 +105,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// A copy of an object that was uploaded in parts has the MD5 of its content as ETag, as in S3.
+// The ETag of a copy of a multipart upload is the MD5 of its content, as in S3.
 func TestCopyOfMultipart(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -145,10 +145,10 @@ func TestCopyRaces(t *testing.T) {
 			t.Error(err)
 		}
 		if got, _ := h.Get(t, "copy"); got != bodies[0] && got != bodies[1] {
-			t.Errorf("copy %d is torn: %d bytes", n, len(got))
+			t.Errorf("copy %d mixes two versions: %d bytes", n, len(got))
 		}
 		if got, _ := h.Get(t, "k"); got != bodies[0] && got != bodies[1] {
-			t.Errorf("read %d is torn: %d bytes", n, len(got))
+			t.Errorf("read %d mixes two versions: %d bytes", n, len(got))
 		}
 		select {
 		case <-done:

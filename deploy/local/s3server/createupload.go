@@ -33,9 +33,9 @@ func createUpload(s *Server, w http.ResponseWriter, r *request) error {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 		Xmlns    string   `xml:"xmlns,attr"`
 		Bucket   string
-		Key      xmlText
+		Key      string
 		UploadID string `xml:"UploadId"`
-	}{Xmlns: xmlNamespace, Bucket: r.bucket, Key: newXMLText(r.key), UploadID: id})
+	}{Xmlns: xmlNamespace, Bucket: r.bucket, Key: r.key, UploadID: id})
 }
 
 // uploadChecksum returns the algorithm and the type of the checksum that the object

@@ -27,10 +27,10 @@ func TestDelete(t *testing.T) {
 	}
 	events := h.Events(t)
 	if len(events) != 2 {
-		t.Fatalf("%d notices, want 2: nothing was removed the second time", len(events))
+		t.Fatalf("%d events, want 2: nothing was removed the second time", len(events))
 	}
 	if e := events[1]; e.EventName != "ObjectRemoved:Delete" || e.S3.Object.Size != nil || e.S3.Object.ETag != "" || e.S3.Object.Sequencer <= events[0].S3.Object.Sequencer {
-		t.Errorf("notice %+v", e)
+		t.Errorf("event %+v", e)
 	}
 	if n := h.Bodies(t); n != 0 {
 		t.Errorf("%d bodies are left", n)
@@ -66,7 +66,7 @@ func TestDeleteMany(t *testing.T) {
 		}
 	}
 	if removed != 30 {
-		t.Errorf("%d notices of removal, want 30", removed)
+		t.Errorf("%d events of removals, want 30", removed)
 	}
 	quiet, err := h.Client.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucket), Delete: &types.Delete{Objects: ids[:2], Quiet: aws.Bool(true)}})
 	if err != nil || len(quiet.Deleted) != 0 {

@@ -75,27 +75,24 @@ func (d deletion) check() *s3error.Error {
 type deleteResult struct {
 	XMLName xml.Name `xml:"DeleteResult"`
 	Xmlns   string   `xml:"xmlns,attr"`
-	Deleted []struct{ Key xmlText }
-	Error   []struct {
-		Key           xmlText
-		Code, Message string
-	}
+	Deleted []deletedObject
+	Error   []failedDeletion
 }
+
+type deletedObject struct{ Key string }
+
+type failedDeletion struct{ Key, Code, Message string }
 
 // newDeleteResult reports the outcomes in the order of the request. Quiet omits the
 // successes.
 func newDeleteResult(list []deletion, refused map[int]*s3error.Error, quiet bool) deleteResult {
 	out := deleteResult{Xmlns: xmlNamespace}
 	for i, d := range list {
-		key := newXMLText(d.Key)
 		switch e := refused[i]; {
 		case e != nil:
-			out.Error = append(out.Error, struct {
-				Key           xmlText
-				Code, Message string
-			}{key, e.Code, e.Message})
+			out.Error = append(out.Error, failedDeletion{d.Key, e.Code, e.Message})
 		case !quiet:
-			out.Deleted = append(out.Deleted, struct{ Key xmlText }{key})
+			out.Deleted = append(out.Deleted, deletedObject{d.Key})
 		}
 	}
 	return out

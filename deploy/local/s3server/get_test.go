@@ -18,7 +18,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-func TestConditionalReads(t *testing.T) {
+func TestReadConditions(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 5e8, time.UTC) // half a second past: HTTP's dates have none
 	h := s3test.New(t, t.TempDir(), objectstore.Options{Now: func() time.Time { return noon }}, store.Options{NoSync: true})
@@ -59,8 +59,9 @@ func TestConditionalReads(t *testing.T) {
 	}
 }
 
-// A reader keeps what it began to read, also when the object is replaced and deleted meanwhile.
-func TestOverwriteLeavesReadersAlone(t *testing.T) {
+// A reader gets the object that it started to read, even if the object is replaced
+// and deleted meanwhile.
+func TestReadersKeepAReplacedObject(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	old := string(s3test.Random(1, 8<<20)) // more than the sockets buffer
@@ -86,12 +87,12 @@ func TestOverwriteLeavesReadersAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(first)+string(rest) != old {
-		t.Error("the reader got something else than what it began with")
+		t.Error("the reader got other bytes than those of the object it started to read")
 	}
 }
 
-// A slow upload must not make readers wait, of its own key neither.
-func TestSlowPutBlocksNobody(t *testing.T) {
+// A slow upload does not block readers, not even those of its own key.
+func TestSlowPutBlocksNoReader(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "old")
@@ -127,8 +128,8 @@ func TestSlowPutBlocksNobody(t *testing.T) {
 	}
 }
 
-// An upload whose client goes away leaves the object as it was, and no file.
-func TestCutPutChangesNothing(t *testing.T) {
+// An upload whose client disconnects changes nothing and leaves no file.
+func TestInterruptedPutChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "old")
@@ -155,11 +156,11 @@ func TestCutPutChangesNothing(t *testing.T) {
 		t.Errorf("%d bodies on the disk, want 1", n)
 	}
 	if n := len(h.Events(t)); n != before {
-		t.Errorf("%d notices more", n-before)
+		t.Errorf("%d events more", n-before)
 	}
 }
 
-// A file that was cut behind our back is an error, not a short object.
+// A body that another program truncated is an error, not a short object.
 func TestDamagedBodyIsNotServed(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -179,8 +180,9 @@ func TestDamagedBodyIsNotServed(t *testing.T) {
 	}
 }
 
-// A body that breaks off while it is sent ends the connection: an error's text must not pass for the rest of the object.
-func TestBrokenReadEndsTheConnection(t *testing.T) {
+// A read error after the start of the response aborts the connection: the XML of an
+// error must not become part of the object.
+func TestReadErrorAbortsTheConnection(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", string(s3test.Random(1, 16<<20)))
@@ -197,7 +199,7 @@ func TestBrokenReadEndsTheConnection(t *testing.T) {
 		t.Errorf("read %d bytes of a broken body without an error", len(b))
 	}
 	if strings.Contains(string(b), "<Error>") {
-		t.Error("an error's XML stands in the body")
+		t.Error("the body contains the XML of an error")
 	}
 }
 

@@ -20,7 +20,7 @@ var listKeys = []string{
 	"a", "a/", "a/1", "a/2/x", "a/2/y", "a0", "b", "b/1", "b//2", "c\x01d", "c+d", "c d", "é/1", "é/2", "\U0001F4F7", "//x", "/y", "z/\uffff", "z/~",
 }
 
-// want lists naively what S3's rules say.
+// wantList applies S3's rules one key at a time.
 func wantList(prefix, delimiter, after string) (keys, prefixes []string) {
 	sorted := slices.Clone(listKeys)
 	slices.Sort(sorted)
@@ -136,7 +136,7 @@ func TestListDetails(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k\x01", "v")
-	// A key that XML cannot hold is an error to a reader of plain XML, never another key.
+	// A key without a form in XML is an error for the reader, never another key.
 	if _, err := h.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)}); err == nil {
 		t.Error("a control character was read as something else")
 	}
@@ -151,6 +151,6 @@ func TestListDetails(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", target, head.Get("Content-Type"), body, want)
 		}
 	}
-	_, err := h.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("nobody")})
+	_, err := h.Client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("missing")})
 	s3test.WantCode(t, err, "NoSuchBucket")
 }

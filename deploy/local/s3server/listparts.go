@@ -13,7 +13,7 @@ type listPartsResult struct {
 	XMLName              xml.Name `xml:"ListPartsResult"`
 	Xmlns                string   `xml:"xmlns,attr"`
 	Bucket               string
-	Key                  xmlText
+	Key                  string
 	UploadID             string `xml:"UploadId"`
 	Initiator            owner
 	Owner                owner
@@ -49,7 +49,7 @@ func listParts(s *Server, w http.ResponseWriter, r *request) error {
 		return err
 	}
 	out := listPartsResult{
-		Xmlns: xmlNamespace, Bucket: r.bucket, Key: newXMLText(r.key), UploadID: r.query.Get("uploadId"),
+		Xmlns: xmlNamespace, Bucket: r.bucket, Key: r.key, UploadID: r.query.Get("uploadId"),
 		Initiator: localOwner, Owner: localOwner, StorageClass: "STANDARD", PartNumberMarker: marker, MaxParts: limit,
 	}
 	for _, p := range parts {

@@ -2,6 +2,9 @@ package s3server_test
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"testing"
 
 	"sluice/deploy/local/s3server/s3test"
@@ -44,5 +47,29 @@ func TestMetadataIsKept(t *testing.T) {
 	}
 	if status, _, _ := h.Do(t, s3test.Request{Method: "PUT", Target: "/uploads/k", Header: map[string]string{"X-Amz-Meta-A": "\xff"}}); status != 400 {
 		t.Errorf("a value that is not UTF-8: got %d", status)
+	}
+}
+
+// Go's client capitalizes header names, so the test reads the bytes of the response.
+func TestUserMetadataNamesAreLowerCase(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	h.Put(t, "k", "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"Uploaded-By": "Ada"} })
+	for _, method := range []string{"GET", "HEAD"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.Unsigned.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "%s /uploads/k HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method); err != nil {
+			t.Fatal(err)
+		}
+		response, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(response), "\r\nx-amz-meta-uploaded-by: Ada\r\n") {
+			t.Errorf("%s: got %s, want the header x-amz-meta-uploaded-by", method, response)
+		}
 	}
 }

@@ -1,14 +1,19 @@
 package s3server_test
 
 import (
+	"errors"
 	"io"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"sluice/deploy/local/s3server"
 	"sluice/deploy/local/s3server/objectstore"
 	"sluice/deploy/local/s3server/s3header"
 	"sluice/deploy/local/s3server/s3test"
@@ -65,15 +70,15 @@ func TestMultipart(t *testing.T) {
 	}
 	events := h.Events(t)
 	if last := events[len(events)-1]; len(events) != 1 || last.EventName != "ObjectCreated:CompleteMultipartUpload" || s3header.Quote(last.S3.Object.ETag) != want {
-		t.Errorf("notices %+v", events)
+		t.Errorf("events %+v", events)
 	}
-	// The answer was lost, the client asks again.
+	// A client that lost the response repeats the request.
 	again, err := h.Complete(t, u)
 	if err != nil || *again.ETag != want {
 		t.Errorf("complete again: %v %v", again, err)
 	}
 	if n := len(h.Events(t)); n != 1 {
-		t.Errorf("%d notices after completing twice, want 1", n)
+		t.Errorf("%d events after completing twice, want 1", n)
 	}
 	u.Parts = u.Parts[:1]
 	_, err = h.Complete(t, u)
@@ -85,7 +90,7 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
-// Parts survive a restart: an upload begun before it can be completed after it.
+// An upload that started before a restart can be completed after it.
 func TestMultipartSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -181,6 +186,79 @@ func TestUploadPartCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, out := h.Get(t, "copy"); got != src+src[100:200] || *out.ETag != s3test.MultipartETag(src, src[100:200]) {
-		t.Error("the object is not what was copied")
+		t.Error("the object differs from the copied parts")
+	}
+}
+
+func TestListUploadsEncodesKeys(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	h.Begin(t, "a b+c\x01")
+	for query, want := range map[string]string{
+		"uploads&encoding-type=url": "<Key>a+b%2Bc%01</Key>", "uploads": "<Key>a b+c&#x1;</Key>", "uploads&encoding-type=xml": "InvalidArgument",
+		"uploads&max-uploads=x": "InvalidArgument", "uploads&max-uploads=0": "<MaxUploads>1000</MaxUploads>",
+	} {
+		if _, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/uploads?" + query}); !strings.Contains(body, want) {
+			t.Errorf("%s: got %s, want %s", query, body, want)
+		}
+	}
+}
+
+func TestListPartsInPages(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	u := h.Begin(t, "k")
+	for n := range int32(5) {
+		h.Part(t, u, 2*n+1, "part")
+	}
+	var got []int32
+	for p := s3.NewListPartsPaginator(h.Client, &s3.ListPartsInput{Bucket: aws.String(bucket), Key: &u.Key, UploadId: &u.ID, MaxParts: aws.Int32(2)}); p.HasMorePages(); {
+		out, err := p.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range out.Parts {
+			got = append(got, *part.PartNumber)
+		}
+	}
+	if want := []int32{1, 3, 5, 7, 9}; !slices.Equal(got, want) {
+		t.Errorf("got parts %v, want %v", got, want)
+	}
+	for _, query := range []string{"max-parts=x", "max-parts=-1", "part-number-marker=x"} {
+		if _, _, body := h.Do(t, s3test.Request{Method: "GET", Target: "/uploads/k?uploadId=" + u.ID + "&" + query}); !strings.Contains(body, "InvalidArgument") {
+			t.Errorf("%s: got %s, want InvalidArgument", query, body)
+		}
+	}
+	_, err := h.Client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: aws.String("missing"), Key: &u.Key, UploadId: aws.String("x")})
+	s3test.WantCode(t, err, "NoSuchBucket")
+}
+
+func TestLocationOfCompletedUpload(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	u := h.Begin(t, "in/a b+ü%.jpg")
+	h.Part(t, u, 1, "x")
+	out, err := h.Complete(t, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := h.Signed.URL + "/uploads/in/a%20b+%C3%BC%25.jpg"; *out.Location != want {
+		t.Errorf("got Location %s, want %s", *out.Location, want)
+	}
+}
+
+// An XML body is refused by its length, before it is read or parsed.
+func TestLargeXMLBodiesAreNotRead(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	u := h.Begin(t, "k")
+	for _, target := range []string{"/uploads?delete", "/uploads/k?uploadId=" + u.ID} {
+		r := httptest.NewRequest("POST", target, iotest.ErrReader(errors.New("the body was read")))
+		r.ContentLength = 8<<20 + 1
+		w := httptest.NewRecorder()
+		s3server.New(h.Objects, s3server.Options{}).ServeHTTP(w, r)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), "<Code>EntityTooLarge</Code>") {
+			t.Errorf("POST %s: got %d %s, want EntityTooLarge", target, w.Code, w.Body)
+		}
 	}
 }

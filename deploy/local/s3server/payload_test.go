@@ -10,8 +10,8 @@ import (
 	"sluice/deploy/local/s3server/s3test"
 )
 
-// What a client says of its body is compared; where it differs, nothing is stored.
-func TestDigests(t *testing.T) {
+// Nothing is stored if the body differs from what its headers state.
+func TestDigestsAreCompared(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "old")

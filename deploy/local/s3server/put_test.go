@@ -61,7 +61,25 @@ func TestOddKeys(t *testing.T) {
 	}
 	for i, n := range h.Events(t) {
 		if want := objectstore.EscapeKey(keys[i]); n.S3.Object.Key != want {
-			t.Errorf("notice %d: key %q, want %q", i, n.S3.Object.Key, want)
+			t.Errorf("event %d: key %q, want %q", i, n.S3.Object.Key, want)
 		}
+	}
+}
+
+// A client can upload a key without a form in XML in parts.
+func TestResponsesForKeysWithoutXMLForm(t *testing.T) {
+	t.Parallel()
+	h := s3test.Fresh(t)
+	key := "a\x01b"
+	u := h.Begin(t, key)
+	h.Part(t, u, 1, "x")
+	if _, err := h.Client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: aws.String(bucket), Key: &key, UploadId: &u.ID}); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Complete(t, u); err != nil {
+		t.Error(err)
+	}
+	if got, _ := h.Get(t, key); got != "x" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -51,9 +51,10 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(append([]byte(xml.Header), body...)) // fails if the client is gone
 }
 
-// xmlText is text in which characters without a form in XML 1.0 are written as
+// xmlText is the text of a key in a list, in which characters without a form in XML 1.0 are written as
 // references to them, as S3 does. A reader then fails instead of reading another
-// key. encoding-type=url is the way to list such keys.
+// key. encoding-type=url is the way to list such keys. Where a client knows the key, such
+// as in the response to its own upload, the character becomes U+FFFD instead.
 type xmlText struct {
 	Text string `xml:",innerxml"`
 }

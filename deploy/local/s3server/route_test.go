@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// The sub-resources that S3 knows, and one that nobody does.
+// subResources are those of S3, and an unknown one.
 var subResources = []string{
 	"acl", "tagging", "torrent", "retention", "legal-hold", "restore", "select", "attributes", "encryption", "renameObject", "annotation",
 	"policy", "policyStatus", "lifecycle", "cors", "website", "logging", "notification", "replication", "requestPayment", "accelerate",
@@ -19,12 +19,12 @@ var subResources = []string{
 	"versioning", "location", "uploads", "delete", "session", "metadataTable", "abac", "surprise", "partNumber=1", "tagging&uploadId=x", "append&position=0",
 }
 
-// Nothing that is not understood may be taken for the object or the bucket itself.
+// A request with an unsupported sub-resource never acts on the object or the bucket.
 func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "precious")
-	notices := len(h.Events(t))
+	events := len(h.Events(t))
 	for _, sub := range subResources {
 		for _, method := range []string{"PUT", "POST", "DELETE"} {
 			for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/another"} {
@@ -44,8 +44,8 @@ func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 	if got, _ := h.Get(t, "k"); got != "precious" {
 		t.Errorf("the object became %q", got)
 	}
-	if n := len(h.Events(t)); n != notices {
-		t.Errorf("%d notices more", n-notices)
+	if n := len(h.Events(t)); n != events {
+		t.Errorf("%d events more", n-events)
 	}
 	out, err := h.Client.ListBuckets(t.Context(), &s3.ListBucketsInput{})
 	if err != nil || len(out.Buckets) != 1 {
@@ -53,7 +53,7 @@ func TestUnknownSubResourcesTouchNothing(t *testing.T) {
 	}
 }
 
-func TestUnknownReadsDoNotAnswerTheObject(t *testing.T) {
+func TestUnknownReadsDoNotReturnTheObject(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "precious")
@@ -68,7 +68,7 @@ func TestUnknownReadsDoNotAnswerTheObject(t *testing.T) {
 	}
 }
 
-func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
+func TestMisleadingRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
@@ -86,15 +86,15 @@ func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
 		{"a bad escape before a sub-resource", s3test.Request{Method: "PUT", Target: "/uploads/k?%zz&tagging", Body: "x"}, 400},
 		{"a form upload", s3test.Request{Method: "POST", Target: "/uploads", Body: "--b\r\n", Header: map[string]string{"Content-Type": "multipart/form-data; boundary=b"}}, 405},
 		{"an object with POST", s3test.Request{Method: "POST", Target: "/uploads/k", Body: "x"}, 405},
-		{"a bucket deleted with all that is in it", s3test.Request{Method: "DELETE", Target: "/uploads", Header: map[string]string{"X-Minio-Force-Delete": "true"}}, 409},
+		{"a bucket with objects and x-minio-force-delete", s3test.Request{Method: "DELETE", Target: "/uploads", Header: map[string]string{"X-Minio-Force-Delete": "true"}}, 409},
 		{"an append", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Write-Offset-Bytes": "8"}}, 501},
 		{"an append, in the query of a presigned URL", s3test.Request{Method: "PUT", Target: "/uploads/k?X-Amz-Write-Offset-Bytes=8", Body: "x"}, 501},
 		{"tags", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Tagging": "a=b"}}, 501},
-		{"a key of the client's", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Server-Side-Encryption-Customer-Key": "a"}}, 501},
+		{"a key of the client", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Server-Side-Encryption-Customer-Key": "a"}}, 501},
 		{"a lock", s3test.Request{Method: "PUT", Target: "/uploads/k", Body: "x", Header: map[string]string{"X-Amz-Object-Lock-Mode": "COMPLIANCE"}}, 501},
 		{"no length", s3test.Request{Method: "PATCH", Target: "/uploads/k"}, 405},
 		{"no bucket", s3test.Request{Method: "PUT", Target: "//k", Body: "x"}, 400},
-		{"no such bucket", s3test.Request{Method: "PUT", Target: "/nobody/k", Body: "x"}, 404},
+		{"no such bucket", s3test.Request{Method: "PUT", Target: "/missing/k", Body: "x"}, 404},
 		{"the service with PUT", s3test.Request{Method: "PUT", Target: "/", Body: "x"}, 405},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestRequestsThatWouldMeanSomethingElse(t *testing.T) {
 	}
 }
 
-func TestKnownExtrasPass(t *testing.T) {
+func TestIgnoredParametersPass(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "v")
@@ -122,7 +122,7 @@ func TestKnownExtrasPass(t *testing.T) {
 	}
 }
 
-// SDKs put the bucket into the host's name unless they are told not to.
+// By default SDKs put the bucket into the host name.
 func TestBucketInTheHost(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -150,8 +150,8 @@ func TestBucketInTheHost(t *testing.T) {
 	}
 }
 
-// A page in a browser must not read from, or write to, a home on loopback.
-func TestNoInvitationToWebPages(t *testing.T) {
+// A web page must neither read from nor write to the local stack.
+func TestNoCORSHeaders(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "v")
@@ -161,7 +161,7 @@ func TestNoInvitationToWebPages(t *testing.T) {
 	if status < 400 {
 		t.Errorf("preflight: got %d", status)
 	}
-	for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/", "/nobody/k"} {
+	for _, target := range []string{"/" + bucket + "/k", "/" + bucket, "/", "/missing/k"} {
 		_, got, _ := h.Do(t, s3test.Request{Method: "GET", Target: target, Header: map[string]string{"Origin": "https://evil.example"}})
 		for name := range got {
 			if strings.HasPrefix(name, "Access-Control-") {

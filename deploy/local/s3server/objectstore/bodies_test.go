@@ -22,7 +22,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// journal keeps the order of what happened.
+// journal records the order of syncs and responses.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -42,9 +42,9 @@ func (j *journal) take() []string {
 	return lines
 }
 
-// The proof that an acknowledgement comes last: the body is synced, then its name, then the transaction with the notice, then the
-// client hears.
-func TestSyncsBeforeTheAnswer(t *testing.T) {
+// The body is synced, then its name, then the transaction with the S3 event, and
+// only then the client gets its response.
+func TestSyncsPrecedeTheResponse(t *testing.T) {
 	t.Parallel()
 	var j journal
 	h := s3test.New(t, t.TempDir(), objectstore.Options{}, store.Options{Synced: func(int) { j.add("transaction") }})
@@ -61,11 +61,11 @@ func TestSyncsBeforeTheAnswer(t *testing.T) {
 		return f.Sync()
 	})
 	j.take()
-	check := func(what string, want ...string) {
+	check := func(operation string, want ...string) {
 		t.Helper()
-		j.add("answer")
-		if got := j.take(); !slices.Equal(got, append(want, "answer")) {
-			t.Errorf("%s: %v", what, got)
+		j.add("response")
+		if got := j.take(); !slices.Equal(got, append(want, "response")) {
+			t.Errorf("%s: got %v, want %v", operation, got, want)
 		}
 	}
 	h.Put(t, "k", "hello")
@@ -114,8 +114,8 @@ func TestSyncsBeforeTheAnswer(t *testing.T) {
 	check("delete bucket", "transaction")
 }
 
-// A file system that cannot sync a folder takes uploads all the same.
-func TestFolderThatCannotBeSynced(t *testing.T) {
+// A file system that cannot sync folders still accepts uploads.
+func TestUploadsWithoutFolderSync(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Objects.ReplaceSync(func(f *os.File) error {
@@ -130,8 +130,8 @@ func TestFolderThatCannotBeSynced(t *testing.T) {
 	}
 }
 
-// A key that looks like a path into another bucket is a key and no path.
-func TestKeysAreNoPaths(t *testing.T) {
+// A key that looks like a path into another bucket is an ordinary key.
+func TestKeysAreNotPaths(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	if err := h.Objects.EnsureBucket(t.Context(), "other"); err != nil {
@@ -164,7 +164,7 @@ func TestKeysAreNoPaths(t *testing.T) {
 			t.Errorf("deleting %q changed the other bucket: got %q, %v", key, got, err)
 		}
 	}
-	// The same, sent as it is written: what a client would not send.
+	// Sent unescaped, which SDKs do not do.
 	for _, target := range []string{"/uploads/../other/k", "/uploads/%2e%2e/other/k", "/uploads/..%2fother/k"} {
 		if code, _, body := h.Do(t, s3test.Request{Method: "PUT", Target: target, Body: "ours", Header: map[string]string{}}); code != 200 {
 			t.Errorf("PUT %s: got %d %s", target, code, body)
@@ -175,8 +175,8 @@ func TestKeysAreNoPaths(t *testing.T) {
 	}
 }
 
-// A body whose sync failed is not acknowledged, and not kept.
-func TestFailedSyncIsNoUpload(t *testing.T) {
+// A body whose sync fails is neither acknowledged nor kept.
+func TestFailedSyncRefusesTheUpload(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "old")
@@ -199,7 +199,7 @@ func TestFailedSyncIsNoUpload(t *testing.T) {
 	}
 }
 
-// fullAfter fails as a full disk does once n bytes are written.
+// fullAfter fails like a full disk once n bytes are written.
 type fullAfter struct {
 	w io.Writer
 	n int
@@ -215,13 +215,13 @@ func (f *fullAfter) Write(b []byte) (int, error) {
 	return f.w.Write(b)
 }
 
-func TestFullDisk(t *testing.T) {
+func TestFullDiskRefusesUploads(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
 	h.Put(t, "k", "old")
 	u := h.Begin(t, "parts")
 	h.Part(t, u, 1, "some")
-	notices := len(h.Events(t))
+	events := len(h.Events(t))
 	big := s3test.Random(1, 1<<20)
 	attempts := map[string]func() error{
 		"put": func() error {
@@ -241,7 +241,7 @@ func TestFullDisk(t *testing.T) {
 			s3test.WantCode(t, err, "InsufficientStorage")
 			s3test.WantStatus(t, err, 507)
 			if got, _ := h.Get(t, "k"); got != "old" {
-				t.Errorf("%s, %s: the object is torn", when, name)
+				t.Errorf("%s, %s: the object changed", when, name)
 			}
 			if n := h.Bodies(t); n != 2 {
 				t.Errorf("%s, %s: %d bodies, want 2", when, name, n)
@@ -253,18 +253,18 @@ func TestFullDisk(t *testing.T) {
 	h.Objects.WrapBodies(func(w io.Writer) io.Writer { return w })
 	h.Objects.SetFree(func(string) (int64, bool) { return 64<<20 - 1, true })
 	check("before it is written")
-	if n := len(h.Events(t)); n != notices {
-		t.Errorf("%d notices more", n-notices)
+	if n := len(h.Events(t)); n != events {
+		t.Errorf("%d events more", n-events)
 	}
 	h.Objects.SetFree(func(string) (int64, bool) { return 1 << 40, true })
 	h.Put(t, "k", "room again")
 	if _, err := h.Complete(t, u); err != nil {
-		t.Errorf("the upload did not outlive the full disk: %v", err)
+		t.Errorf("complete after the disk was full: %v", err)
 	}
 }
 
-// The store's own file may be what finds no room. Deleting still works then, and makes some.
-func TestFullStore(t *testing.T) {
+// The local file itself may have no room. Deleting still works then and makes room.
+func TestFullLocalFileStillDeletes(t *testing.T) {
 	t.Parallel()
 	h := s3test.New(t, t.TempDir(), objectstore.Options{}, store.Options{NoSync: true, MaxBytes: 2 << 20, ReserveBytes: 1 << 20})
 	var err error
@@ -279,14 +279,14 @@ func TestFullStore(t *testing.T) {
 	}
 	n-- // the last one was refused
 	s3test.WantCode(t, err, "InsufficientStorage")
-	if files, notices := h.Bodies(t), len(h.Events(t)); files != n || notices != n {
-		t.Errorf("%d uploads were acknowledged; there are %d bodies and %d notices", n, files, notices)
+	if files, events := h.Bodies(t), len(h.Events(t)); files != n || events != n {
+		t.Errorf("%d uploads were acknowledged; got %d bodies and %d events", n, files, events)
 	}
 	for i := range n {
 		if _, err := h.Client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key(i))}); err != nil {
 			t.Fatalf("delete %d of %d in a full store: %v", i, n, err)
 		}
-		if i == 0 { // as the workers would
+		if i == 0 { // as workers do
 			h.DropEvents(t)
 		}
 	}
@@ -295,8 +295,8 @@ func TestFullStore(t *testing.T) {
 	}
 }
 
-// A start in a folder without rights says which folder.
-func TestNoRights(t *testing.T) {
+// The error of a start without access to the folder names the folder.
+func TestOpenNamesTheFolderWithoutAccess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db, err := store.Open(dir, store.Options{NoSync: true})

@@ -48,7 +48,7 @@ func TestListReturnsObjectsAfterAName(t *testing.T) {
 	if e := list.Entries; err != nil || len(e) != 1 || e[0].Name != "c/d" || e[0].Object.Size != 7 || e[0].Object.Header["Content-Type"] == "" {
 		t.Errorf("list: %+v, %v", list, err)
 	}
-	if _, err := h.Objects.List("nobody", objectstore.Listing{Limit: 10}); err == nil {
+	if _, err := h.Objects.List("missing", objectstore.Listing{Limit: 10}); err == nil {
 		t.Error("list of no bucket: no error")
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// A client gives up while the parts are put together, and asks again. The work goes on, is done once, and the second request
-// and a third one get its result.
-func TestCompletionOutlivesItsClient(t *testing.T) {
+// A client that times out during the assembly of the parts repeats its request. The
+// assembly continues and runs once; a second and a third request get its result.
+func TestCompletionContinuesWithoutItsClient(t *testing.T) {
 	t.Parallel()
 	assembling, waits, goOn := make(chan struct{}, 9), make(chan struct{}, 9), make(chan struct{})
 	var mu sync.Mutex
@@ -55,7 +55,7 @@ func TestCompletionOutlivesItsClient(t *testing.T) {
 	<-assembling
 	cancel()
 	if err := <-first; err == nil {
-		t.Error("the first request succeeded: its client has not given up")
+		t.Error("the first request succeeded, want it canceled")
 	}
 	type result struct {
 		out *s3.CompleteMultipartUploadOutput
@@ -82,6 +82,6 @@ func TestCompletionOutlivesItsClient(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if n := len(h.Events(t)); assembled != 1 || n != 1 {
-		t.Errorf("assembled %d times with %d notices, want once", assembled, n)
+		t.Errorf("assembled %d times with %d events, want once", assembled, n)
 	}
 }

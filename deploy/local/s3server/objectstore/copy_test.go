@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Where the file system has no links, a copy is read and written.
+// Where the file system has no links, a copy reads and writes the body.
 func TestCopyWithoutLinks(t *testing.T) {
 	t.Parallel()
 	h := s3test.New(t, t.TempDir(), objectstore.Options{}, store.Options{NoSync: true})

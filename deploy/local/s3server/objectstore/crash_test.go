@@ -45,7 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveUntilKilled serves dir and kills this process, as nothing can be prepared for, at the step with the number it was given.
+// serveUntilKilled serves dir, and kills this process at the step with the number
+// in the environment.
 func serveUntilKilled(dir string) error {
 	at, err := strconv.ParseInt(os.Getenv(childStep), 10, 64)
 	if err != nil {
@@ -86,7 +87,8 @@ func serveUntilKilled(dir string) error {
 	return http.Serve(l, s3test.Authenticate(s3server.New(s, s3server.Options{})))
 }
 
-// attempts are the bodies that a key may hold: the last acknowledged one, and the one under way. A nil body is a deleted key.
+// attempts holds the bodies that a key may have after the crash: the last
+// acknowledged one, and the one in progress. A nil body is a deleted key.
 type attempts struct{ acked, tried []byte }
 
 // worker writes keys of its own until the server dies.
@@ -113,7 +115,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// change makes one change that is acknowledged when it returns nil.
+// change makes one change. It is acknowledged if change returns nil.
 func (w *worker) change(ctx context.Context, key string, a *attempts, i int) error {
 	body := bytes.Repeat([]byte(fmt.Sprintf("%s %d\n", key, i)), 1+w.rng.IntN(20_000))
 	switch w.rng.IntN(8) {
@@ -161,9 +163,10 @@ func (w *worker) parts(ctx context.Context, key string, body []byte) error {
 	return err
 }
 
-// The service is killed with -9 at a seeded step of its work: between body and sync, between commit and answer, anywhere. What it
-// had acknowledged is there, whole; what it had not is there whole or not at all; each has its notice and no other has one; and no
-// file is left over.
+// The server is killed at a seeded step: between body and sync, between commit and
+// response, anywhere. Acknowledged changes are complete, others are complete or
+// absent. Each stored change has its S3 event and there is no other event. No file is
+// left over.
 func TestKilledAtAnyStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills a dozen processes")
@@ -222,8 +225,8 @@ func checkAfterCrash(t *testing.T, seed uint64, dir string, workers []*worker) {
 	defer h.Close()
 	last := map[string]s3test.Event{}
 	for i, e := range h.Events(t) {
-		if want := fmt.Sprintf("%018X", i+1); e.S3.Object.Sequencer != want { // each change has one notice, and no notice is without
-			t.Errorf("seed %d: notice %d has sequencer %s, want %s", seed, i, e.S3.Object.Sequencer, want)
+		if want := fmt.Sprintf("%018X", i+1); e.S3.Object.Sequencer != want { // each change has one event, and there is no other
+			t.Errorf("seed %d: event %d has sequencer %s, want %s", seed, i, e.S3.Object.Sequencer, want)
 		}
 		last[e.S3.Object.Key] = e
 	}
@@ -237,7 +240,7 @@ func checkAfterCrash(t *testing.T, seed uint64, dir string, workers []*worker) {
 					t.Errorf("seed %d: %s was acknowledged and is gone", seed, key)
 				}
 				if noticed && event.EventName != "ObjectRemoved:Delete" {
-					t.Errorf("seed %d: %s is gone, and its last notice says %s", seed, key, event.EventName)
+					t.Errorf("seed %d: %s is gone, and its last event is %s", seed, key, event.EventName)
 				}
 				continue
 			}
@@ -250,10 +253,10 @@ func checkAfterCrash(t *testing.T, seed uint64, dir string, workers []*worker) {
 			}
 			objects++
 			if !bytes.Equal(body, a.acked) && !bytes.Equal(body, a.tried) {
-				t.Errorf("seed %d: %s holds %d bytes that are neither what was acknowledged nor what was tried", seed, key, len(body))
+				t.Errorf("seed %d: %s holds %d bytes that are neither the acknowledged body nor the one in progress", seed, key, len(body))
 			}
 			if !noticed || s3header.Quote(event.S3.Object.ETag) != *out.ETag || *event.S3.Object.Size != int64(len(body)) {
-				t.Errorf("seed %d: %s and its last notice differ: %+v", seed, key, event)
+				t.Errorf("seed %d: %s and its last event differ: %+v", seed, key, event)
 			}
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// The notice has the shape that S3 sends to a queue, field by field.
-func TestNoticeShape(t *testing.T) {
+// The event has the fields that S3 sends to a queue.
+func TestEventFields(t *testing.T) {
 	t.Parallel()
 	var events []string
 	o := objectstore.Options{
@@ -38,7 +38,7 @@ func TestNoticeShape(t *testing.T) {
 		`"bucket":{"name":"uploads","ownerIdentity":{"principalId":"sluice"},"arn":"arn:aws:s3:::uploads"},` +
 		`"object":{"key":"in/a+b%2B%C3%BC.jpg","size":5,"eTag":"5d41402abc4b2a76b9719d911017c592","sequencer":"000000000000000001"}}}]}`
 	if len(events) != 1 {
-		t.Fatalf("notices %v", events)
+		t.Fatalf("events %v", events)
 	}
 	b, event, _ := strings.Cut(events[0], " ")
 	id := s3test.ParseEvent(t, []byte(event))[0].ResponseElements["x-amz-request-id"]
@@ -51,8 +51,9 @@ func TestNoticeShape(t *testing.T) {
 	}
 }
 
-// A notice that cannot be stored refuses the upload: an object without its notice would wait for ever.
-func TestRefusedNoticeStoresNothing(t *testing.T) {
+// An upload whose event cannot be stored is refused: no worker would ever see the
+// object.
+func TestRefusedEventStoresNothing(t *testing.T) {
 	t.Parallel()
 	fail := true
 	o := objectstore.Options{OnEvent: func(tx *bbolt.Tx, b string, event []byte) error {
@@ -71,11 +72,12 @@ func TestRefusedNoticeStoresNothing(t *testing.T) {
 	fail = false
 	h.Put(t, "k", "x")
 	if n := len(h.Events(t)); n != 1 {
-		t.Errorf("%d notices", n)
+		t.Errorf("%d events", n)
 	}
 }
 
-// The last notice of a key, by sequencer, tells what the key holds, also when many write it at once.
+// The last event of a key by sequencer describes the stored object, also after
+// concurrent writes.
 func TestSequencerOrdersChanges(t *testing.T) {
 	t.Parallel()
 	h := s3test.Fresh(t)
@@ -90,7 +92,7 @@ func TestSequencerOrdersChanges(t *testing.T) {
 	wg.Wait()
 	events := h.Events(t)
 	if len(events) != 80 {
-		t.Fatalf("%d notices, want 80", len(events))
+		t.Fatalf("%d events, want 80", len(events))
 	}
 	last := events[0]
 	for _, e := range events[1:] {
@@ -100,7 +102,7 @@ func TestSequencerOrdersChanges(t *testing.T) {
 		last = e
 	}
 	if body, _ := h.Get(t, "k"); int64(len(body)) != *last.S3.Object.Size {
-		t.Errorf("the key holds %d bytes, its last notice says %d", len(body), *last.S3.Object.Size)
+		t.Errorf("the key holds %d bytes, its last event has %d", len(body), *last.S3.Object.Size)
 	}
 	if n := h.Bodies(t); n != 1 {
 		t.Errorf("%d bodies, want 1", n)

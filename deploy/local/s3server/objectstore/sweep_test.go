@@ -12,8 +12,8 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// What a crash left behind is removed at the next start, and nothing else.
-func TestOrphansAreSwept(t *testing.T) {
+// The next start removes the bodies that a crash orphaned, and no others.
+func TestOrphanedBodiesAreSwept(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	h := s3test.New(t, dir, objectstore.Options{}, store.Options{NoSync: true})
@@ -38,8 +38,8 @@ func TestOrphansAreSwept(t *testing.T) {
 	}
 }
 
-// Whoever puts a damaged store aside to begin anew does not lose what it named: the next start refuses, whatever it made of the
-// store, and the old file in its place gives all back.
+// A start without the local file that names the bodies is refused, also the second
+// time, and removes nothing. With the old file back in its place all objects exist.
 func TestBodiesOfAnotherStoreAreKept(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func TestBodiesOfAnotherStoreAreKept(t *testing.T) {
 	if got, _ := h.Get(t, "k"); got != "kept" {
 		t.Errorf("with the store back: got %q", got)
 	}
-	// Without the bodies, a new store is welcome.
+	// Without the bodies, a new local file is accepted.
 	h.Close()
 	if err := errors.Join(os.Remove(file), os.Rename(filepath.Join(dir, "objects"), filepath.Join(dir, "objects.old"))); err != nil {
 		t.Fatal(err)

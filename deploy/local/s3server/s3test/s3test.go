@@ -105,7 +105,7 @@ func NewClient(url string) *s3.Client {
 	})
 }
 
-var eventsBucket = []byte("notices")
+var eventsBucket = []byte("events")
 
 // RecordEvent is an [objectstore.Options] OnEvent that appends the event to the
 // local file.
