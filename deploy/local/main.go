@@ -2,11 +2,9 @@
 // folder, and the functions with their event source mappings. It needs nothing
 // else.
 //
-//	go run ./deploy/local                       serve, and print how to send work
-//	go run ./deploy/local PATH...               upload pictures and follow them to the end
-//	go run ./deploy/local send TYPE JSON        send a message and follow it
-//	go run ./deploy/local set-status KEY STATUS set a record's status and follow the change
-//	go run ./deploy/local presign KEY           print a URL that accepts an upload by PUT
+//	go run ./deploy/local             serve, and print how to send work
+//	go run ./deploy/local PATH...     upload pictures and follow them to the end
+//	go run ./deploy/local VERB ...    -help lists the verbs
 //
 // State is kept in .sluice; -data chooses another folder. One process owns the
 // folder. The other commands find it and talk to it over loopback.
@@ -21,9 +19,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"sluice/deploy/internal/termtext"
 	"sluice/deploy/local/admin"
 	"sluice/deploy/local/stack"
 	"sluice/deploy/local/store"
@@ -38,9 +38,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	err := run(ctx, os.Args[1:], setup.Environ(), os.Stdout, os.Stderr)
+	// File names and messages may hold escape sequences.
+	stdout, stderr := termtext.NewWriter(os.Stdout), termtext.NewWriter(os.Stderr)
+	err := run(ctx, os.Args[1:], setup.Environ(), stdout, stderr)
 	if err != nil && !errors.Is(err, flag.ErrHelp) && !errors.Is(err, errItemsFailed) {
-		fmt.Fprintln(os.Stderr, "sluice:", err)
+		fmt.Fprintln(stderr, "sluice:", err)
 	}
 	switch {
 	case err == nil:
@@ -57,6 +59,9 @@ type command struct {
 	public  bool
 	out     string
 	wait    time.Duration
+	json    bool
+	reason  string
+	all     bool
 	stdout  io.Writer
 	stderr  io.Writer
 }
@@ -68,7 +73,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		printUsage(stderr)
 		flags.PrintDefaults()
 	}
 	verbose := flags.Bool("v", false, "log what the functions do")
@@ -79,6 +84,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for work in progress")
 	flags.StringVar(&c.out, "out", "", "folder that receives a copy of the thumbnails (default DATA/thumbnails)")
 	flags.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait for progress before work counts as stuck")
+	c.resultFlags(flags)
 	overAWS := flags.Bool("aws", false, "replaced by go run ./deploy/container")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -105,37 +111,38 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	return c.dispatch(ctx, flags.Args())
 }
 
-const usage = `usage: local [flags]                        serve, and print how to send work
-       local [flags] PATH...                upload pictures, follow them to the end
-       local [flags] send TYPE JSON         send a message, follow it
-       local [flags] set-status KEY STATUS  set a record's status, follow the change
-       local [flags] presign KEY            print a URL that accepts an upload by PUT for 15 minutes
-flags:
-`
+func printUsage(w io.Writer) {
+	lines := [][2]string{{"", "serve, and print how to send work"}, {"PATH...", "upload pictures, follow them to the end"}}
+	for _, v := range verbs {
+		lines = append(lines, [2]string{strings.TrimSpace(v.name + " " + v.args), v.what})
+	}
+	fmt.Fprintln(w, "usage: local [flags] [COMMAND]")
+	for _, line := range lines {
+		if len(line[0]) > 24 {
+			line[0] += "\n" + strings.Repeat(" ", 26)
+		}
+		fmt.Fprintf(w, "  %-24s  %s\n", line[0], line[1])
+	}
+	fmt.Fprintln(w, "flags:")
+}
 
 func (c *command) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return c.serve(ctx)
 	}
-	verb, ok := map[string]struct {
-		args int
-		act  func(*admin.Client) error
-	}{
-		"send":       {2, func(s *admin.Client) error { return c.send(ctx, s, args[1], args[2]) }},
-		"set-status": {2, func(s *admin.Client) error { return c.setStatus(ctx, s, args[1], args[2]) }},
-		"presign":    {1, func(s *admin.Client) error { return c.presign(ctx, s, args[1]) }},
-	}[args[0]]
-	if !ok {
+	v, rest, ok, err := c.parseVerb(args)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
 		return c.withStack(ctx, func(s *admin.Client) error { return c.put(ctx, s, args) })
+	case v.run == nil:
+		return c.outbox(optional(rest))
 	}
-	if len(args) != 1+verb.args {
-		fmt.Fprint(c.stderr, usage)
-		return flag.ErrHelp
+	if _, running := admin.Find(c.options.Dir); v.running && !running {
+		return fmt.Errorf("%s: no local stack serves %s: start one with go run ./deploy/local", v.name, c.options.Dir)
 	}
-	if _, running := admin.Find(c.options.Dir); args[0] == "presign" && !running {
-		return fmt.Errorf("presign: no local stack serves %s, so that nothing would accept the upload: start one with go run ./deploy/local", c.options.Dir)
-	}
-	return c.withStack(ctx, verb.act)
+	return c.withStack(ctx, func(s *admin.Client) error { return v.run(c, ctx, s, rest) })
 }
 
 // withStack calls act with a client of the stack that owns the folder: one that

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sluice/deploy/local/admin"
 )
@@ -119,4 +120,17 @@ func (p *program) interrupt(t *testing.T) {
 func (p *program) status() int {
 	_ = p.wait()
 	return p.ProcessState.ExitCode()
+}
+
+// settleLimit bounds how long tests wait for a stack to be idle.
+const settleLimit = 2 * time.Minute
+
+// runningClient is a client of the stack that runs on dir.
+func runningClient(t *testing.T, dir string) *admin.Client {
+	t.Helper()
+	r, running := admin.Find(dir)
+	if !running {
+		t.Fatalf("no stack runs on %s", dir)
+	}
+	return admin.NewClient(r, nil)
 }

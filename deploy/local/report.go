@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"sluice/deploy/internal/termtext"
 )
 
 // printReport prints a line for each picture, with the reason of a rejection.
@@ -40,9 +42,9 @@ func printReport(w io.Writer, items []*item) {
 			if it.unsent[n.ID] {
 				state = "waiting"
 			}
-			notified = append(notified, fmt.Sprintf("%s to %s %s", n.Channel, n.To, state))
+			notified = append(notified, fmt.Sprintf("%s to %s %s", n.Channel, termtext.Safe(n.To), state))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", it.Path, source, orDash(thumbs), took, status, orDash(notified))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", termtext.Safe(it.Path), source, orDash(thumbs), took, termtext.Safe(status), orDash(notified))
 	}
 	_ = tw.Flush()
 	for i, it := range items {
@@ -50,7 +52,7 @@ func printReport(w io.Writer, items []*item) {
 			fmt.Fprintln(w)
 		}
 		for _, file := range it.files {
-			fmt.Fprintln(w, file)
+			fmt.Fprintln(w, termtext.Safe(file))
 		}
 	}
 }

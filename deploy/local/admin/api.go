@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"time"
 
 	"sluice/deploy/local/sqsserver"
@@ -44,4 +45,29 @@ type StatusChange struct {
 	Key  string `json:"key"`
 	From string `json:"from"`
 	To   string `json:"to"`
+}
+
+// Status is the state of the stack at one time.
+type Status struct {
+	Queues        []sqsserver.Stats `json:"queues"` // all of them
+	Behind        bool              `json:"behind"` // the changes worker has not read all changes
+	Records       int               `json:"records"`
+	Notifications int               `json:"notifications"` // in the outbox
+	Uploads       int64             `json:"uploads"`       // objects in bucket uploads
+	Thumbnails    int64             `json:"thumbnails"`    // objects in bucket thumbnails
+	StoreBytes    int64             `json:"storeBytes"`    // of the store's file, without the objects' bodies
+}
+
+// Record is a record of table records.
+type Record struct {
+	Key     string          `json:"key"`
+	Version string          `json:"version"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// Records is a page of records, by key. The next page begins after Last, which
+// is empty on the last page.
+type Records struct {
+	Records []Record `json:"records"`
+	Last    string   `json:"last,omitempty"`
 }

@@ -102,6 +102,22 @@ func (c *Client) Record(ctx context.Context, key string) (out json.RawMessage, e
 	return out, c.do(ctx, http.MethodGet, "record", url.Values{"key": {key}}, nil, &out)
 }
 
+// Status returns the state of the stack.
+func (c *Client) Status(ctx context.Context) (out Status, err error) {
+	return out, c.do(ctx, http.MethodGet, "stack", nil, nil, &out)
+}
+
+// Records returns a page of records whose keys begin with prefix and follow
+// after.
+func (c *Client) Records(ctx context.Context, prefix, after string) (out Records, err error) {
+	return out, c.do(ctx, http.MethodGet, "records", url.Values{"prefix": {prefix}, "after": {after}}, nil, &out)
+}
+
+// Create creates a record. It fails where the key has one.
+func (c *Client) Create(ctx context.Context, key string, data json.RawMessage) error {
+	return c.do(ctx, http.MethodPost, "records", nil, Record{Key: key, Data: data}, new(json.RawMessage))
+}
+
 // SetStatus sets the status of a record.
 func (c *Client) SetStatus(ctx context.Context, key, status string) (out StatusChange, err error) {
 	return out, c.do(ctx, http.MethodPost, "status", nil, map[string]string{"key": key, "status": status}, &out)

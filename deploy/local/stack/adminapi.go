@@ -31,6 +31,9 @@ const maxAdminBody = 64 << 10
 //	GET  notifications?id=ID...  which of them were sent
 //	GET  record?key=KEY          a record
 //	POST status                  {"key", "status"}: set a record's status
+//	GET  records?prefix=&after=  a page of records
+//	POST records                 {"key", "data"}: create a record
+//	GET  stack                   counts of everything
 func (s *Stack) adminAPI() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
@@ -59,6 +62,11 @@ func (s *Stack) adminAPI() http.Handler {
 		return json.RawMessage(it.Data), err
 	})
 	handle("POST status", s.setStatus)
+	handle("GET records", func(r *http.Request) (any, error) {
+		return s.listRecords(r.Context(), r.FormValue("prefix"), r.FormValue("after"))
+	})
+	handle("POST records", s.createRecord)
+	handle("GET stack", func(r *http.Request) (any, error) { return s.status(r.Context()) })
 	return mux
 }
 

@@ -19,6 +19,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"sluice/deploy/eventsource"
+	"sluice/deploy/internal/deadletters"
 	"sluice/deploy/local/admin"
 	"sluice/deploy/local/stack"
 	"sluice/deploy/local/stack/stacktest"
@@ -82,11 +83,11 @@ func TestEachMessageOfABatchHasItsOwnOutcome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := make(map[string]admin.DeadLetter)
+		got := make(map[string]deadletters.DeadLetter)
 		for _, l := range deadLetters {
 			got[l.Cause] = l
 		}
-		for cause, want := range map[string]admin.DeadLetter{
+		for cause, want := range map[string]deadletters.DeadLetter{
 			"m-explodes":  {Attempts: strconv.Itoa(maxAttempts), Reason: "panic: boom"},
 			"m-unknown":   {Attempts: "1", Reason: `unknown message type "make-coffee"`},
 			"m-malformed": {Attempts: "1", Reason: "got a JSON string, want an object"},
