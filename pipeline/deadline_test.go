@@ -14,18 +14,18 @@ import (
 	"sluice/pipeline"
 )
 
-// TestRunDeadlineIsNoAttempt: what the run itself cut off does not speak against
-// its record. What a handler found out by itself does, however late.
-func TestRunDeadlineIsNoAttempt(t *testing.T) {
+// A failure by the deadline of the run does not count as an attempt. Any other
+// failure counts, even a late one.
+func TestRunDeadlineIsNotAnAttempt(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		err  func(ctx context.Context) error // once the handlers' context is over
+		err  func(ctx context.Context) error // after the handlers' context ended
 		want pipeline.Status
 	}{
 		{"the context's end", func(ctx context.Context) error { return fmt.Errorf("read: %w", ctx.Err()) }, pipeline.Failed},
 		{"a connection's end", func(context.Context) error { return fmt.Errorf("read: %w", os.ErrDeadlineExceeded) }, pipeline.Failed},
-		{"an answer of the other side", func(context.Context) error { return errAgain }, pipeline.DeadLettered},
+		{"an error of the handler", func(context.Context) error { return errAgain }, pipeline.DeadLettered},
 		{"permanent", func(ctx context.Context) error { return pipeline.Permanent(ctx.Err()) }, pipeline.DeadLettered},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -33,8 +33,8 @@ func TestRunDeadlineIsNoAttempt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
-				box := &letterBox{}
-				var delayed []error // the delay's contexts
+				box := &deadLetterStore{}
+				var delayed []error // the errors of the contexts of Delay
 				got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 9}}, func(ctx context.Context, _ pipeline.Record) error {
 					<-ctx.Done()
 					return tt.err(ctx)
@@ -50,40 +50,37 @@ func TestRunDeadlineIsNoAttempt(t *testing.T) {
 				if tt.want == pipeline.Failed {
 					letters, back = 0, 1
 				}
-				if got.Outcomes[0].Status != tt.want || len(box.letters) != letters {
-					t.Errorf("got %v with %d letters, want %v with %d", got.Outcomes[0], len(box.letters), tt.want, letters)
+				if got.Outcomes[0].Status != tt.want || len(box.stored) != letters {
+					t.Errorf("got %v with %d dead letters, want %v with %d", got.Outcomes[0], len(box.stored), tt.want, letters)
 				}
 				if len(delayed) != back || back > 0 && delayed[0] != nil {
-					t.Errorf("delays: got %v, want %d under a context that is alive", delayed, back)
+					t.Errorf("delays: got %v, want %d under a valid context", delayed, back)
 				}
 			})
 		})
 	}
 }
 
-// TestRunOwnTimeoutIsAnAttempt: a limit that the handler set itself, while the
-// run still had time.
-func TestRunOwnTimeoutIsAnAttempt(t *testing.T) {
+func TestRunTimeoutOfTheHandlerIsAnAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		box := &letterBox{}
+		box := &deadLetterStore{}
 		got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 3}}, func(ctx context.Context, _ pipeline.Record) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			<-ctx.Done()
 			return ctx.Err()
 		}, pipeline.Options{MaxAttempts: 3, DeadLetter: box.take})
-		if got.Outcomes[0].Status != pipeline.DeadLettered || len(box.letters) != 1 {
-			t.Errorf("got %v with %d letters, want a letter", got.Outcomes[0], len(box.letters))
+		if got.Outcomes[0].Status != pipeline.DeadLettered || len(box.stored) != 1 {
+			t.Errorf("got %v with %d dead letters, want one", got.Outcomes[0], len(box.stored))
 		}
 	})
 }
 
-// TestRunReserveOfAllTheTime: a reserve that leaves nothing takes half, and says
-// so.
-func TestRunReserveOfAllTheTime(t *testing.T) {
+// A reserve over the time left is reduced to half of it, with a warning.
+func TestRunReducesAReserveOverTheTimeLeft(t *testing.T) {
 	t.Parallel()
 	for _, reserve := range []time.Duration{10 * time.Second, time.Hour} {
 		t.Run(reserve.String(), func(t *testing.T) {
@@ -96,7 +93,7 @@ func TestRunReserveOfAllTheTime(t *testing.T) {
 				begun := time.Now()
 				got := pipeline.Run(ctx, batchOf("", "", ""), func(ctx context.Context, r pipeline.Record) error {
 					if r.ID == "0" {
-						time.Sleep(4 * time.Second) // 5 s is where nothing starts
+						time.Sleep(4 * time.Second) // nothing starts from 5 s on
 						return nil
 					}
 					<-ctx.Done()
@@ -114,17 +111,17 @@ func TestRunReserveOfAllTheTime(t *testing.T) {
 	}
 }
 
-// TestRunLateFailureWritesNothing: the source heard that the record comes again.
-// A letter beside that would make two of it.
-func TestRunLateFailureWritesNothing(t *testing.T) {
+// The response says that the record is delivered again, so a dead letter would
+// duplicate it.
+func TestRunLateFailureWritesNoDeadLetter(t *testing.T) {
 	t.Parallel()
 	for _, late := range []error{pipeline.Permanent(errAgain), errAgain} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			box, release, delays := &letterBox{}, make(chan struct{}), 0
+			box, release, delays := &deadLetterStore{}, make(chan struct{}), 0
 			got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 3}}, func(context.Context, pipeline.Record) error {
-				<-release // deaf to its context
+				<-release // ignores its context
 				return late
 			}, pipeline.Options{
 				MaxAttempts: 3, DeadLetter: box.take, Backoff: func(int) time.Duration { return time.Minute },
@@ -132,16 +129,15 @@ func TestRunLateFailureWritesNothing(t *testing.T) {
 			})
 			close(release)
 			synctest.Wait()
-			if !errors.Is(got.Outcomes[0].Err, pipeline.ErrLost) || len(box.letters) != 0 || delays != 0 {
-				t.Errorf("got %v, %d letters, %d delays, want it lost and nothing written", got.Outcomes[0], len(box.letters), delays)
+			if !errors.Is(got.Outcomes[0].Err, pipeline.ErrLost) || len(box.stored) != 0 || delays != 0 {
+				t.Errorf("got %v, %d dead letters, %d delays, want it lost and none", got.Outcomes[0], len(box.stored), delays)
 			}
 		})
 	}
 }
 
-// TestRunOutlivesItsOptions: a panic in what the run was given fails the record,
-// not the process.
-func TestRunOutlivesItsOptions(t *testing.T) {
+// A panic in a function of the options fails the record, not the process.
+func TestRunRecoversPanicsOfItsOptions(t *testing.T) {
 	t.Parallel()
 	letter := func(context.Context, pipeline.DeadLetter) error { panic("letter") }
 	delay := func(context.Context, pipeline.Record, time.Duration) error { panic("delay") }
@@ -166,8 +162,7 @@ func TestRunOutlivesItsOptions(t *testing.T) {
 	}
 }
 
-// TestRunCalledOffStartsNothing: records behind the one in hand are given back.
-func TestRunCalledOffStartsNothing(t *testing.T) {
+func TestRunCanceledStartsNothing(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	got := pipeline.Run(ctx, batchOf("", "", ""), func(context.Context, pipeline.Record) error {
@@ -179,12 +174,12 @@ func TestRunCalledOffStartsNothing(t *testing.T) {
 	}
 }
 
-// TestRunTellsNoTimeFromBehindAFailure: an alarm rings where time lacks, and a
-// failure that holds others up is no lack of time.
-func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
+// An alarm watches for records that were not started. Records blocked by a failure
+// must not trigger it.
+func TestRunDistinguishesNotStartedFromBlocked(t *testing.T) {
 	t.Parallel()
 	slow := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	deaf := func(context.Context) error { time.Sleep(time.Minute); return nil }
+	stuck := func(context.Context) error { time.Sleep(time.Minute); return nil }
 	fails := func(context.Context) error { return errAgain }
 	works := func(context.Context) error { return nil }
 	for _, tt := range []struct {
@@ -196,19 +191,19 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 		given  int
 	}{
 		{
-			name: "a stream, behind a failure", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			name: "a stream, after a failure", order: pipeline.Stream, groups: []string{"a", "b", "c"},
 			do: []func(context.Context) error{works, fails, works}, want: "0 done, 1 failed, 2 blocked",
 		},
 		{
-			name: "a stream, behind one that was cut off", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			name: "a stream, after a record that was cut off", order: pipeline.Stream, groups: []string{"a", "b", "c"},
 			do: []func(context.Context) error{works, slow, works}, want: "0 done, 1 failed, 2 not started", given: 1,
 		},
 		{
-			name: "a stream, behind one that was lost", order: pipeline.Stream, groups: []string{"a", "b", "c"},
-			do: []func(context.Context) error{works, deaf, works}, want: "0 done, 1 failed, 2 not started", given: 1,
+			name: "a stream, after a lost record", order: pipeline.Stream, groups: []string{"a", "b", "c"},
+			do: []func(context.Context) error{works, stuck, works}, want: "0 done, 1 failed, 2 not started", given: 1,
 		},
 		{
-			name: "groups, each for itself", order: pipeline.Grouped, groups: []string{"a", "a", "b", "b", "c"},
+			name: "groups, independent of each other", order: pipeline.Grouped, groups: []string{"a", "a", "b", "b", "c"},
 			do: []func(context.Context) error{fails, works, slow, works, works}, want: "0 failed, 1 blocked, 2 failed, 3 not started, 4 not started", given: 2,
 		},
 	} {
@@ -221,7 +216,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 				got := pipeline.Run(ctx, batchOf(tt.groups...), func(ctx context.Context, r pipeline.Record) error {
 					return tt.do[r.ID[0]-'0'](ctx)
 				}, pipeline.Options{Order: tt.order, Parallel: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-				time.Sleep(time.Minute) // the deaf come back
+				time.Sleep(time.Minute) // the stuck handler returns
 				if s := statuses(got); s != tt.want {
 					t.Errorf("got %s, want %s", s, tt.want)
 				}
@@ -230,7 +225,7 @@ func TestRunTellsNoTimeFromBehindAFailure(t *testing.T) {
 					t.Errorf("log: got %s, want %s", log.String(), line)
 				}
 				if warns := strings.Contains(log.String(), "level=WARN msg=batch"); warns != (tt.given > 0) {
-					t.Errorf("log: got %s, want a warning only where time lacks", log.String())
+					t.Errorf("log: got %s, want a warning only if records were not started", log.String())
 				}
 				for _, o := range got.Outcomes {
 					if o.Acknowledged() || o.Status == pipeline.Failed {

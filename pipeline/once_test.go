@@ -13,7 +13,7 @@ import (
 	"sluice/pipeline/tabletest"
 )
 
-// clock is set by hand.
+// clock is a manual clock.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -45,7 +45,7 @@ func returning(result string, err error, calls *int) func(context.Context) (json
 	}
 }
 
-func TestOnceDoesItOnce(t *testing.T) {
+func TestOnceReturnsTheFirstResult(t *testing.T) {
 	t.Parallel()
 	o, c := newOnce()
 	calls := 0
@@ -63,10 +63,10 @@ func TestOnceDoesItOnce(t *testing.T) {
 	}
 	c.add(24 * time.Hour)
 	if done, err := o.Done(t.Context(), "k"); done || err != nil {
-		t.Errorf("Done after a day: got %v, %v, want false: it is forgotten", done, err)
+		t.Errorf("Done after a day: got %v, %v, want false: the claim has expired", done, err)
 	}
 	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || calls != 2 {
-		t.Errorf("after a day: %d calls, error %v, want it done again", calls, err)
+		t.Errorf("after a day: %d calls, error %v, want a second call", calls, err)
 	}
 	if done, err := o.Done(t.Context(), "other"); done || err != nil {
 		t.Errorf("Done of another key: got %v, %v, want false", done, err)
@@ -78,7 +78,7 @@ func TestOnceReleasesOnError(t *testing.T) {
 	o, _ := newOnce()
 	calls := 0
 	if _, err := o.Do(t.Context(), "k", returning(``, errAgain, &calls)); !errors.Is(err, errAgain) {
-		t.Errorf("error: got %v, want the function's own", err)
+		t.Errorf("error: got %v, want that of the function", err)
 	}
 	if _, err := o.Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || calls != 2 {
 		t.Errorf("second try: %d calls, error %v", calls, err)
@@ -91,7 +91,7 @@ func TestOnceReleasesOnPanic(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the panic was swallowed")
+				t.Error("got no panic, want that of the function")
 			}
 		}()
 		_, _ = o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) { panic("boom") })
@@ -102,7 +102,7 @@ func TestOnceReleasesOnPanic(t *testing.T) {
 	}
 }
 
-func TestOnceInProgressElsewhere(t *testing.T) {
+func TestOnceInProgressByAnotherOwnerIsRetried(t *testing.T) {
 	t.Parallel()
 	o, c := newOnce()
 	o.InProgress = time.Minute
@@ -115,7 +115,7 @@ func TestOnceInProgressElsewhere(t *testing.T) {
 			t.Errorf("meanwhile: %d calls, error %v, want a *InProgressError", calls, err)
 		}
 		if later, ok := errors.AsType[*pipeline.RetryAfterError](err); !ok || later.After != 40*time.Second {
-			t.Errorf("meanwhile: error %v, want it again after the 40s that are left of the claim", err)
+			t.Errorf("meanwhile: error %v, want a retry after the 40s left of the claim", err)
 		}
 		return nil, nil
 	})
@@ -124,7 +124,7 @@ func TestOnceInProgressElsewhere(t *testing.T) {
 	}
 }
 
-func TestOnceFencesTheLate(t *testing.T) {
+func TestOnceFencesALateOwner(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -136,7 +136,7 @@ func TestOnceFencesTheLate(t *testing.T) {
 			o.InProgress = time.Minute
 			calls := 0
 			_, err := o.Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
-				c.add(2 * time.Minute) // the claim runs out, a successor takes over
+				c.add(2 * time.Minute) // the claim expires, and a successor takes over
 				if got, err := o.Do(ctx, "k", returning(`"successor"`, nil, &calls)); err != nil || string(got) != `"successor"` {
 					t.Errorf("successor: got %s, %v", got, err)
 				}
@@ -147,13 +147,13 @@ func TestOnceFencesTheLate(t *testing.T) {
 			}
 			got, err := o.Do(t.Context(), "k", returning(`"third"`, nil, &calls))
 			if err != nil || string(got) != `"successor"` || calls != 1 {
-				t.Errorf("afterwards: got %s, %v after %d calls, want the successor's result untouched", got, err, calls)
+				t.Errorf("afterwards: got %s, %v after %d calls, want the result of the successor", got, err, calls)
 			}
 		})
 	}
 }
 
-func TestOnceKeys(t *testing.T) {
+func TestOnceAcceptsLongKeysButNotEmptyOnes(t *testing.T) {
 	t.Parallel()
 	o, _ := newOnce()
 	calls := 0
@@ -171,7 +171,7 @@ func TestOnceKeys(t *testing.T) {
 	}
 }
 
-func TestOnceOneWinnerOfMany(t *testing.T) {
+func TestOnceCallsOnlyOneOfManyConcurrently(t *testing.T) {
 	t.Parallel()
 	o, _ := newOnce()
 	var mu sync.Mutex
@@ -202,7 +202,7 @@ func TestOnceOneWinnerOfMany(t *testing.T) {
 	}
 }
 
-func TestOnceClaimLastsAsLongAsTheInvocation(t *testing.T) {
+func TestOnceClaimLastsUntilTheDeadline(t *testing.T) {
 	t.Parallel()
 	o := &pipeline.Once{Table: new(tabletest.Memory)}
 	deadline := time.Now().Add(time.Hour).Truncate(time.Millisecond)
@@ -233,7 +233,7 @@ func (b *brokenSecondPut) Put(ctx context.Context, it pipeline.Item, c pipeline.
 	return b.Memory.Put(ctx, it, c)
 }
 
-func TestOnceKeepsTheClaimOfWhatWasDone(t *testing.T) {
+func TestOnceKeepsTheClaimIfCompletingItFails(t *testing.T) {
 	t.Parallel()
 	o := &pipeline.Once{Table: new(brokenSecondPut), Now: newClock().Now}
 	calls := 0
@@ -242,43 +242,43 @@ func TestOnceKeepsTheClaimOfWhatWasDone(t *testing.T) {
 	}
 	_, err := o.Do(t.Context(), "k", returning(``, nil, &calls))
 	if _, ok := errors.AsType[*pipeline.InProgressError](err); !ok || calls != 1 {
-		t.Errorf("afterwards: %d calls, error %v, want the claim to stand until it runs out: it was done", calls, err)
+		t.Errorf("afterwards: %d calls, error %v, want the claim to stay until it expires", calls, err)
 	}
 }
 
-func TestOnceTakesOverFromTheDead(t *testing.T) {
+func TestOnceTakesOverFromADeadProcess(t *testing.T) {
 	t.Parallel()
 	tbl, c := new(tabletest.Memory), newClock()
 	process := func(name string) *pipeline.Once { return &pipeline.Once{Table: tbl, Now: c.Now, ProcessID: name} }
 	calls := 0
 	_, err := process("first").Do(t.Context(), "k", func(ctx context.Context) (json.RawMessage, error) {
-		// The same process respects itself.
+		// The same process respects its own claim.
 		if _, err := process("first").Do(ctx, "k", returning(``, nil, &calls)); err == nil || calls != 0 {
 			t.Errorf("same process: %d calls, error %v, want it in progress", calls, err)
 		}
-		// The next one knows that the first is dead.
+		// Another process id means that the first process is dead.
 		if _, err := process("second").Do(ctx, "k", returning(`"second"`, nil, &calls)); err != nil || calls != 1 {
-			t.Errorf("next process: %d calls, error %v, want it done at once", calls, err)
+			t.Errorf("next process: %d calls, error %v, want it done immediately", calls, err)
 		}
 		return nil, nil
 	})
 	if _, lost := errors.AsType[*pipeline.ClaimLostError](err); !lost {
-		t.Errorf("the first, woken: got %v, want a *ClaimLostError", err)
+		t.Errorf("first process: got %v, want a *ClaimLostError", err)
 	}
-	// What is completed stays so, whoever asks.
+	// A completed claim is respected by every process.
 	if got, err := process("third").Do(t.Context(), "k", returning(``, nil, &calls)); err != nil || string(got) != `"second"` || calls != 1 {
 		t.Errorf("later: got %s, %v after %d calls", got, err, calls)
 	}
 }
 
-// bothRefused is a table whose claimants all hear that the claim is taken before
-// any of them goes on.
-type bothRefused struct {
+// conflictBarrier is a table on which all claimants get their conflict before any
+// of them continues.
+type conflictBarrier struct {
 	tabletest.Memory
 	refused sync.WaitGroup
 }
 
-func (b *bothRefused) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
+func (b *conflictBarrier) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition) (pipeline.Item, error) {
 	stored, err := b.Memory.Put(ctx, it, c)
 	if c == pipeline.Absent() {
 		b.refused.Done()
@@ -287,16 +287,14 @@ func (b *bothRefused) Put(ctx context.Context, it pipeline.Item, c pipeline.Cond
 	return stored, err
 }
 
-// TestOnceOneTakesOverWhatHasRunOut: two that read the same expired claim are not
-// both its successor.
-func TestOnceOneTakesOverWhatHasRunOut(t *testing.T) {
+func TestOnceHasOneSuccessorOfAnExpiredClaim(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	tbl := &bothRefused{}
+	tbl := &conflictBarrier{}
 	o := &pipeline.Once{Table: tbl, Now: c.Now, InProgress: time.Minute}
 	tbl.refused.Add(1)
 	_, err := o.Do(t.Context(), "k", func(context.Context) (json.RawMessage, error) {
-		c.add(2 * time.Minute) // and this owner has died
+		c.add(2 * time.Minute) // this owner has died
 		tbl.refused.Add(2)
 		var mu sync.Mutex
 		calls, busy := 0, 0
@@ -320,7 +318,7 @@ func TestOnceOneTakesOverWhatHasRunOut(t *testing.T) {
 		}
 		wg.Wait()
 		if calls != 1 || busy != 1 {
-			t.Errorf("%d took over and %d were told that another did, want one each", calls, busy)
+			t.Errorf("got %d successors and %d InProgressErrors, want one each", calls, busy)
 		}
 		return nil, nil
 	})
@@ -329,9 +327,8 @@ func TestOnceOneTakesOverWhatHasRunOut(t *testing.T) {
 	}
 }
 
-// TestOnceEndsItsClaimAfterTheDeadline: what was done in the last moment stays
-// done, and what failed then can be tried at once.
-func TestOnceEndsItsClaimAfterTheDeadline(t *testing.T) {
+// A result at the last moment is stored, and a failure then is retried at once.
+func TestOnceEndsItsClaimWithACanceledContext(t *testing.T) {
 	t.Parallel()
 	for _, failed := range []error{nil, errAgain} {
 		o, _ := newOnce()
@@ -355,8 +352,8 @@ func TestOnceEndsItsClaimAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// TestOnceItemsOutliveTheirClaims, so that no table cleans up one that holds.
-func TestOnceItemsOutliveTheirClaims(t *testing.T) {
+// The table must not remove an item whose claim is valid.
+func TestOnceItemsExpireAfterTheirClaims(t *testing.T) {
 	t.Parallel()
 	o, c := newOnce()
 	o.InProgress = time.Minute

@@ -19,7 +19,7 @@ import (
 
 var errAgain = errors.New("again")
 
-// batchOf makes records with ids "0", "1", ... in the given groups.
+// batchOf returns records with ids "0", "1", ... in the given groups.
 func batchOf(groups ...string) []pipeline.Record {
 	records := make([]pipeline.Record, len(groups))
 	for i, g := range groups {
@@ -36,7 +36,7 @@ func statuses(r pipeline.Result) string {
 	return strings.Join(out, ", ")
 }
 
-// journal remembers the ids that a handler saw, in order.
+// journal records the ids that a handler received, in order.
 type journal struct {
 	mu  sync.Mutex
 	ids []string
@@ -54,7 +54,7 @@ func (j *journal) String() string {
 	return strings.Join(j.ids, " ")
 }
 
-// failing handles records and fails those with the given ids.
+// failing returns a handler that fails the records with the given ids.
 func failing(j *journal, ids ...string) pipeline.Handler {
 	return func(_ context.Context, r pipeline.Record) error {
 		j.add(r.ID)
@@ -65,7 +65,7 @@ func failing(j *journal, ids ...string) pipeline.Handler {
 	}
 }
 
-func TestRunOrder(t *testing.T) {
+func TestRunKeepsTheOrderOfItsSource(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
@@ -74,32 +74,32 @@ func TestRunOrder(t *testing.T) {
 		groups   []string
 		fail     []string
 		want     string
-		saw      string // in order; "" if the order is free
+		received string // in order; "" means any order
 	}{
 		{
-			name: "unordered records are each for themselves", order: pipeline.Unordered, parallel: 1,
+			name: "unordered records are independent", order: pipeline.Unordered, parallel: 1,
 			groups: []string{"a", "a", "a"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 done", saw: "0 1 2",
+			want: "0 done, 1 failed, 2 done", received: "0 1 2",
 		},
 		{
 			name: "a failure stops its group and no other", order: pipeline.Grouped, parallel: 1,
 			groups: []string{"a", "b", "a", "b", "a"}, fail: []string{"2"},
-			want: "0 done, 1 done, 2 failed, 3 done, 4 blocked", saw: "0 2 1 3",
+			want: "0 done, 1 done, 2 failed, 3 done, 4 blocked", received: "0 2 1 3",
 		},
 		{
 			name: "records without a group do not wait for each other", order: pipeline.Grouped, parallel: 1,
 			groups: []string{"", "", ""}, fail: []string{"0"},
-			want: "0 failed, 1 done, 2 done", saw: "0 1 2",
+			want: "0 failed, 1 done, 2 done", received: "0 1 2",
 		},
 		{
 			name: "a failure stops the stream", order: pipeline.Stream,
 			groups: []string{"a", "b", "c"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 blocked", saw: "0 1",
+			want: "0 done, 1 failed, 2 blocked", received: "0 1",
 		},
 		{
 			name: "a stream by key keeps the order of a key", order: pipeline.Stream, parallel: 4,
 			groups: []string{"a", "a", "a"}, fail: []string{"1"},
-			want: "0 done, 1 failed, 2 blocked", saw: "0 1",
+			want: "0 done, 1 failed, 2 blocked", received: "0 1",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,18 +110,18 @@ func TestRunOrder(t *testing.T) {
 			if s := statuses(got); s != tt.want {
 				t.Errorf("outcomes: got %s, want %s", s, tt.want)
 			}
-			if tt.saw != "" && j.String() != tt.saw {
-				t.Errorf("handled: got %s, want %s", j.String(), tt.saw)
+			if tt.received != "" && j.String() != tt.received {
+				t.Errorf("handled: got %s, want %s", j.String(), tt.received)
 			}
 		})
 	}
 }
 
-func TestRunStreamByKeyBeginsNothingBehindAFailure(t *testing.T) {
+func TestRunStartsNoStreamRecordAfterAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// Key a: 0, 3. Key b: 1, 4. Record 1 fails while 0 is in hand: 3 and 4 stand
-		// behind it and are not begun, 0 stands before it and is finished.
+		// Key a: 0, 3. Key b: 1, 4. Record 1 fails while 0 is running: 3 and 4 are
+		// after it and do not start, 0 is before it and finishes.
 		var j journal
 		failed := make(chan struct{})
 		got := pipeline.Run(t.Context(), batchOf("a", "b", "c", "a", "b"), func(_ context.Context, r pipeline.Record) error {
@@ -156,12 +156,12 @@ func TestRunParallelIsBounded(t *testing.T) {
 			return nil
 		}, pipeline.Options{Parallel: 3})
 		if most.Load() != 3 {
-			t.Errorf("records in hand at once: got %d, want 3", most.Load())
+			t.Errorf("concurrent records: got %d, want 3", most.Load())
 		}
 	})
 }
 
-func TestRunReserve(t *testing.T) {
+func TestRunKeepsTheReserveForTheResponse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -170,7 +170,7 @@ func TestRunReserve(t *testing.T) {
 		begun := time.Now()
 		got := pipeline.Run(ctx, batchOf("", "", ""), func(ctx context.Context, r pipeline.Record) error {
 			if r.ID == "0" {
-				time.Sleep(7 * time.Second) // 8 s is where nothing starts
+				time.Sleep(7 * time.Second) // nothing starts from 8 s on
 				return nil
 			}
 			<-ctx.Done()
@@ -189,7 +189,7 @@ func TestRunReserve(t *testing.T) {
 	})
 }
 
-func TestRunDoesNotWaitForTheLost(t *testing.T) {
+func TestRunReturnsWithoutLostHandlers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -198,12 +198,12 @@ func TestRunDoesNotWaitForTheLost(t *testing.T) {
 		release := make(chan struct{})
 		got := pipeline.Run(ctx, batchOf("", ""), func(_ context.Context, r pipeline.Record) error {
 			if r.ID == "0" {
-				<-release // deaf to its context
+				<-release // ignores its context
 			}
 			return nil
 		}, pipeline.Options{Reserve: 2 * time.Second})
 		if took := time.Since(begun); took != 9500*time.Millisecond {
-			t.Errorf("answered after %v, want a quarter of the reserve before the deadline: 9.5s", took)
+			t.Errorf("returned after %v, want a quarter of the reserve before the deadline: 9.5s", took)
 		}
 		before := statuses(got)
 		close(release)
@@ -217,7 +217,7 @@ func TestRunDoesNotWaitForTheLost(t *testing.T) {
 	})
 }
 
-func TestRunHandlerThatEndsItsGoroutine(t *testing.T) {
+func TestRunFailsAHandlerThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	got := pipeline.Run(t.Context(), batchOf("", "", ""), func(_ context.Context, r pipeline.Record) error {
 		if r.ID == "1" {
@@ -226,7 +226,7 @@ func TestRunHandlerThatEndsItsGoroutine(t *testing.T) {
 		return nil
 	}, pipeline.Options{Parallel: 1})
 	if s, want := statuses(got), "0 done, 1 failed, 2 not started"; s != want {
-		t.Errorf("outcomes: got %s, want %s: what did not come back is failed", s, want)
+		t.Errorf("outcomes: got %s, want %s: a lost record is failed", s, want)
 	}
 }
 
@@ -249,50 +249,50 @@ func TestRunPanicKeepsValueAndStack(t *testing.T) {
 	}
 }
 
-// letterBox takes letters while their context is alive, or refuses them.
-type letterBox struct {
-	mu      sync.Mutex
-	letters []pipeline.DeadLetter
-	err     error
+// deadLetterStore stores dead letters while their context is valid, or rejects them.
+type deadLetterStore struct {
+	mu     sync.Mutex
+	stored []pipeline.DeadLetter
+	err    error
 }
 
-func (b *letterBox) take(ctx context.Context, l pipeline.DeadLetter) error {
+func (b *deadLetterStore) take(ctx context.Context, l pipeline.DeadLetter) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if b.err == nil {
-		b.letters = append(b.letters, l)
+		b.stored = append(b.stored, l)
 	}
 	return b.err
 }
 
-func TestRunDeadLetters(t *testing.T) {
+func TestRunWritesDeadLetters(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct {
 		name    string
 		err     error // of the handler
 		record  pipeline.Record
-		box     *letterBox
+		box     *deadLetterStore
 		max     int
 		want    pipeline.Status
 		letters int
 	}{
-		{"permanent", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &letterBox{}, 3, pipeline.DeadLettered, 1},
-		{"permanent, wrapped", fmt.Errorf("job: %w", pipeline.Permanent(errAgain)), pipeline.Record{Attempt: 1}, &letterBox{}, 3, pipeline.DeadLettered, 1},
-		{"permanent without letters", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, nil, 3, pipeline.Failed, 0},
-		{"permanent, letter refused", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &letterBox{err: errAgain}, 3, pipeline.Failed, 0},
-		{"before the last attempt", errAgain, pipeline.Record{Attempt: 2}, &letterBox{}, 3, pipeline.Failed, 0},
-		{"the last attempt", errAgain, pipeline.Record{Attempt: 3}, &letterBox{}, 3, pipeline.DeadLettered, 1},
-		{"past the last attempt", errAgain, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.DeadLettered, 1},
-		{"past the last attempt, but done", nil, pipeline.Record{Attempt: 4}, &letterBox{}, 3, pipeline.Done, 0},
-		{"attempts not known", errAgain, pipeline.Record{}, &letterBox{}, 3, pipeline.Failed, 0},
-		{"no limit", errAgain, pipeline.Record{Attempt: 99}, &letterBox{}, 0, pipeline.Failed, 0},
-		{"asked to come later, at the last attempt", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Second)), pipeline.Record{Attempt: 9}, &letterBox{}, 3, pipeline.Failed, 0},
-		{"in progress elsewhere", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), pipeline.Record{Attempt: 9}, &letterBox{}, 3, pipeline.Failed, 0},
-		{"unreadable", nil, pipeline.Record{Attempt: 1, Err: errAgain}, &letterBox{}, 3, pipeline.DeadLettered, 1},
+		{"permanent", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &deadLetterStore{}, 3, pipeline.DeadLettered, 1},
+		{"permanent, wrapped", fmt.Errorf("job: %w", pipeline.Permanent(errAgain)), pipeline.Record{Attempt: 1}, &deadLetterStore{}, 3, pipeline.DeadLettered, 1},
+		{"permanent without dead letters", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, nil, 3, pipeline.Failed, 0},
+		{"permanent, dead letter rejected", pipeline.Permanent(errAgain), pipeline.Record{Attempt: 1}, &deadLetterStore{err: errAgain}, 3, pipeline.Failed, 0},
+		{"before the last attempt", errAgain, pipeline.Record{Attempt: 2}, &deadLetterStore{}, 3, pipeline.Failed, 0},
+		{"the last attempt", errAgain, pipeline.Record{Attempt: 3}, &deadLetterStore{}, 3, pipeline.DeadLettered, 1},
+		{"past the last attempt", errAgain, pipeline.Record{Attempt: 4}, &deadLetterStore{}, 3, pipeline.DeadLettered, 1},
+		{"past the last attempt, but done", nil, pipeline.Record{Attempt: 4}, &deadLetterStore{}, 3, pipeline.Done, 0},
+		{"attempts not known", errAgain, pipeline.Record{}, &deadLetterStore{}, 3, pipeline.Failed, 0},
+		{"no limit", errAgain, pipeline.Record{Attempt: 99}, &deadLetterStore{}, 0, pipeline.Failed, 0},
+		{"RetryAfter at the last attempt", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Second)), pipeline.Record{Attempt: 9}, &deadLetterStore{}, 3, pipeline.Failed, 0},
+		{"in progress by another owner", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), pipeline.Record{Attempt: 9}, &deadLetterStore{}, 3, pipeline.Failed, 0},
+		{"unreadable", nil, pipeline.Record{Attempt: 1, Err: errAgain}, &deadLetterStore{}, 3, pipeline.DeadLettered, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -300,7 +300,7 @@ func TestRunDeadLetters(t *testing.T) {
 			if tt.box != nil {
 				o.DeadLetter = tt.box.take
 			} else {
-				tt.box = &letterBox{}
+				tt.box = &deadLetterStore{}
 			}
 			called := false
 			got := pipeline.Run(t.Context(), []pipeline.Record{tt.record}, func(context.Context, pipeline.Record) error {
@@ -311,34 +311,34 @@ func TestRunDeadLetters(t *testing.T) {
 				t.Errorf("status: got %v, want %v", s, tt.want)
 			}
 			if called != (tt.record.Err == nil) {
-				t.Errorf("handler called: %v", called)
+				t.Errorf("handler called: got %v, want only for a record without Err", called)
 			}
-			if len(tt.box.letters) != tt.letters {
-				t.Fatalf("letters: got %d, want %d", len(tt.box.letters), tt.letters)
+			if len(tt.box.stored) != tt.letters {
+				t.Fatalf("dead letters: got %d, want %d", len(tt.box.stored), tt.letters)
 			}
-			for _, l := range tt.box.letters {
+			for _, l := range tt.box.stored {
 				if l.Worker != "w" || !l.At.Equal(at) || !errors.Is(l.Reason, errAgain) || l.Record.Attempt != tt.record.Attempt {
-					t.Errorf("letter: got %+v, want worker w, time %v, reason %v and the record", l, at, errAgain)
+					t.Errorf("dead letter: got %+v, want worker w, time %v, reason %v and the record", l, at, errAgain)
 				}
 			}
 		})
 	}
 }
 
-func TestRunCalledOffMakesNoLetters(t *testing.T) {
+func TestRunCanceledWritesNoDeadLetters(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	box := &letterBox{}
+	box := &deadLetterStore{}
 	got := pipeline.Run(ctx, []pipeline.Record{{ID: "0", Attempt: 5}}, func(ctx context.Context, _ pipeline.Record) error {
 		cancel()
 		return ctx.Err()
 	}, pipeline.Options{MaxAttempts: 3, DeadLetter: box.take})
-	if got.Outcomes[0].Status != pipeline.Failed || len(box.letters) != 0 {
-		t.Errorf("got %v and %d letters, want it failed and no letter: the run was called off", got.Outcomes[0].Status, len(box.letters))
+	if got.Outcomes[0].Status != pipeline.Failed || len(box.stored) != 0 {
+		t.Errorf("got %v and %d dead letters, want failed and none: the run was canceled", got.Outcomes[0].Status, len(box.stored))
 	}
 }
 
-func TestRunDelay(t *testing.T) {
+func TestRunDelaysFailures(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name      string
@@ -346,10 +346,10 @@ func TestRunDelay(t *testing.T) {
 		want, max time.Duration // 0: not delayed
 	}{
 		{"a plain failure waits for the backoff", errAgain, 3 * time.Second, 3 * time.Second},
-		{"RetryAfter says it itself, and up to a quarter more", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Minute)), time.Minute, 75 * time.Second},
-		{"RetryAfter without end", pipeline.RetryAfter(errAgain, math.MaxInt64), math.MaxInt64 / 2, math.MaxInt64},
-		{"RetryAfter at once", pipeline.RetryAfter(errAgain, 0), 0, 0},
-		{"permanent without letters", pipeline.Permanent(errAgain), 3 * time.Second, 3 * time.Second},
+		{"RetryAfter adds up to a quarter", fmt.Errorf("job: %w", pipeline.RetryAfter(errAgain, time.Minute)), time.Minute, 75 * time.Second},
+		{"the longest RetryAfter", pipeline.RetryAfter(errAgain, math.MaxInt64), math.MaxInt64 / 2, math.MaxInt64},
+		{"RetryAfter of zero", pipeline.RetryAfter(errAgain, 0), 0, 0},
+		{"permanent without dead letters", pipeline.Permanent(errAgain), 3 * time.Second, 3 * time.Second},
 		{"done", nil, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -360,7 +360,7 @@ func TestRunDelay(t *testing.T) {
 			}, pipeline.Options{
 				Delay: func(_ context.Context, r pipeline.Record, d time.Duration) error {
 					got = d
-					return errors.New("refused") // is logged, and changes nothing
+					return errors.New("refused") // is only logged
 				},
 				Backoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Second },
 			})
@@ -374,7 +374,7 @@ func TestRunDelay(t *testing.T) {
 	}
 }
 
-func TestRunErrorIfAllFailed(t *testing.T) {
+func TestErrorIfAllFailedNeedsEveryRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -401,9 +401,8 @@ func TestRunErrorIfAllFailed(t *testing.T) {
 	}
 }
 
-// TestRunRetryAfterIsScattered: those that were refused together do not come
-// back together.
-func TestRunRetryAfterIsScattered(t *testing.T) {
+// Records refused together do not return together.
+func TestRunAddsJitterToRetryAfter(t *testing.T) {
 	t.Parallel()
 	seen := make(map[time.Duration]bool)
 	pipeline.Run(t.Context(), batchOf(make([]string, 100)...), func(context.Context, pipeline.Record) error {
@@ -416,27 +415,26 @@ func TestRunRetryAfterIsScattered(t *testing.T) {
 		return nil
 	}})
 	if len(seen) < 8 {
-		t.Errorf("100 records come back at %d different seconds, want about 16", len(seen))
+		t.Errorf("100 records return at %d different seconds, want about 16", len(seen))
 	}
 }
 
-// TestRunErrorIfAllFailedCounts tells which failures say that the worker should
-// be given less to do.
-func TestRunErrorIfAllFailedCounts(t *testing.T) {
+// Only failures that may be retried make a function error.
+func TestErrorIfAllFailedCountsRetryableFailures(t *testing.T) {
 	t.Parallel()
-	box, full := &letterBox{}, &letterBox{err: errors.New("the letters' queue is away")}
+	box, full := &deadLetterStore{}, &deadLetterStore{err: errors.New("the dead-letter queue is unavailable")}
 	for _, tt := range []struct {
 		name string
 		err  error // of record 0; record 1 is to be retried
-		box  *letterBox
+		box  *deadLetterStore
 		want bool
 	}{
-		{"permanent, and nobody takes letters", pipeline.Permanent(errAgain), nil, false},
-		{"permanent, and its letter was refused", pipeline.Permanent(errAgain), full, true},
-		{"permanent, with a letter", pipeline.Permanent(errAgain), box, false},
-		{"to be retried", errAgain, box, true},
-		{"asked to come later", pipeline.RetryAfter(errAgain, time.Second), box, true},
-		{"in progress elsewhere", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), box, false},
+		{"permanent, without DeadLetter", pipeline.Permanent(errAgain), nil, false},
+		{"permanent, dead letter rejected", pipeline.Permanent(errAgain), full, true},
+		{"permanent, with a dead letter", pipeline.Permanent(errAgain), box, false},
+		{"retryable", errAgain, box, true},
+		{"RetryAfter", pipeline.RetryAfter(errAgain, time.Second), box, true},
+		{"in progress by another owner", pipeline.RetryAfter(&pipeline.InProgressError{Key: "k"}, time.Second), box, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -457,15 +455,15 @@ func TestRunErrorIfAllFailedCounts(t *testing.T) {
 	}
 }
 
-func TestRunEmptyBatch(t *testing.T) {
+func TestRunOfAnEmptyBatchHasNoError(t *testing.T) {
 	t.Parallel()
 	got := pipeline.Run(t.Context(), nil, nil, pipeline.Options{ErrorIfAllFailed: true})
 	if len(got.Outcomes) != 0 || got.Err() != nil {
-		t.Errorf("got %+v, want nothing", got)
+		t.Errorf("got %+v, want no outcomes and no error", got)
 	}
 }
 
-func TestRunAllocatesNothingForARecord(t *testing.T) {
+func TestRunDoesNotAllocateForEachRecord(t *testing.T) {
 	h := func(context.Context, pipeline.Record) error { return nil }
 	run := func(n int) float64 {
 		records := batchOf(make([]string, n)...)
@@ -476,8 +474,8 @@ func TestRunAllocatesNothingForARecord(t *testing.T) {
 	}
 }
 
-// BenchmarkRun measures what the run adds to a record, beside a loop written by
-// hand that handles the records one by one and collects the failed ids.
+// BenchmarkRun compares Run with a loop that handles the records one by one and
+// collects the failed ids.
 func BenchmarkRun(b *testing.B) {
 	records := batchOf(make([]string, 1000)...)
 	h := func(_ context.Context, r pipeline.Record) error {
