@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sluice/deploy/local/admin"
+	"sluice/deploy/local/s3server/objectstore"
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/workers/schema"
@@ -37,20 +38,28 @@ func (s *Stack) status(ctx context.Context) (out admin.Status, err error) {
 		return out, err
 	}
 	out.Notifications = len(sent)
-	objects, err := s.objects.Stats()
-	if err != nil {
+	if out.Uploads, err = s.countObjects(ctx, BucketUploads); err != nil {
 		return out, err
 	}
-	for _, b := range objects.Buckets {
-		switch b.Name {
-		case BucketUploads:
-			out.Uploads = b.Objects
-		case BucketThumbnails:
-			out.Thumbnails = b.Objects
-		}
+	if out.Thumbnails, err = s.countObjects(ctx, BucketThumbnails); err != nil {
+		return out, err
 	}
 	out.StoreBytes, err = s.db.Size()
 	return out, err
+}
+
+// countObjects counts the objects of a bucket.
+func (s *Stack) countObjects(ctx context.Context, bucket string) (n int64, err error) {
+	for l := (objectstore.Listing{Limit: 1000}); ; {
+		page, err := s.objects.List(bucket, l)
+		if err != nil {
+			return n, err
+		}
+		n += int64(len(page.Entries))
+		if l.After = page.Next; !page.Truncated {
+			return n, ctx.Err()
+		}
+	}
 }
 
 // listRecords returns a page of the records whose keys, as people write them,
