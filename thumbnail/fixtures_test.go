@@ -35,17 +35,23 @@ func fixture(tb testing.TB, name string) []byte {
 	return data
 }
 
-// photo reads a photograph that is not part of the project.
-func photo(tb testing.TB, name string) []byte {
+// photo returns a photograph that is not part of the project, or false where
+// the photographs are absent. They add to the pictures that testpicture makes.
+func photo(tb testing.TB, name string) ([]byte, bool) {
 	tb.Helper()
 	data, err := os.ReadFile(filepath.Join(photosDir, name))
 	if os.IsNotExist(err) {
-		tb.Skipf("photograph %s is absent: ../shared/photos is not part of the project", name)
+		return nil, false
 	}
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return data
+	return data, true
+}
+
+// camera is a made picture with the statistics of a photograph.
+func camera(w, h int, o testpicture.JPEGOptions) []byte {
+	return testpicture.JPEG(testpicture.Camera(w, h, 5), o)
 }
 
 // deepF has a gradient that needs more than 8 bits, behind the letter.

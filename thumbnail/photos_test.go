@@ -13,39 +13,86 @@ import (
 
 func TestPhotographsInEveryOrientation(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"Landscape", "Portrait"} {
-		t.Run(kind, func(t *testing.T) {
+	upright := map[string]image.Image{}
+	for name, dim := range map[string][2]int{"Landscape": {901, 600}, "Portrait": {603, 900}} {
+		upright[name] = testpicture.Camera(dim[0], dim[1], 3)
+	}
+	for name, img := range upright {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, want := makeOne(t, photo(t, kind+"_1.jpg"), "200x200")
-			for i := 2; i <= 8; i++ {
-				_, got := makeOne(t, photo(t, fmt.Sprintf("%s_%d.jpg", kind, i)), "200x200")
-				if d := testpicture.MeanDifference(got, want); d > 6 {
-					t.Errorf("orientation %d differs by %.1f grey levels", i, d)
-				}
+			var files [8][]byte
+			for i := range files {
+				files[i] = testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Turned(img, i+1)), i+1)
 			}
+			checkAlike(t, files)
+			for i := range files {
+				data, ok := photo(t, fmt.Sprintf("%s_%d.jpg", name, i+1))
+				if !ok {
+					return
+				}
+				files[i] = data
+			}
+			checkAlike(t, files)
 		})
 	}
 }
 
-func TestOddPhotographs(t *testing.T) {
+// checkAlike expects the same thumbnail of a picture in its eight orientations.
+func checkAlike(t *testing.T, files [8][]byte) {
+	t.Helper()
+	_, want := makeOne(t, files[0], "200x200")
+	for i, data := range files[1:] {
+		_, got := makeOne(t, data, "200x200")
+		if d := testpicture.MeanDifference(got, want); d > 6 {
+			t.Errorf("orientation %d differs by %.1f grey levels", i+2, d)
+		}
+	}
+}
+
+func TestOddPictures(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ file, kind, size, contentType string }{
-		{"16-bit-grey-alpha.png", "no error", "109x96", "image/png"},
-		{"2569067123_aca715a2ee_o.jpg", "no error", "200x163", "image/jpeg"},
-		{"4.webp", "no error", "200x151", "image/jpeg"},
-		{"5_webp_a.webp", "no error", "200x200", "image/png"},
-		{"Channel_digital_image_CMYK_color.jpg", "no error", "200x133", "image/jpeg"},
-		{"gain-map.jpg", "no error", "200x113", "image/jpeg"},
-		{"low-contrast.jpg", "no error", "200x163", "image/jpeg"},
-		{"p3.png", "no error", "8x8", "image/jpeg"},
-		{"rotating-squares.gif", "no error", "80x80", "image/png"},
-		{"tbgn2c16.png", "no error", "32x32", "image/png"},
-		{"corrupt-header.jpg", "corrupt", "", ""},
-		{"truncated.jpg", "corrupt", "", ""},
+	whole := camera(1500, 1001, testpicture.JPEGOptions{})
+	faint := testpicture.Camera(300, 245, 8)
+	for i, v := range faint.Y {
+		faint.Y[i] = 100 + v/16
+	}
+	badHeader := bytes.Clone(whole)
+	badHeader[bytes.Index(whole, []byte{0xff, 0xc0})+11] = 0 // the sampling of luma
+	for _, tt := range []struct {
+		file                    string
+		made                    []byte
+		kind, size, contentType string
+	}{
+		{"baseline", whole, "no error", "200x133", "image/jpeg"},
+		{"progressive, turned", camera(1500, 1001, testpicture.JPEGOptions{Progressive: true, Orientation: 6}), "no error", "133x200", "image/jpeg"},
+		{"low contrast", testpicture.JPEG(faint, testpicture.JPEGOptions{}), "no error", "200x163", "image/jpeg"},
+		{"4:4:4", testpicture.JPEG(testpicture.FullChroma(faint), testpicture.JPEGOptions{}), "no error", "200x163", "image/jpeg"},
+		{"P3", camera(640, 360, testpicture.JPEGOptions{Profile: testpicture.P3Profile()}), "no error", "200x113", "image/jpeg"},
+		{"bad header", badHeader, "corrupt", "", ""},
+		{"truncated", whole[:len(whole)*2/3], "corrupt", "", ""},
+		{"16-bit-grey-alpha.png", nil, "no error", "109x96", "image/png"},
+		{"2569067123_aca715a2ee_o.jpg", nil, "no error", "200x163", "image/jpeg"},
+		{"4.webp", nil, "no error", "200x151", "image/jpeg"},
+		{"5_webp_a.webp", nil, "no error", "200x200", "image/png"},
+		{"Channel_digital_image_CMYK_color.jpg", nil, "no error", "200x133", "image/jpeg"},
+		{"gain-map.jpg", nil, "no error", "200x113", "image/jpeg"},
+		{"low-contrast.jpg", nil, "no error", "200x163", "image/jpeg"},
+		{"p3.png", nil, "no error", "8x8", "image/jpeg"},
+		{"rotating-squares.gif", nil, "no error", "80x80", "image/png"},
+		{"tbgn2c16.png", nil, "no error", "32x32", "image/png"},
+		{"corrupt-header.jpg", nil, "corrupt", "", ""},
+		{"truncated.jpg", nil, "corrupt", "", ""},
 	} {
+		data := tt.made
+		if data == nil {
+			var ok bool
+			if data, ok = photo(t, tt.file); !ok {
+				continue
+			}
+		}
 		t.Run(tt.file, func(t *testing.T) {
 			t.Parallel()
-			res, err := Make(t.Context(), bytes.NewReader(photo(t, tt.file)), Options{Sizes: []Size{{Width: 200, Height: 200}}})
+			res, err := Make(t.Context(), bytes.NewReader(data), Options{Sizes: []Size{{Width: 200, Height: 200}}})
 			if got := kindOf(err); got != tt.kind {
 				t.Fatalf("got %s (%v), want %s", got, err, tt.kind)
 			}

@@ -37,10 +37,37 @@ func TestWideGamutPicturesComeOutInSRGB(t *testing.T) {
 	}
 }
 
-func TestPhotographsWithProfiles(t *testing.T) {
+// What a profile changes in pictures of many colours.
+func TestPicturesWithProfiles(t *testing.T) {
 	t.Parallel()
-	// p3.png shows colours that sRGB has not: what it holds must become more saturated, not stay.
-	data := photo(t, "p3.png")
+	// Numbers of Display P3 become more saturated in sRGB, they do not stay.
+	plain := testpicture.RGB(testpicture.Camera(160, 120, 2))
+	file := testpicture.EncodePNG(plain)
+	converted := onlySmall(t, testpicture.WithPNGProfile(file, testpicture.P3Profile()), Size{Width: 160, Height: 120})
+	if d := testpicture.MeanDifference(converted, plain); d < 1 {
+		t.Errorf("Display P3 differs by %.2f from its numbers as they are: the profile was not applied", d)
+	}
+	if d := testpicture.MeanDifference(onlySmall(t, testpicture.WithPNGProfile(file, testpicture.SRGBProfile()), Size{Width: 160, Height: 120}), plain); d > 0.5 {
+		t.Errorf("sRGB differs by %.2f from its numbers as they are", d)
+	}
+	// By this profile only black ink shows, and the picture has none.
+	cmyk := testpicture.WithSegment(fixture(t, "cmyk.jpg"), 0xe2, "ICC_PROFILE\x00\x01\x01"+string(testpicture.CMYKProfile(true)))
+	inks := onlySmall(t, cmyk, Size{Width: 120, Height: 80})
+	for _, at := range []image.Point{{5, 5}, {60, 40}, {100, 70}} {
+		if got := inks.At(at.X, at.Y); !testpicture.Near(got, color.NRGBA{255, 255, 255, 255}, 3) {
+			t.Errorf("CMYK at %v: got %v, want white", at, got)
+		}
+	}
+	checkProfiledPhotographs(t)
+}
+
+func checkProfiledPhotographs(t *testing.T) {
+	t.Helper()
+	data, ok := photo(t, "p3.png")
+	inks, okInks := photo(t, "Channel_digital_image_CMYK_color.jpg")
+	if !ok || !okInks {
+		return
+	}
 	p := onlySmall(t, data, Size{Width: 8, Height: 8})
 	plain, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -51,7 +78,7 @@ func TestPhotographsWithProfiles(t *testing.T) {
 	}
 
 	// What Little CMS makes of some pixels, perceptual intent. The profile is U.S. Web Coated (SWOP) v2.
-	img := onlySmall(t, photo(t, "Channel_digital_image_CMYK_color.jpg"), Size{Width: 500, Height: 333})
+	img := onlySmall(t, inks, Size{Width: 500, Height: 333})
 	for _, tt := range []struct {
 		x, y int
 		want color.NRGBA

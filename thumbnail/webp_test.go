@@ -16,11 +16,9 @@ func TestSmallWebPsAreThoseOfTheFilteredPicture(t *testing.T) {
 	for _, name := range []string{"lossy.webp", "known-colours.webp"} {
 		checkUnfiltered(t, fixture(t, name))
 	}
-}
-
-func TestSmallPhotographsAreThoseOfTheFilteredPicture(t *testing.T) {
-	t.Parallel()
-	checkUnfiltered(t, photo(t, "4.webp"))
+	if data, ok := photo(t, "4.webp"); ok {
+		checkUnfiltered(t, data)
+	}
 }
 
 // checkUnfiltered compares with the whole picture decoded with its loop filter, and reduced after.

@@ -11,21 +11,30 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
-// photos is where real photographs stand, outside the project.
+// photos holds real photographs, outside the project. They add to the pictures
+// that testpicture makes.
 const photos = "../../../shared/photos"
 
-func photo(t testing.TB, name string) []byte {
+// photo returns a photograph, or false where the photographs are absent.
+func photo(t testing.TB, name string) ([]byte, bool) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(photos, name))
 	if os.IsNotExist(err) {
-		t.Skipf("the photographs of %s are absent", photos)
+		return nil, false
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	return data, true
+}
+
+// camera is a made picture with the statistics of a photograph.
+func camera(w, h int, progressive bool) []byte {
+	return testpicture.JPEG(testpicture.Camera(w, h, 5), testpicture.JPEGOptions{Quality: 90, Progressive: progressive})
 }
 
 // checkPlanes compares all planes with the picture's own coefficients. A
@@ -350,14 +359,26 @@ func samePlane(t *testing.T, name string, p Plane, pix []byte, stride, tolerance
 
 // At full size the planes are those of image/jpeg, off by at most one: the
 // two inverse transforms round differently.
-func TestPhotosAgainstImageJPEG(t *testing.T) {
+func TestPicturesAgainstImageJPEG(t *testing.T) {
 	t.Parallel()
+	cmyk, err := os.ReadFile("../../testdata/images/cmyk.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pictures := map[string][]byte{
+		"made baseline": camera(901, 607, false), "made progressive": camera(901, 607, true), "cmyk.jpg": cmyk,
+		"made 4:4:4": testpicture.JPEG(testpicture.FullChroma(testpicture.Camera(500, 333, 6)), testpicture.JPEGOptions{Progressive: true}),
+	}
 	for _, name := range []string{
 		"2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_6.jpg", "camera-24mp-baseline.jpg",
 		"camera-24mp-progressive.jpg", "gain-map.jpg", "low-contrast.jpg", "Channel_digital_image_CMYK_color.jpg",
 	} {
+		if data, ok := photo(t, name); ok {
+			pictures[name] = data
+		}
+	}
+	for name, data := range pictures {
 		t.Run(name, func(t *testing.T) {
-			data := photo(t, name)
 			if lighter() && len(data) > 800<<10 {
 				t.Skip("a large photograph, and -short or the race detector")
 			}
@@ -513,17 +534,17 @@ func TestTolerance(t *testing.T) {
 }
 
 // A photograph at 1/8 is the same, at 1/4 and 1/2 nearly: before and after its
-// planes are halved, as a thumbnail does.
-func TestToleranceOfPhoto(t *testing.T) {
+// planes are halved, as a thumbnail does. The floors are 1 dB below what was
+// measured.
+func TestToleranceOfPhotographs(t *testing.T) {
 	t.Parallel()
-	if lighter() {
-		t.Skip("a large photograph, and -short or the race detector")
-	}
-	data := photo(t, "camera-24mp-progressive.jpg")
-	for _, tt := range []struct {
+	type want struct {
 		scale, tolerance int
 		floor, halved    float64
-	}{{8, 1 << 20, math.Inf(1), math.Inf(1)}, {4, 1, math.Inf(1), math.Inf(1)}, {4, 8, 49, 55.5}, {4, 4, 54, 55.5}, {2, 16, 46, 52.5}} {
+	}
+	inf := math.Inf(1)
+	checkTolerance := func(t *testing.T, data []byte, tt want) {
+		t.Helper()
 		exact, err := Decode(bytes.NewReader(data), Options{Scale: tt.scale})
 		if err != nil {
 			t.Fatal(err)
@@ -547,5 +568,18 @@ func TestToleranceOfPhoto(t *testing.T) {
 		if got < tt.floor || halved < tt.halved {
 			t.Errorf("1/%d, tolerance %d: got %.1f dB, %.1f when halved; want %.1f, %.1f", tt.scale, tt.tolerance, got, halved, tt.floor, tt.halved)
 		}
+	}
+	t.Run("made", func(t *testing.T) {
+		data := camera(2400, 1600, true)
+		for _, tt := range []want{{8, 1 << 20, inf, inf}, {4, 1, inf, inf}, {4, 8, 49.3, 55.2}, {4, 4, 54.1, 55.4}, {2, 16, 46.6, 52.5}} {
+			checkTolerance(t, data, tt)
+		}
+	})
+	data, ok := photo(t, "camera-24mp-progressive.jpg")
+	if !ok || lighter() {
+		return // a large photograph, and -short or the race detector
+	}
+	for _, tt := range []want{{8, 1 << 20, inf, inf}, {4, 1, inf, inf}, {4, 8, 49, 55.5}, {4, 4, 54, 55.5}, {2, 16, 46, 52.5}} {
+		checkTolerance(t, data, tt)
 	}
 }
