@@ -194,7 +194,7 @@ func (b *bench) compareAll(out io.Writer) []compared {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "photograph\tours\tsharp\timaging\tbytes")
 	for _, name := range photographs {
-		file := filepath.Join(b.photos, name)
+		file := b.photograph(name)
 		c, err := b.compare(file, 200, "-exact")
 		if err != nil {
 			fmt.Fprintf(t, "%s\tleft out: %s\n", name, firstLine(err))

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -95,7 +94,7 @@ func (b *bench) twoCores(out io.Writer) (float64, error) {
 	if !strings.Contains("batch on 1 and on 2 cores", b.only) {
 		return 0, nil
 	}
-	file := filepath.Join(b.photos, "camera-24mp-baseline.jpg")
+	file := b.photograph("camera-24mp-baseline.jpg")
 	if _, err := os.Stat(file); err != nil {
 		fmt.Fprintf(out, "left out: batch on 1 and on 2 cores: %v\n", err)
 		return 0, nil

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sluice/thumbnail/internal/testpicture"
 )
 
 // input is a picture to measure on.
@@ -20,13 +22,40 @@ type input struct {
 	why  string // it is missing; "" when it is there
 }
 
-// inputs gives the pictures, and makes those that are not there from the photographs.
+// photograph returns the path of a photograph, or of a picture with the
+// statistics of one, made in the work folder, where it is absent.
+func (b *bench) photograph(name string) string {
+	file := filepath.Join(b.photos, name)
+	if _, err := os.Stat(file); err == nil {
+		return file
+	}
+	p, ok := madePhotographs[name]
+	if !ok {
+		return file
+	}
+	in := b.made(name, "made-"+name, 0, 0, func(out string) error {
+		return os.WriteFile(out, testpicture.JPEG(testpicture.Camera(p.w, p.h, 1), p.o), 0o644)
+	})
+	return in.file
+}
+
+// madePhotographs are the pictures that stand in for photographs.
+var madePhotographs = map[string]struct {
+	w, h int
+	o    testpicture.JPEGOptions
+}{
+	"camera-24mp-baseline.jpg":    {6000, 4000, testpicture.JPEGOptions{}},
+	"camera-24mp-progressive.jpg": {6000, 4000, testpicture.JPEGOptions{Progressive: true}},
+	"low-contrast.jpg":            {300, 245, testpicture.JPEGOptions{}},
+}
+
+// inputs returns the pictures, and makes those that are missing.
 func (b *bench) inputs() []input {
-	camera := filepath.Join(b.photos, "camera-24mp-baseline.jpg")
+	camera := b.photograph("camera-24mp-baseline.jpg")
 	list := []input{
 		b.made("baseline 1 MP", "1mp.jpg", 200, 30, func(out string) error { return b.tile(out, 1200, 832) }),
 		{name: "baseline 24 MP", file: camera, size: 200, n: 4},
-		{name: "progressive 24 MP", file: filepath.Join(b.photos, "camera-24mp-progressive.jpg"), size: 200, n: 3},
+		{name: "progressive 24 MP", file: b.photograph("camera-24mp-progressive.jpg"), size: 200, n: 3},
 		b.made("24 MP 4:4:4", "24mp-444.jpg", 200, 3, b.convert(camera, "quality=90, subsampling=0")),
 		{name: "24 MP to 800", file: camera, size: 800, n: 4},
 		b.made("baseline 12 MP", "12mp.jpg", 200, 6, func(out string) error { return b.tile(out, 4000, 3000) }),
@@ -35,7 +64,7 @@ func (b *bench) inputs() []input {
 		b.made("280 MP flat JPEG", "280mp-flat.jpg", 200, 1, flat),
 		b.made("PNG 24 MP", "24mp.png", 200, 1, b.toPNG),
 		b.made("WebP 12 MP", "12mp.webp", 200, 3, b.convert("12mp.jpg", "quality=80")),
-		{name: "small 0.07 MP", file: filepath.Join(b.photos, "low-contrast.jpg"), size: 200, n: 40},
+		{name: "small 0.07 MP", file: b.photograph("low-contrast.jpg"), size: 200, n: 40},
 		{name: "small 0.15 MP", file: "testdata/images/orientation-1-upright.jpg", size: 200, n: 40},
 	}
 	for i := range list {
@@ -55,7 +84,7 @@ func (b *bench) inputs() []input {
 // made gives an input of the work folder, made if it is not there.
 func (b *bench) made(name, file string, size, n int, create func(string) error) input {
 	in := input{name: name, file: filepath.Join(b.dir, file), size: size, n: n}
-	if _, err := os.Stat(in.file); err == nil || !strings.Contains(name, b.only) {
+	if _, err := os.Stat(in.file); err == nil || size > 0 && !strings.Contains(name, b.only) {
 		return in
 	}
 	// Made beside and then renamed: a half-written picture would be measured for ever.
@@ -88,7 +117,7 @@ func readJPEG(file string) (*image.YCbCr, error) {
 
 // tile writes a JPEG of w x h, 4:2:0, of the 24 MP photograph beside itself.
 func (b *bench) tile(out string, w, h int) (err error) {
-	src, err := readJPEG(filepath.Join(b.photos, "camera-24mp-baseline.jpg"))
+	src, err := readJPEG(b.photograph("camera-24mp-baseline.jpg"))
 	if err != nil {
 		return err
 	}
@@ -117,7 +146,7 @@ func fill(dst []byte, stride, w, h int, src []byte, srcStride, srcW, srcH int) {
 }
 
 func (b *bench) toPNG(out string) error {
-	src, err := readJPEG(filepath.Join(b.photos, "camera-24mp-baseline.jpg"))
+	src, err := readJPEG(b.photograph("camera-24mp-baseline.jpg"))
 	if err != nil {
 		return err
 	}
