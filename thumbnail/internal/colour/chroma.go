@@ -2,11 +2,9 @@ package colour
 
 import "sluice/thumbnail/internal/raster"
 
-// Half of the chroma (4:2:0) is enough for photographs, and saves a third of the bytes. It is not for graphics: a red line of one pixel on white
-// becomes a pink shadow of two. What a thumbnail loses can be counted: the pixels whose chroma is far from the mean of their 2 x 2.
 const (
 	hardStep = 32 // levels of Cb or Cr, from the mean of two by two
-	// One pixel in hardShare is enough: 0.5 %. Photographs have up to 0.02 %, a thin frame around a picture of 200 has 2.
+	// hardShare is how many pixels there are for one hard pixel.
 	hardShare = 200
 )
 

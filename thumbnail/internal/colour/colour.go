@@ -1,13 +1,23 @@
-package colour
-
-import "sluice/thumbnail/internal/raster"
-
-// JPEG's colours (ITU-T T.871), in fixed point of 16 bits:
+// Package colour converts between RGB and JPEG's luma and chroma, and decides
+// whether a picture may lose half of its chroma.
+//
+// The conversion is that of ITU-T T.871, in fixed point of 16 bits:
 //
 //	R = Y + 1.402·(Cr-128)                         Y  =  0.299·R    + 0.587·G    + 0.114·B
 //	G = Y - 0.344136·(Cb-128) - 0.714136·(Cr-128)  Cb = -0.168736·R - 0.331264·G + 0.5·B      + 128
 //	B = Y + 1.772·(Cb-128)                         Cr =  0.5·R      - 0.418688·G - 0.081312·B + 128
+//
+// Half of the chroma (4:2:0) is enough for photographs and saves a third of the
+// bytes. It is too little for graphics: a red line of one pixel on white becomes a
+// pink shadow of two. The loss can be counted: a pixel is hard if its chroma is
+// more than 32 levels from the mean of its 2 x 2 pixels. Photographs have up to
+// 0.02 % of hard pixels, a thin frame around a picture of 200 x 200 has 2 %; a
+// picture with 0.5 % keeps all of its chroma.
+package colour
 
+import "sluice/thumbnail/internal/raster"
+
+// YCCToRGB converts a sample of luma and chroma.
 func YCCToRGB(y, cb, cr byte) (r, g, b byte) {
 	l, u, v := int32(y)<<16+1<<15, int32(cb)-128, int32(cr)-128
 	return raster.Clamp((l + 91881*v) >> 16), raster.Clamp((l - 22554*u - 46802*v) >> 16), raster.Clamp((l + 116130*u) >> 16)

@@ -1,3 +1,9 @@
+// Package exif reads the orientation of a picture from an EXIF block.
+//
+// A camera stores the pixels as its sensor gives them, and notes how it was held.
+// The eight orientations are the symmetries of a rectangle. Each is a choice of
+// three: the columns run backwards, the rows run backwards, and the sides are
+// exchanged afterwards.
 package exif
 
 import "encoding/binary"
@@ -6,14 +12,16 @@ import "encoding/binary"
 // most 64 KB.
 const MaxBytes = 1 << 20
 
-// Orientation is EXIF's: how the stored pixels must be turned to stand upright. Zero and 1 are upright already;
-// 2 is mirrored left to right, 3 upside down, 4 mirrored top to bottom, 5 transposed, 6 wants a quarter turn to the
-// right, 7 is transposed along the other diagonal, 8 wants a quarter turn to the left. 5 to 8 exchange width and height.
+// Orientation says how the stored pixels must be turned to stand upright. Zero
+// and 1 are upright already; 2 is mirrored left to right, 3 upside down, 4
+// mirrored top to bottom, 5 transposed, 6 needs a quarter turn to the right, 7 is
+// transposed along the other diagonal, 8 needs a quarter turn to the left. 5 to 8
+// exchange width and height.
 type Orientation int
 
 func (o Orientation) swaps() bool { return o >= 5 && o <= 8 }
 
-// upright gives the size after orientation.
+// Upright returns the size after orientation.
 func (o Orientation) Upright(w, h int) (int, int) {
 	if o.swaps() {
 		return h, w
@@ -21,7 +29,8 @@ func (o Orientation) Upright(w, h int) (int, int) {
 	return w, h
 }
 
-// flips tells how the stored sides run, and whether they are exchanged afterwards.
+// Flips reports which stored sides run backwards, and whether the sides are
+// exchanged afterwards.
 func (o Orientation) Flips() (x, y, transpose bool) {
 	switch o {
 	case 2:
@@ -42,8 +51,9 @@ func (o Orientation) Flips() (x, y, transpose bool) {
 	return false, false, false
 }
 
-// Parse finds tag 0x0112 in IFD0 of a TIFF structure, which is what an EXIF block is. It gives 0
-// when there is none or the block is damaged: a broken note does not make a broken picture.
+// Parse returns tag 0x0112 in IFD0 of a TIFF structure, the content of an EXIF
+// block. It returns 0 when there is none or the block is damaged: the picture is
+// whole without it.
 func Parse(tiff []byte) Orientation {
 	if len(tiff) < 8 {
 		return 0

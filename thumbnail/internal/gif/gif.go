@@ -1,3 +1,12 @@
+// Package gif reads GIF: the first frame, reduced while its rows are decoded, or
+// frame after frame of an animation as they stand on the screen.
+//
+// A frame covers a part of the screen, with a palette of up to 256 colours, one of
+// which may be transparent. After a frame, the screen stays, or the frame's part
+// becomes transparent, or the screen before the frame comes back. Pixels are
+// indices in LZW (compress/lzw), in blocks of at most 255 bytes. The rows of an
+// interlaced frame come in four passes: every 8th row from 0, every 8th from 4,
+// every 4th from 2, every 2nd from 1.
 package gif
 
 import (

@@ -1,3 +1,18 @@
+// Package icc converts a thumbnail's colours to sRGB by its colour profile (ISO
+// 15076-1).
+//
+// A profile says what a picture's numbers mean, as XYZ or Lab under the white D50.
+// Three kinds are read. Cameras, telephones and screens write RGB by a matrix and
+// curves (Display P3, Adobe RGB):
+//
+//	(X,Y,Z) = M · (f(R), f(G), f(B))
+//
+// Grey has one curve. Print has look-up tables, for CMYK or RGB, of the types
+// mft1, mft2 and mAB: curves for each input, a grid of outputs that is linear
+// between its points in every direction, and curves for each output. In mAB curves
+// and a matrix may stand before the last curves. A table overrides the matrix, as
+// the standard requires. From D50 the way to sRGB is one more matrix and sRGB's
+// curve. Channels that sRGB cannot show are clipped.
 package icc
 
 import (
@@ -9,11 +24,8 @@ import (
 	"math"
 )
 
-// A colour profile (ISO 15076-1) says what a picture's numbers mean. Three kinds are read: RGB by a matrix and curves, which is
-// what cameras, telephones and screens have (Display P3, Adobe RGB), grey by a curve, and CMYK or RGB by look-up tables of the types
-// mft1, mft2 and mAB, which is what printing has. Where there is a table it stands over the matrix, as the standard wants it. Numbers are taken to XYZ or Lab under D50, and from there to sRGB.
-
-// errProfile is why a profile is not used. Nobody is told: the picture is shown as if it had none, as other tools do.
+// errProfile is why a profile is not used. The picture is shown as if it had
+// none, as other tools do.
 var errProfile = errors.New("profile is not usable")
 
 // MaxBytes bounds a colour profile. Larger ones are left out.

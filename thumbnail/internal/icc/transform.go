@@ -7,7 +7,7 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// D50 is the white of profiles.
+// whiteD50 is the white of profiles.
 var whiteD50 = [3]float64{0.9642, 1, 0.8249}
 
 // xyzToSRGB takes XYZ under D50 to linear sRGB: the inverse of sRGB's primaries, adapted to D50 (Bradford).
@@ -54,8 +54,9 @@ func labToXYZ(l, a, b float64) [3]float64 {
 	return [3]float64{whiteD50[0] * inverse(fy+a/500), whiteD50[1] * inverse(fy), whiteD50[2] * inverse(fy-b/200)}
 }
 
-// Transform takes a thumbnail's colours to sRGB. It works on the small picture: there are a thousand times fewer pixels, and
-// filtering before or after makes no visible difference. What sRGB cannot show is clipped by channel.
+// Transform converts a thumbnail's colours to sRGB. It works on the small
+// picture: there are a thousand times fewer pixels, and filtering before or after
+// makes no visible difference.
 type Transform struct {
 	space  string
 	curves [3]*[256]float64
@@ -66,7 +67,8 @@ type Transform struct {
 	grey   *[256]byte
 }
 
-// NewTransform gives nil when the profile is absent, not usable, of another kind than the picture, or sRGB itself.
+// NewTransform returns nil when the profile is absent, not usable, of another
+// kind than the picture, or sRGB itself.
 func NewTransform(profile []byte, model raster.Model) *Transform {
 	if profile == nil {
 		return nil

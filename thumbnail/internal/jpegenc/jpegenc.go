@@ -1,3 +1,14 @@
+// Package jpegenc encodes small baseline JPEG pictures.
+//
+// A block of 8 x 8 samples s becomes the amplitudes of 64 waves,
+//
+//	S(u,v) = C(u)·C(v)/4 · ΣΣ s(x,y) · cos((2x+1)uπ/16) · cos((2y+1)vπ/16)
+//
+// with C(0) = 1/√2 and C(k) = 1, each divided by its quantiser's step and rounded.
+// The steps are the standard's example tables (ITU-T T.81, K.1 and K.2), scaled by
+// quality as libjpeg does. The amplitudes are coded by Huffman codes that are
+// optimal for the picture: it is encoded in two passes, which makes files about 8 %
+// smaller than the standard's example codes.
 package jpegenc
 
 // Picture is what Encode encodes: luma, and chroma of the same or half the size, rounded up.
@@ -43,7 +54,7 @@ var (
 	}
 )
 
-// quantTable scales a table by quality the way libjpeg does, so that the number means what people expect.
+// quantTable scales a table by quality as libjpeg does.
 func quantTable(base *[64]uint8, quality int) (q [64]uint8) {
 	scale := 200 - 2*quality
 	if quality < 50 {
@@ -55,8 +66,8 @@ func quantTable(base *[64]uint8, quality int) (q [64]uint8) {
 	return q
 }
 
-// encoder encodes a baseline picture in two passes: the coefficients are kept, so that the Huffman
-// tables fit them. That makes files about 8 % smaller than with the standard's example tables.
+// encoder keeps the coefficients between the two passes, so that the Huffman
+// codes fit them.
 type encoder struct {
 	out    []byte
 	acc    uint64

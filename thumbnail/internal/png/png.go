@@ -1,3 +1,11 @@
+// Package png reads PNG. Rows are inflated, unfiltered and reduced one after the
+// other, so that memory depends on a row and on the result.
+//
+// A stored row is predicted from its neighbours, byte by byte: with a on the left,
+// b above and c above on the left, the prediction is 0, a, b, (a+b)/2, or Paeth's,
+// the one of a, b and c that is nearest to a+b-c. An interlaced picture comes in
+// the seven passes of Adam7, each a picture of its own with every 8th, 4th or 2nd
+// pixel.
 package png
 
 import (

@@ -1,3 +1,9 @@
+// Package quantise chooses up to 255 colours for a picture by median cut.
+//
+// Colours are counted with 5 bits a channel. All of them form a box. The box with
+// the greatest w²·n, where w is its width along its widest channel and n its
+// number of pixels, is cut where half of its pixels lie on either side, until there
+// are enough boxes. Each box stands for the mean of its pixels.
 package quantise
 
 import (
@@ -7,7 +13,8 @@ import (
 	"slices"
 )
 
-// Paletted gives a picture at most 255 colours and one that is transparent: a pixel is seen, or it is not.
+// Paletted returns the picture with at most 255 colours and one that is
+// transparent: a pixel of opacity 128 or more is opaque.
 func Paletted(img *image.NRGBA) *image.Paletted {
 	out := image.NewPaletted(img.Rect, nil)
 	q := newQuantiser(img)
@@ -27,10 +34,8 @@ func Paletted(img *image.NRGBA) *image.Paletted {
 	return out
 }
 
-// quantiser chooses up to 255 colours for a picture by median cut: the box of colours that spreads widest, weighted by its pixels, is
-// cut where half of them lie on either side, until there are enough boxes.
-//
-// Colours are counted with 5 bits a channel, and stand for their mean.
+// quantiser holds the colours of a picture and the nearest colour of each cell of
+// colours.
 type quantiser struct {
 	colours []color.NRGBA
 	nearest [1 << 15]uint8 // by 5 bits of red, green and blue

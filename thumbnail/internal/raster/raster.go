@@ -1,3 +1,18 @@
+// Package raster holds decoded pictures as planes of 8 bits a sample, and reduces
+// them by averaging while they are decoded.
+//
+// A mean over k samples takes from a wave of f cycles a sample the factor
+//
+//	sin(πf)/(πf) ≈ 1 - (πf)²/6
+//
+// and k samples that were points themselves come to 1 - (πf)²/6·(1-1/k²). A second
+// derivative multiplies by -(2πf)², so subtracting it (1-1/k²)/24 times restores
+// the loss, as far as the thumbnail's own detail goes. A raster notes that factor
+// as its droop. The weights of package resample take it in, which costs nothing
+// and brings up to 1 dB.
+//
+// Colours are multiplied by alpha: a·c/255, so that the colour of invisible pixels
+// does not bleed into its neighbours.
 package raster
 
 import (
@@ -81,13 +96,7 @@ type Raster struct {
 	smaller *Raster
 }
 
-// DroopOf gives the loss of averaging k samples to one. The mean over a width of 1 takes from a wave of f cycles a sample the factor
-//
-//	sin(πf)/(πf) ≈ 1 - (πf)²/6
-//
-// and k samples that were points themselves come to 1 - (πf)²/6·(1-1/k²). A second derivative multiplies by -(2πf)²,
-// so subtracting it (1-1/k²)/24 times puts the loss right, as far as the thumbnail's own detail goes. The filter's weights
-// take it in, which costs nothing; it brings up to 1 dB.
+// DroopOf returns the loss of averaging k samples to one, see the package.
 func DroopOf(k int) float64 { return (1 - 1/float64(k*k)) / 24 }
 
 // half gives the raster at half the size.

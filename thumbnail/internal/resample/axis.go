@@ -5,11 +5,7 @@ import (
 	"sync"
 )
 
-// The kernel is Lanczos with three lobes, sinc(x) * sinc(x/3) for |x| < 3: what sharp, libvips and imaging take by default.
-//
-// It works on the stored, gamma-encoded values. In linear light the mean of black and white stripes would come out as bright as they
-// look from afar, but thin dark lines fade and highlights bloom; the peers do not do it, a planar YCbCr picture cannot
-// have it without going through RGB at full size, and it would cost more than decoding does.
+// kernelLobes is the kernel's reach: sinc(x)·sinc(x/3) for |x| < 3.
 const kernelLobes = 3
 
 // kernelSteps is the table's resolution per unit. With linear interpolation the error is below 2^-18, and weights have 14 bits.

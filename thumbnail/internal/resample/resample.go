@@ -1,3 +1,32 @@
+// Package resample resizes planes by the Lanczos kernel with three lobes,
+//
+//	L(x) = sinc(x) · sinc(x/3) for |x| < 3, else 0
+//
+// which sharp, libvips and imaging take by default. Pixel i of n lies at offset +
+// (i+1/2)·step in the source and is the mean of the samples around it, weighted by
+// L(distance/step). Samples that are missing beyond the edges give their weight to
+// the others. The weights are integers of 14 bits that add up exactly.
+//
+// It works on the stored, gamma-encoded values. In linear light the mean of black
+// and white stripes would come out as bright as they look from afar, but thin dark
+// lines fade and highlights bloom. The other tools do not do it, planes of luma and
+// chroma would have to become RGB at full size first, and that costs more than
+// decoding.
+//
+// Resampling is separable: first along columns, then along rows. A 64-bit word
+// carries two sums. With a = a0 + a1·2³² (as integers, a0 possibly negative) and a
+// weight w,
+//
+//	a·w = a0·w + a1·w·2³²
+//
+// and sums of such products keep that form modulo 2⁶⁴, so one multiplication serves
+// two pixels. As long as the lower sum fits into 32 bits it is int32(a), and the
+// upper sum is the rest after subtracting it. No bit is lost.
+//
+//	columns: samples ≤ 2⁸, Σ|w| ≤ 1.6·2¹⁴: sums are below 2²³; they are kept with 6 fractional bits, below 2¹⁶
+//	rows:    sums are below 2¹⁶·1.6·2¹⁴ < 2³¹
+//
+// It is 2.3 times as fast as one multiplication a sample (BenchmarkResample).
 package resample
 
 import (
@@ -6,19 +35,6 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// Resampling is separable: first along columns, then along rows, both with the integer weights of an axis.
-//
-// A 64-bit word carries two sums. With a = a0 + a1·2³² (as integers, a0 possibly negative) and a weight w,
-//
-//	a·w = a0·w + a1·w·2³²
-//
-// and sums of such products keep that form modulo 2⁶⁴, so one multiplication serves two pixels. As long as the lower
-// sum fits into 32 bits it is int32(a); what is left of a after subtracting it is the upper sum. No bit is lost.
-//
-//	columns: samples ≤ 2⁸, Σ|w| ≤ 1.6·2¹⁴: sums are below 2²³; they are kept with 6 fractional bits, below 2¹⁶
-//	rows:    sums are below 2¹⁶·1.6·2¹⁴ < 2³¹
-//
-// It takes 2.3 times less than one multiplication a sample (BenchmarkResample).
 const (
 	columnShift = weightBits - 6
 	rowShift    = weightBits + 6

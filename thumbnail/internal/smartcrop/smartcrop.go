@@ -1,10 +1,16 @@
+// Package smartcrop finds the most interesting part of a picture.
+//
+// A filled box shows all of one side and a part of the other, so the crop is one
+// number along that other side. The interest of a column (or row) is the sum over
+// its pixels of |difference to the next pixel|, plus a constant for each pixel of
+// skin, because people look at skin first. The crop is where the sum over its
+// columns is greatest, times a factor that falls from 1 in the centre to 0.85 at
+// either end. The picture looked at has some 100 pixels a side, which the decoding
+// for the thumbnails yields at no cost.
 package smartcrop
 
 import "sluice/thumbnail/internal/colour"
 
-// A filled box shows all of one side and a part of the other. Where along that other side it is cut is one number, so a smart crop needs
-// no more than how interesting each column (or row) is: edges, and skin, which people look at first. It is read
-// from a picture of some 100 pixels, which the thumbnails' decoding gives for nothing.
 const (
 	Side = 96
 	// skinWeight is what a pixel of skin counts, in grey levels of edge.

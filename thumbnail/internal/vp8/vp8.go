@@ -1,3 +1,22 @@
+// Package vp8 decodes the frame of a lossy WebP, a VP8 key frame (RFC 6386), for
+// thumbnails: row by row, into planes that are reduced at once, and without the
+// loop filter.
+//
+// The filter smooths the steps that quantisation leaves at block edges, by moving a
+// little from one side to the other. Prediction inside a frame uses the samples
+// before the filter, so nothing depends on it, and averaging four samples or more
+// does the same and better. The filter is 44 % of the time of
+// golang.org/x/image/vp8, which serves larger thumbnails and transparent pictures.
+//
+// A block of 4 x 4 samples is a prediction from its neighbours plus the inverse
+// transform of its coefficients, a product of two transforms of four points:
+//
+//	a = c0 + c2      u = sin·c1 - cos·c3      s0 = a + v   s3 = a - v
+//	b = c0 - c2      v = cos·c1 + sin·c3      s1 = b + u   s2 = b - u
+//
+// with sin = √2·sin(π/8) and cos = √2·cos(π/8). The luma DCs of a macroblock pass
+// through a Walsh-Hadamard transform first. Bits are coded arithmetically, see
+// boolDecoder.
 package vp8
 
 import (
@@ -7,11 +26,7 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// Picture decodes a lossy WebP's frame, which is a VP8 key frame (RFC 6386), for thumbnails: row by row, into planes that are reduced
-// at once, and without the loop filter. The filter smooths what quantisation leaves at block edges, by moving a little from one
-// side to the other. Prediction inside a frame uses the samples before it, so nothing depends on it, and
-// averaging four samples or more does the same and better. It is 44 % of what golang.org/x/image/vp8 spends, which serves larger
-// thumbnails and transparent pictures.
+// Picture is a frame that is decoded macroblock by macroblock, of 16 x 16 pixels.
 type Picture struct {
 	w, h       int // of the picture
 	unitsX     int // macroblocks of 16 x 16

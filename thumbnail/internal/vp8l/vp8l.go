@@ -1,3 +1,14 @@
+// Package vp8l counts the Huffman codes of a lossless WebP (VP8L), before
+// golang.org/x/image/webp decodes it.
+//
+// Such a picture may divide its pixels into tiles and give each kind of tile a group
+// of five Huffman codes. A code costs as little as five bytes of data and as much
+// as 60 KB of tables, so neither the file's length nor its pixels bound the
+// decoder's memory. A small picture before the pixels names the groups. This
+// package reads as far as that and keeps nothing else: of the pictures before it
+// only the number of pixels matters.
+//
+// See "Specification for WebP Lossless Bitstream", sections 4 to 6.
 package vp8l
 
 import (
@@ -7,13 +18,6 @@ import (
 	"slices"
 	"sync"
 )
-
-// A lossless WebP (VP8L) may divide its pixels into tiles and give each kind of tile a group of five Huffman codes. A code costs as
-// little as five bytes of data and as much as 60 KB of tables, so that neither the file's length nor its pixels bound what decoding
-// allocates. The groups are named in a small picture that stands before the pixels; this file reads as far as that, by itself,
-// and keeps nothing else: of the pictures before it only the number of pixels matters.
-//
-// See "Specification for WebP Lossless Bitstream", sections 4 to 6.
 
 const (
 	// maxGroups is where golang.org/x/image/vp8l and libwebp give up.

@@ -1,3 +1,11 @@
+// Package webp reads WebP: a RIFF container of chunks around a lossy frame (VP8), a
+// lossless frame (VP8L), or frames of an animation, of which the first is the
+// picture.
+//
+// A lossy frame without transparency that is reduced to a quarter or less is
+// decoded by package vp8. Others are decoded whole by golang.org/x/image/webp. It
+// knows one still frame, so it gets the frame's chunks in a file of its own; the
+// container around them is read here.
 package webp
 
 import (
