@@ -108,8 +108,8 @@ func (a *animation) encode(loopCount int) (Thumbnail, error) {
 	return Thumbnail{Size: a.size, Width: a.w, Height: a.h, ContentType: "image/gif", Ext: "gif", Data: buf.Bytes()}, nil
 }
 
-// animationBytes bounds the memory of the frames of all sizes: an index a pixel,
-// the encoded frame, and one frame with all its channels.
+// animationBytes bounds the memory of the frames of all sizes: an index a
+// pixel, the encoded frame, and one frame with all its channels.
 func (o *Options) animationBytes(w, h int) int64 {
 	var n int64
 	for _, s := range o.Sizes {

@@ -15,7 +15,8 @@ import (
 // noPictures are the photographs that are no good ones.
 var noPictures = map[string]bool{"corrupt-header.jpg": true, "truncated.jpg": true}
 
-// TestContactSheet puts all thumbnails of testdata/images on one sheet, and of the photographs on another, to be looked at:
+// TestContactSheet puts all thumbnails of testdata/images on one sheet, and of
+// the photographs on another, to be looked at:
 //
 //	go test ./thumbnail -run ContactSheet -artifacts -outputdir /tmp
 func TestContactSheet(t *testing.T) {
@@ -106,7 +107,8 @@ func TestReadmesSheet(t *testing.T) {
 	}
 }
 
-// sheet lays pictures out on a chequered ground, which shows what is transparent.
+// sheet lays pictures out on a chequered ground, which shows what is
+// transparent.
 func sheet(pictures []image.Image, cell, columns int) *image.NRGBA {
 	out := image.NewNRGBA(image.Rect(0, 0, cell*columns, cell*((len(pictures)+columns-1)/columns)))
 	for i := range out.Pix {

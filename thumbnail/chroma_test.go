@@ -109,7 +109,8 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 	}
 }
 
-// hardShareOf is the part of a picture's pixels that are far from the mean of their four.
+// hardShareOf is the part of a picture's pixels that are far from the mean of
+// their four.
 func hardShareOf(img image.Image) float64 {
 	b := img.Bounds()
 	w, h, planes := b.Dx(), b.Dy(), make([][]byte, 3)

@@ -29,8 +29,9 @@ type small struct {
 	fullW, fullH int // of the picture, upright
 }
 
-// composer makes thumbnails of one raster. Orientation is part of resampling: a mirrored side is an axis that runs
-// backwards, and only a quarter turn moves pixels, those of the thumbnail.
+// composer makes thumbnails of one raster. Orientation is part of resampling: a
+// mirrored side is an axis that runs backwards, and only a quarter turn moves
+// pixels, those of the thumbnail.
 type composer struct {
 	raster        *raster.Raster
 	width, height int // of the picture as stored
@@ -59,7 +60,8 @@ func (c *composer) make(s Size) *small {
 	r := c.raster.Level(scale * min(cw/float64(tw), ch/float64(th)))
 	out := &small{size: s, model: r.Model}
 	out.w, out.h = c.orientation.Upright(tw, th)
-	// Luma and chroma go to the encoder as they are, unless a profile wants colours, or the encoder shall see whether half of the chroma will do.
+	// Luma and chroma go to the encoder as they are, unless a profile wants
+	// colours, or the encoder shall see whether half of the chroma will do.
 	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !s.finished() && !colour.HasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.Model == raster.YCC || r.Model == raster.YCCK) {
@@ -89,7 +91,8 @@ func (c *composer) lookForInterest() *smartcrop.Interest {
 	return smartcrop.Find(s.planes, s.alpha, s.w, s.h)
 }
 
-// region is the part of the stored picture that a thumbnail shows, and the thumbnail's size before a quarter turn.
+// region is the part of the stored picture that a thumbnail shows, and the
+// thumbnail's size before a quarter turn.
 type region struct {
 	x, y, w, h float64
 	tw, th     int
@@ -138,12 +141,14 @@ func (c *composer) spans(p *raster.Plane, part region, halved bool, droop float6
 	return columns, rows
 }
 
-// sideSpan gives the span of one side: n pixels show the part of the picture from at on, extent long, in samples of
-// a plane that has scale samples for a pixel of the picture.
+// sideSpan gives the span of one side: n pixels show the part of the picture
+// from at on, extent long, in samples of a plane that has scale samples for a
+// pixel of the picture.
 func sideSpan(at, extent float64, n int, halved bool, scale float64, size int, flip bool) resample.Span {
 	s := resample.Span{N: n, Offset: at * scale, Step: extent * scale / float64(n), Size: size, Flip: flip}
 	if halved {
-		// With an odd n the last chroma sample lies half beyond the end, which is the near end when the side runs backwards.
+		// With an odd n the last chroma sample lies half beyond the end, which
+		// is the near end when the side runs backwards.
 		s.N, s.Step = (n+1)/2, 2*s.Step
 		if flip {
 			s.Offset += extent*scale - float64(s.N)*s.Step
@@ -173,7 +178,8 @@ func (s *small) opaque() bool {
 	return true
 }
 
-// toDisplay turns any model into grey or RGB in sRGB. Luma and chroma have been converted before.
+// toDisplay turns any model into grey or RGB in sRGB. Luma and chroma have been
+// converted before.
 func (s *small) toDisplay(convert *icc.Transform, invertedInk bool) {
 	switch s.model {
 	case raster.YCC:

@@ -17,7 +17,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// tableProfile is an RGB profile with a grid of 33 x 33 x 33 points of 16 bits, and three megabytes of nothing. It packs well.
+// tableProfile is an RGB profile with a grid of 33 x 33 x 33 points of 16 bits,
+// and three megabytes of nothing. It packs well.
 func tableProfile() []byte {
 	b := append([]byte("mft2"), 0, 0, 0, 0, 3, 3, 33, 0)
 	b = append(b, make([]byte, 36)...)
@@ -41,7 +42,8 @@ func tableProfile() []byte {
 	return p
 }
 
-// costPictures are the fixtures, and those that fixtures are not: tiny, flat, with profiles.
+// costPictures are the fixtures, and those that fixtures are not: tiny, flat,
+// with profiles.
 func costPictures(t *testing.T) map[string][]byte {
 	all := map[string][]byte{}
 	files, err := filepath.Glob(filepath.Join(imagesDir, "*.[gjpw]*"))

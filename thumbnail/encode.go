@@ -13,8 +13,10 @@ import (
 	"sluice/thumbnail/internal/colour"
 )
 
-// QualityOf is the quality that a JPEG of w x h gets where none is asked for: the one at which thumbnails of photographs are as like the picture
-// before encoding as those of 200 pixels at 80 are, which is what other tools take for all. Small ones and large ones need less.
+// QualityOf is the quality that a JPEG of w x h gets where none is asked for:
+// the one at which thumbnails of photographs are as like the picture before
+// encoding as those of 200 pixels at 80 are, which is what other tools take for
+// all. Small ones and large ones need less.
 //
 //	side  quality  SSIM   bits a pixel (at 80)
 //	  64       77  0.965  3.4 (3.6)
@@ -31,7 +33,8 @@ func QualityOf(w, h int) int {
 	return 75
 }
 
-// encodeJPEG encodes an opaque thumbnail. What its planes hold may be multiplied by an alpha of 255.
+// encodeJPEG encodes an opaque thumbnail. What its planes hold may be
+// multiplied by an alpha of 255.
 func encodeJPEG(s *small, quality int) Thumbnail {
 	p := &jpegenc.Picture{W: s.w, H: s.h, Planes: s.planes, Halved: s.halved}
 	switch {
@@ -44,7 +47,8 @@ func encodeJPEG(s *small, quality int) Thumbnail {
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/jpeg", Ext: "jpg", Data: jpegenc.Encode(p, quality)}
 }
 
-// encodePNG encodes a transparent thumbnail. One that has at most 256 colours gets a palette, if that is smaller.
+// encodePNG encodes a transparent thumbnail. One that has at most 256 colours
+// gets a palette, if that is smaller.
 func encodePNG(s *small, work *pngBuffer) (Thumbnail, error) {
 	img := s.nrgba()
 	data, err := compressPNG(img, work)
@@ -63,7 +67,8 @@ func encodePNG(s *small, work *pngBuffer) (Thumbnail, error) {
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/png", Ext: "png", Data: data}, nil
 }
 
-// pngBuffer keeps what the encoder works with, a megabyte, for the next picture. Not safe for concurrent use.
+// pngBuffer keeps what the encoder works with, a megabyte, for the next
+// picture. Not safe for concurrent use.
 type pngBuffer struct{ b *png.EncoderBuffer }
 
 func (w *pngBuffer) Get() *png.EncoderBuffer  { return w.b }
@@ -109,7 +114,8 @@ func (s *small) nrgba() *image.NRGBA {
 	return img
 }
 
-// withPalette gives the same picture with a palette, or nil when it has more than 256 colours.
+// withPalette gives the same picture with a palette, or nil when it has more
+// than 256 colours.
 func withPalette(img *image.NRGBA) *image.Paletted {
 	out := image.NewPaletted(img.Rect, nil)
 	index := map[color.NRGBA]uint8{}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 )
 
-// ErrUsed is returned by the second call of Picture.Thumbnails: the data has been read.
+// ErrUsed is returned by the second call of Picture.Thumbnails: the data has
+// been read.
 var ErrUsed = errors.New("picture has been read already")
 
-// UnsupportedError says that the data is no picture, or one of a kind that is not read. Trying again does not help.
+// UnsupportedError says that the data is no picture, or one of a kind that is
+// not read. Trying again does not help.
 type UnsupportedError struct {
 	Format string // what it is, as far as known: "TIFF", "JPEG"; "" when it is no picture
 	Reason string // what is not supported, for people
@@ -21,8 +23,9 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%s is not supported: %s", e.Format, e.Reason)
 }
 
-// TooLargeError says which limit a picture is over. It is found from the header, before the picture is decoded,
-// except for bytes, which are counted as they are read. Trying again does not help; another setting does.
+// TooLargeError says which limit a picture is over. It is found from the
+// header, before the picture is decoded, except for bytes, which are counted as
+// they are read. Trying again does not help; another setting does.
 type TooLargeError struct {
 	What    string // "pixels", "bytes" or "memory bytes"
 	Got     int64  // what the picture has or needs; for "bytes" at least this
@@ -45,7 +48,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("%s %s %d%s, the limit is %d (%s)", e.Detail, over, got, unit, limit, e.Setting)
 }
 
-// CorruptError says that the data is damaged or ends early. Trying again does not help, unless the picture is uploaded again.
+// CorruptError says that the data is damaged or ends early. Trying again does
+// not help, unless the picture is uploaded again.
 type CorruptError struct {
 	Format string // "JPEG", "PNG", "GIF", "WebP"; "" when the format is not known yet
 	Reason string // for people, such as "JPEG data ends early"

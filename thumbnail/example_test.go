@@ -40,7 +40,8 @@ func ExampleMake() {
 	// 120x120-sharpen: 120x80 image/jpeg
 }
 
-// A caller that makes thumbnails in parallel weighs each picture before it is decoded.
+// A caller that makes thumbnails in parallel weighs each picture before it is
+// decoded.
 func ExampleOpen() {
 	f, err := os.Open("../testdata/images/transparent.png")
 	if err != nil {

@@ -39,7 +39,8 @@ func TestEveryGravityIsThatOfImaging(t *testing.T) {
 			size := Size{Width: dim[0], Height: dim[1], Fill: true, Gravity: gravity}
 			want := imaging.Fill(img, dim[0], dim[1], anchor, imaging.Lanczos)
 			for o := 1; o <= 8; o++ {
-				// Stored in every orientation; the gravity is that of the upright picture.
+				// Stored in every orientation; the gravity is that of the
+				// upright picture.
 				data := testpicture.WithPNGChunk(testpicture.EncodePNG(testpicture.Turned(img, o)), "eXIf", testpicture.EXIF(o, binary.BigEndian), o%2 == 0)
 				got := onlySmall(t, data, size)
 				if got.Bounds().Size() != want.Rect.Size() {
@@ -140,7 +141,8 @@ func TestPaddedBoxesBesideOtherSizes(t *testing.T) {
 		if err != nil || res.Thumbnails[i].Ext != "png" {
 			t.Fatalf("%s: %v, %s", sizes[i], err, res.Thumbnails[i].Ext)
 		}
-		// The upper left corner of the border; of the first the gap of the letter.
+		// The upper left corner of the border; of the first the gap of the
+		// letter.
 		x, y := 1, 1
 		if i == 0 {
 			x, y = 27, 25

@@ -100,7 +100,8 @@ func bombHeader() []byte {
 	return append(out, testpicture.PNGChunk("IEND", nil)...)
 }
 
-// madeFixtures are the files of testdata/images that the standard library can make.
+// madeFixtures are the files of testdata/images that the standard library can
+// make.
 func madeFixtures() map[string][]byte {
 	upright := testpicture.Letter(testpicture.Paper)
 	files := map[string][]byte{
@@ -125,7 +126,8 @@ func madeFixtures() map[string][]byte {
 		files["orientation-"+name+".jpg"] = testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Opaque(testpicture.Turned(upright, int(o)))), int(o))
 	}
 	files["display-p3.png"] = testpicture.WithPNGChunk(testpicture.EncodePNG(upright), "iCCP", append([]byte("Display P3\x00\x00"), testpicture.Deflate(testpicture.P3Profile())...), false)
-	// Two pictures in one file, the second a map of brightness, as telephones write them.
+	// Two pictures in one file, the second a map of brightness, as telephones
+	// write them.
 	files["gain-map.jpg"] = append(testpicture.WithSegment(testpicture.EncodeJPEG(testpicture.Opaque(upright)), 0xe2, "MPF\x00"+"MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"), testpicture.EncodeJPEG(image.NewGray(image.Rect(0, 0, 120, 80)))...)
 	whole := files["orientation-1-upright.jpg"]
 	files["bad/truncated.jpg"] = whole[:len(whole)/2]
@@ -151,7 +153,8 @@ func TestFixturesAreWhatTheyWereMadeAs(t *testing.T) {
 	}
 }
 
-// sameFile compares pixels where bytes differ: another Go version may encode the same picture otherwise.
+// sameFile compares pixels where bytes differ: another Go version may encode
+// the same picture otherwise.
 func sameFile(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

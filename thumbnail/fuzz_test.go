@@ -34,7 +34,8 @@ func FuzzMake(f *testing.F) {
 		{Width: 20, Height: 20, Pad: true, Background: "00ff00", Sharpen: true},
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// The pixel guard keeps the fuzzer fast; the limits have tests of their own.
+		// The pixel guard keeps the fuzzer fast; the limits have tests of their
+		// own.
 		o := Options{Sizes: sizes, MaxPixels: 1 << 18, MemoryBytes: 64 << 20, MaxFrames: len(data) % 2 * 5}
 		var res *Result
 		var p *Picture

@@ -26,7 +26,8 @@ func frameOf(r image.Rectangle, index uint8) *image.Paletted {
 	return f
 }
 
-// movingGIF has frames of parts of its screen, with holes, and every way to go on.
+// movingGIF has frames of parts of its screen, with holes, and every way to go
+// on.
 func movingGIF() *gif.GIF {
 	holes := frameOf(image.Rect(8, 8, 56, 40), 2)
 	for i := range holes.Pix {
@@ -162,7 +163,8 @@ func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 
 func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 	t.Parallel()
-	// Left half red, right half blue; the first frame has stripes on the left, the second more of them on the right.
+	// Left half red, right half blue; the first frame has stripes on the left,
+	// the second more of them on the right.
 	colours := color.Palette{testpicture.TopLeft, testpicture.BottomLeft, testpicture.Ink, testpicture.Paper}
 	frame := func(stripes image.Rectangle, width int) *image.Paletted {
 		f := image.NewPaletted(image.Rect(0, 0, 200, 50), colours)
@@ -184,7 +186,8 @@ func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 	}
 }
 
-// oddFrame is a GIF whose one frame may be larger than its screen, with the pixels of so many rows.
+// oddFrame is a GIF whose one frame may be larger than its screen, with the
+// pixels of so many rows.
 func oddFrame(screenW, screenH, w, h, rows int, interlaced bool) []byte {
 	le := binary.LittleEndian
 	out := le.AppendUint16(le.AppendUint16([]byte("GIF89a"), uint16(screenW)), uint16(screenH))
@@ -205,7 +208,8 @@ func oddFrame(screenW, screenH, w, h, rows int, interlaced bool) []byte {
 
 func TestFramesLargerThanTheScreen(t *testing.T) {
 	t.Parallel()
-	// The rows below the screen are not there: whoever wants them finds the end.
+	// The rows below the screen are not there: whoever wants them finds the
+	// end.
 	for _, frames := range []int{0, 5} {
 		res, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, false)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxFrames: frames})
 		if err != nil {

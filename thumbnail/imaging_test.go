@@ -48,8 +48,9 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 	}
 }
 
-// The filter works on the stored values, see lanczos.go. This says what linear light would change: little on a photograph, and much on
-// the finest stripes, of which a thumbnail of a photograph has few.
+// The filter works on the stored values, see lanczos.go. This says what linear
+// light would change: little on a photograph, and much on the finest stripes,
+// of which a thumbnail of a photograph has few.
 func TestGammaAndLinearLight(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)

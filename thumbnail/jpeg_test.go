@@ -11,7 +11,8 @@ import (
 	"sluice/thumbnail/scaledjpeg"
 )
 
-// lanczosPlane is the slow obvious reference for one plane: weighted means in floating point, from the true extent, with edges cut off.
+// lanczosPlane is the slow obvious reference for one plane: weighted means in
+// floating point, from the true extent, with edges cut off.
 func lanczosPlane(p scaledjpeg.Plane, w, h int) []float64 {
 	axis := func(n, size int, extent float64) (first []int, weights [][]float64) {
 		step := extent / float64(n)
@@ -57,7 +58,8 @@ func lanczosPlane(p scaledjpeg.Plane, w, h int) []float64 {
 	return out
 }
 
-// jpegQuality compares a thumbnail before its encoding with that of the fully decoded planes, in dB over red, green and blue.
+// jpegQuality compares a thumbnail before its encoding with that of the fully
+// decoded planes, in dB over red, green and blue.
 func jpegQuality(tb testing.TB, data []byte, s Size) float64 {
 	tb.Helper()
 	full, err := scaledjpeg.Decode(bytes.NewReader(data), scaledjpeg.Options{})
@@ -109,7 +111,8 @@ func colourStripes(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// A 4:2:0 thumbnail has a quarter of the chroma, so DC alone is as near to the exact filter as luma is.
+// A 4:2:0 thumbnail has a quarter of the chroma, so DC alone is as near to the
+// exact filter as luma is.
 func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
@@ -154,8 +157,10 @@ func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
 	}
 }
 
-// Chroma of half of luma's samples is decoded finer where a thumbnail needs it: 1/8 of this picture is 2.5 samples of luma a pixel, and were
-// chroma as coarse as DC alone is, its stripes of 3 pixels would suffer. With that it was 47.7 dB, and 49.6 for gain-map.jpg.
+// Chroma of half of luma's samples is decoded finer where a thumbnail needs it:
+// 1/8 of this picture is 2.5 samples of luma a pixel, and were chroma as coarse
+// as DC alone is, its stripes of 3 pixels would suffer. With that it was 47.7
+// dB, and 49.6 for gain-map.jpg.
 func TestChromaIsFineEnough(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
@@ -171,7 +176,8 @@ func TestChromaIsFineEnough(t *testing.T) {
 	}
 }
 
-// What is left out of progressive pictures is not seen: these are at most half a decibel below those of all bits.
+// What is left out of progressive pictures is not seen: these are at most half
+// a decibel below those of all bits.
 func TestProgressiveQuality(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)

@@ -13,7 +13,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// allocated is how many bytes of heap f allocates, freed or not: an upper bound of what it holds at once.
+// allocated is how many bytes of heap f allocates, freed or not: an upper bound
+// of what it holds at once.
 func allocated(f func()) int64 {
 	runtime.GC() // so that nothing is counted late
 	return measuredAllocs(f)
@@ -66,8 +67,9 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 	}
 }
 
-// flatJPEG is a grey picture of one colour: with the standard's example tables, a block like the one before it is 00 for its DC and 1010 for
-// the end, so four blocks are three bytes.
+// flatJPEG is a grey picture of one colour: with the standard's example tables,
+// a block like the one before it is 00 for its DC and 1010 for the end, so four
+// blocks are three bytes.
 func flatJPEG(w, h int) []byte {
 	grey := image.NewGray(image.Rect(0, 0, 8, 8))
 	for i := range grey.Pix {
@@ -83,7 +85,8 @@ func flatJPEG(w, h int) []byte {
 	return append(out, 0xff, 0xd9)
 }
 
-// smallFunction is what is left for pictures of a function of 128 MB, see workers/uploads.
+// smallFunction is what is left for pictures of a function of 128 MB, see
+// workers/uploads.
 const smallFunction = 48 << 20
 
 func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
@@ -110,7 +113,8 @@ func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 	}
 }
 
-// An interlaced PNG is kept as far as the thumbnail needs it: 50 MP of 16 bits fit when a small one is wanted, and not when a large one is.
+// An interlaced PNG is kept as far as the thumbnail needs it: 50 MP of 16 bits
+// fit when a small one is wanted, and not when a large one is.
 func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	t.Parallel()
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
@@ -126,7 +130,8 @@ func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	}
 }
 
-// The hot loop allocates nothing: what a thumbnail allocates does not depend on the picture's size.
+// The hot loop allocates nothing: what a thumbnail allocates does not depend on
+// the picture's size.
 func TestAllocationsOfAThumbnail(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates by itself")
@@ -143,5 +148,6 @@ func TestAllocationsOfAThumbnail(t *testing.T) {
 	}
 }
 
-// maxAllocs is what a warm JPEG thumbnail allocates, with little room. More means that something slipped into a loop.
+// maxAllocs is what a warm JPEG thumbnail allocates, with little room. More
+// means that something slipped into a loop.
 const maxAllocs = 90

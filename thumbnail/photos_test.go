@@ -107,8 +107,8 @@ func TestOddPictures(t *testing.T) {
 	}
 }
 
-// lanczos is the slow obvious reference: each pixel is a weighted mean of the source's, in floating
-// point, with weights by alpha, and edges cut off.
+// lanczos is the slow obvious reference: each pixel is a weighted mean of the
+// source's, in floating point, with weights by alpha, and edges cut off.
 func lanczos(img image.Image, w, h int) *image.NRGBA {
 	b := img.Bounds()
 	weights := func(i, n, size int) (from int, ws []float64) {
@@ -167,7 +167,8 @@ func TestThumbnailsAgainstTheSlowObviousWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := onlySmall(t, fixture(t, file), Size{Width: 60, Height: 60})
-			// Averaging before the filter softens the hard edges of a letter a little.
+			// Averaging before the filter softens the hard edges of a letter a
+			// little.
 			if d := testpicture.MeanDifference(s, lanczos(img, 60, 40)); d > 1.2 {
 				t.Errorf("differs by %.2f grey levels on average", d)
 			}
@@ -189,8 +190,8 @@ func onlySmall(tb testing.TB, data []byte, s Size) image.Image {
 	return images[0]
 }
 
-// notUnderRace leaves whole photographs in floating point to the run without the
-// race detector: it takes ten times as long, and there is one goroutine.
+// notUnderRace leaves whole photographs in floating point to the run without
+// the race detector: it takes ten times as long, and there is one goroutine.
 func notUnderRace(t *testing.T) {
 	t.Helper()
 	if underRace {

@@ -127,8 +127,8 @@ func (p *Picture) describe() string {
 func (p *Picture) Format() string { return p.format }
 
 // Width is the source's width in pixels, upright as far as the header tells.
-// PNG and WebP may hold their orientation behind the data; Result.Width takes it
-// into account.
+// PNG and WebP may hold their orientation behind the data; Result.Width takes
+// it into account.
 func (p *Picture) Width() int {
 	w, _ := p.header.Orientation.Upright(p.header.Width, p.header.Height)
 	return w
@@ -142,11 +142,11 @@ func (p *Picture) Height() int {
 }
 
 // Cost is an upper bound in bytes of the memory that Thumbnails needs: for
-// pixels, the tables of decoder and encoders, a colour profile, and the results,
-// which belong to the caller. Of a still it bounds all allocations, freed or
-// not; of an animation the memory in use at once, while the frames go by. It
-// depends on the sizes asked for as much as on the picture: most pictures are
-// decoded to a fraction of their size.
+// pixels, the tables of decoder and encoders, a colour profile, and the
+// results, which belong to the caller. Of a still it bounds all allocations,
+// freed or not; of an animation the memory in use at once, while the frames go
+// by. It depends on the sizes asked for as much as on the picture: most
+// pictures are decoded to a fraction of their size.
 //
 // It does not contain what Open has allocated: at most 2 MiB, and a profile and
 // EXIF of at most 4 MiB each.
@@ -163,8 +163,8 @@ func (p *Picture) Cost() int64 {
 }
 
 // workBytes is the part that does not depend on the picture: the windows and
-// hash tables of deflate in both directions, Huffman tables, the colours counted
-// for a palette, the picture that a smart crop looks at.
+// hash tables of deflate in both directions, Huffman tables, the colours
+// counted for a palette, the picture that a smart crop looks at.
 // TestCostBoundsWhatIsAllocated measures it.
 const workBytes = 3 << 19
 
@@ -186,8 +186,8 @@ func (p *Picture) resizeBytes() int64 {
 	return n
 }
 
-// Thumbnails decodes the picture and makes all sizes. A Picture is read once, by
-// Thumbnails or by Images. Errors are those of Make.
+// Thumbnails decodes the picture and makes all sizes. A Picture is read once,
+// by Thumbnails or by Images. Errors are those of Make.
 func (p *Picture) Thumbnails(ctx context.Context) (*Result, error) {
 	if a := p.animator(); a != nil {
 		return p.animation(ctx, a)

@@ -8,7 +8,8 @@ import (
 	"sluice/thumbnail/internal/codec"
 )
 
-// Pictures through one pool, many at a time, are those without it: of all kinds in turn, damaged ones between them.
+// Pictures through one pool, many at a time, are those without it: of all kinds
+// in turn, damaged ones between them.
 func TestPool(t *testing.T) {
 	t.Parallel()
 	files := [][]byte{
@@ -67,7 +68,8 @@ func TestPoolTakesBack(t *testing.T) {
 	}
 }
 
-// BenchmarkPool shows what a pool brings to a small picture: 480 x 320 take a third of the time, and a quarter of the memory.
+// BenchmarkPool shows what a pool brings to a small picture: 480 x 320 take a
+// third of the time, and a quarter of the memory.
 func BenchmarkPool(b *testing.B) {
 	data := fixture(b, "orientation-1-upright.jpg")
 	for _, tt := range []struct {

@@ -77,7 +77,8 @@ func checkProfiledPhotographs(t *testing.T) {
 		t.Errorf("p3.png differs by %.2f from its numbers as they are: the profile was not applied", d)
 	}
 
-	// What Little CMS makes of some pixels, perceptual intent. The profile is U.S. Web Coated (SWOP) v2.
+	// What Little CMS makes of some pixels, perceptual intent. The profile is
+	// U.S. Web Coated (SWOP) v2.
 	img := onlySmall(t, inks, Size{Width: 500, Height: 333})
 	for _, tt := range []struct {
 		x, y int

@@ -24,16 +24,16 @@ type Size struct {
 	Width, Height int
 	// Fill crops the picture to the shape of the box.
 	Fill bool
-	// Gravity is the part of the picture that a filled box shows. The zero value
-	// is the centre, or with Options.SmartCrop the most interesting part.
+	// Gravity is the part of the picture that a filled box shows. The zero
+	// value is the centre, or with Options.SmartCrop the most interesting part.
 	Gravity Gravity
 	// Pad fits the whole picture into the box and adds a border around it, so
 	// that the thumbnail has exactly the box's size.
 	Pad bool
-	// Background is the colour behind a padded picture, six hexadecimal digits in
-	// lower case such as "ffffff". Transparent parts of the picture show it. The
-	// zero value gives a border that is white in a JPEG and transparent in a PNG
-	// or GIF, and leaves transparent parts as they are.
+	// Background is the colour behind a padded picture, six hexadecimal digits
+	// in lower case such as "ffffff". Transparent parts of the picture show it.
+	// The zero value gives a border that is white in a JPEG and transparent in
+	// a PNG or GIF, and leaves transparent parts as they are.
 	Background string
 	// Sharpen raises the contrast of the finest detail, before padding.
 	Sharpen bool
@@ -126,8 +126,8 @@ func isColour(s string) bool {
 	return len(s) == 6 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// ParseSizes reads sizes separated by commas; blanks around them are ignored. An
-// empty list and two sizes with the same key are errors. All problems are
+// ParseSizes reads sizes separated by commas; blanks around them are ignored.
+// An empty list and two sizes with the same key are errors. All problems are
 // reported at once.
 func ParseSizes(s string) ([]Size, error) {
 	var sizes []Size

@@ -12,7 +12,8 @@ import (
 // sniffLen is how many bytes sniff wants to see.
 const sniffLen = 16
 
-// sniff names the format by the first bytes. A name's extension and a content type are claims; the bytes decide.
+// sniff names the format by the first bytes. A name's extension and a content
+// type are claims; the bytes decide.
 func sniff(head []byte) (string, error) {
 	switch {
 	case len(head) == 0:

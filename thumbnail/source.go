@@ -10,9 +10,10 @@ import (
 	"sluice/thumbnail/internal/codec"
 )
 
-// source is the reader under every decoder. It counts bytes, stops at the limit and when the context ends, and
-// remembers why reading stopped: a decoder's "unexpected EOF" alone does not tell a truncated
-// picture (permanent) from a lost connection (try again).
+// source is the reader under every decoder. It counts bytes, stops at the limit
+// and when the context ends, and remembers why reading stopped: a decoder's
+// "unexpected EOF" alone does not tell a truncated picture (permanent) from a
+// lost connection (try again).
 type source struct {
 	r     io.Reader
 	ctx   context.Context // of the running call only; nil between calls
@@ -35,7 +36,8 @@ func (s *source) Read(p []byte) (int, error) {
 		s.err = &TooLargeError{What: "bytes", Got: s.n, Limit: s.limit, Setting: "MaxBytes", Detail: "the file"}
 		return 0, s.err
 	}
-	// One byte over the limit may be read, to tell a file of exactly the limit from a longer one.
+	// One byte over the limit may be read, to tell a file of exactly the limit
+	// from a longer one.
 	p = p[:min(int64(len(p)), s.limit+1-s.n)]
 	n, err := s.r.Read(p)
 	s.n += int64(n)
@@ -82,7 +84,8 @@ func refusal(e *codec.Error) error {
 	return &CorruptError{Format: e.Format, Reason: e.Reason, Err: e.Err}
 }
 
-// endsEarly also reads the text, because the standard library's decoders do not always keep the error below.
+// endsEarly also reads the text, because the standard library's decoders do not
+// always keep the error below.
 func endsEarly(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true

@@ -54,9 +54,9 @@ type Options struct {
 	// Picture.Cost. Zero means 512 MiB.
 	MemoryBytes int64
 	// MaxFrames bounds the frames of an animated thumbnail. A GIF of two frames
-	// or more, and no more than MaxFrames, becomes an animated GIF. A longer one
-	// becomes a still of its first frame, as every GIF does where MaxFrames is
-	// zero or 1.
+	// or more, and no more than MaxFrames, becomes an animated GIF. A longer
+	// one becomes a still of its first frame, as every GIF does where MaxFrames
+	// is zero or 1.
 	MaxFrames int
 	// Pool keeps decoders for the next picture; nil keeps none. Share one
 	// between all calls.

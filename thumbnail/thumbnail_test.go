@@ -36,7 +36,8 @@ func makeOne(tb testing.TB, data []byte, size string) (*Result, image.Image) {
 	return res, img
 }
 
-// checkUpright expects letterF: its corners, and the letter's stem, arms and free places.
+// checkUpright expects letterF: its corners, and the letter's stem, arms and
+// free places.
 func checkUpright(t *testing.T, img image.Image, background color.NRGBA, tolerance float64) {
 	t.Helper()
 	b := img.Bounds()
@@ -115,7 +116,8 @@ func TestFillCropsTheCentre(t *testing.T) {
 		if img.Bounds().Size() != (image.Point{160, 160}) {
 			t.Errorf("%s: got %v, want 160x160", file, img.Bounds())
 		}
-		// The middle 320 of 480 columns: 16 pixels of each corner are left, the letter stands whole.
+		// The middle 320 of 480 columns: 16 pixels of each corner are left, the
+		// letter stands whole.
 		for _, at := range []struct {
 			x, y int
 			want color.NRGBA

@@ -21,7 +21,8 @@ func TestSmallWebPsAreThoseOfTheFilteredPicture(t *testing.T) {
 	}
 }
 
-// checkUnfiltered compares with the whole picture decoded with its loop filter, and reduced after.
+// checkUnfiltered compares with the whole picture decoded with its loop filter,
+// and reduced after.
 func checkUnfiltered(t *testing.T, data []byte) {
 	t.Helper()
 	img, err := webp.Decode(bytes.NewReader(data))

@@ -61,7 +61,8 @@ func TestHuffmanGroupsOfWebPCount(t *testing.T) {
 	}
 }
 
-// The transparency of a lossy picture may be a lossless one: the same data behind one byte instead of five.
+// The transparency of a lossy picture may be a lossless one: the same data
+// behind one byte instead of five.
 func TestHuffmanGroupsOfTransparencyCount(t *testing.T) {
 	t.Parallel()
 	lossless := testpicture.ManyGroups(204, 204, 2600, 11)[20+5:]

@@ -35,7 +35,8 @@ func (m *measured) ratio(peer string) float64 {
 	return m.ms["ours"] / m.ms[peer]
 }
 
-// run prints what it measures, and gives the number of promises that are missed.
+// run prints what it measures, and gives the number of promises that are
+// missed.
 func (b *bench) run(out io.Writer) (missed int, err error) {
 	dir, err := filepath.Abs(b.dir)
 	if err != nil {
@@ -107,7 +108,8 @@ func (b *bench) measureAll(order []*peer, in input) (*measured, error) {
 			if p.missing != "" || p.jpegOnly && !strings.HasSuffix(in.file, ".jpg") {
 				continue
 			}
-			// The slow one gets fewer repetitions: what takes a second needs no averaging.
+			// The slow one gets fewer repetitions: what takes a second needs no
+			// averaging.
 			n := in.n
 			if p.name == "imaging" {
 				n = max(1, n/4)
@@ -148,7 +150,8 @@ func printCPU(out io.Writer, order []*peer, m *measured) {
 	fmt.Fprintln(out)
 }
 
-// pipeRSS is ours alone, one thumbnail from a pipe: what a process needs that does nothing else. In MB.
+// pipeRSS is ours alone, one thumbnail from a pipe: what a process needs that
+// does nothing else. In MB.
 func (b *bench) pipeRSS(out io.Writer, results map[string]*measured) map[string]float64 {
 	peak := map[string]float64{}
 	for _, name := range []string{"baseline 100 MP", "progressive 100 MP", "PNG 24 MP"} {

@@ -21,9 +21,10 @@ import (
 	"sluice/thumbnail"
 )
 
-// child is what the program does when it calls itself: "ours" or "imaging", FILE SIZE N. It makes N thumbnails after one and
-// prints the CPU milliseconds of each. With the file "-" ours makes one from its standard input; "memory" is ours with the
-// file in memory. "batch" makes them on all cores and prints
+// child is what the program does when it calls itself: "ours" or "imaging",
+// FILE SIZE N. It makes N thumbnails after one and prints the CPU milliseconds
+// of each. With the file "-" ours makes one from its standard input; "memory"
+// is ours with the file in memory. "batch" makes them on all cores and prints
 // wall milliseconds.
 func child(args []string) error {
 	if len(args) != 4 {
@@ -66,8 +67,9 @@ func child(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(sample{Ms: used / float64(max(n, 1)), KB: peak()})
 }
 
-// peak is this process's largest resident memory in KiB, 0 where the system does not tell. Getrusage's would be at
-// least that of the process that started it.
+// peak is this process's largest resident memory in KiB, 0 where the system
+// does not tell. Getrusage's would be at least that of the process that started
+// it.
 func peak() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -29,7 +29,8 @@ var photographs = []string{
 
 var qualities = []int{60, 65, 70, 75, 80, 85, 90, 95}
 
-// compare measures quality against full decoding and Lanczos3 by libvips, "-exact" in floating point or "-reference" on bytes.
+// compare measures quality against full decoding and Lanczos3 by libvips,
+// "-exact" in floating point or "-reference" on bytes.
 func (b *bench) compare(file string, size int, reference string) (compared, error) {
 	c := compared{name: filepath.Base(file)}
 	images, err := openFile(file, size, func(p *thumbnail.Picture) (*pixels, error) {
@@ -136,8 +137,9 @@ func rate(data []byte, reference *pixels) (encoded, error) {
 	return encoded{bytes: float64(len(data)), ssim: s}, err
 }
 
-// bytesAtEqualSSIM gives the mean ratio of bytes over the SSIMs that both reach, by interpolation
-// between qualities: a better picture at the same quality number must not look like a larger file.
+// bytesAtEqualSSIM gives the mean ratio of bytes over the SSIMs that both
+// reach, by interpolation between qualities: a better picture at the same
+// quality number must not look like a larger file.
 func bytesAtEqualSSIM(ours, theirs []encoded) float64 {
 	var sum float64
 	n := 0

@@ -18,17 +18,21 @@ import (
 	"sluice/thumbnail"
 )
 
-// linear are the pictures of one kind and of several sizes, from the smallest on, with their megapixels.
+// linear are the pictures of one kind and of several sizes, from the smallest
+// on, with their megapixels.
 var linear = []struct {
 	name string
 	mp   float64
 }{{"baseline 1 MP", 1200 * 832 / 1e6}, {"baseline 12 MP", 12}, {"baseline 24 MP", 24}, {"baseline 100 MP", 12000 * 8400 / 1e6}}
 
-// fromMemory is what linear pictures cost when they are in memory before the clock runs: a large file comes from outside of the processor's
-// caches, or from the disk where the page cache let it go, which says nothing of the decoder.
+// fromMemory is what linear pictures cost when they are in memory before the
+// clock runs: a large file comes from outside of the processor's caches, or
+// from the disk where the page cache let it go, which says nothing of the
+// decoder.
 const fromMemory = "ours from memory"
 
-// measureLinear measures the linear pictures among the results from memory, in turn.
+// measureLinear measures the linear pictures among the results from memory, in
+// turn.
 func (b *bench) measureLinear(results map[string]*measured) error {
 	times := map[string][]float64{}
 	for range b.rounds {
@@ -61,8 +65,9 @@ func perMP(results map[string]*measured) (v []float64) {
 	return v
 }
 
-// growth is the largest figure a megapixel relative to that of any smaller picture: 1 is linear, and less is better than that. It is 0 where
-// not all were measured.
+// growth is the largest figure a megapixel relative to that of any smaller
+// picture: 1 is linear, and less is better than that. It is 0 where not all
+// were measured.
 func growth(results map[string]*measured) float64 {
 	v := perMP(results)
 	if len(v) < len(linear) {
@@ -88,8 +93,9 @@ func printLinearity(out io.Writer, results map[string]*measured) {
 	fmt.Fprintln(out)
 }
 
-// twoCores gives how many times as many thumbnails a second two cores make as one does, of a batch of the 24 MP photograph. It is 0 where that
-// was not measured.
+// twoCores gives how many times as many thumbnails a second two cores make as
+// one does, of a batch of the 24 MP photograph. It is 0 where that was not
+// measured.
 func (b *bench) twoCores(out io.Writer) (float64, error) {
 	if !strings.Contains("batch on 1 and on 2 cores", b.only) {
 		return 0, nil
@@ -127,7 +133,8 @@ func (b *bench) twoCores(out io.Writer) (float64, error) {
 	return one / two, nil
 }
 
-// batch makes n thumbnails, as many at once as there are cores, and gives the wall milliseconds of each.
+// batch makes n thumbnails, as many at once as there are cores, and gives the
+// wall milliseconds of each.
 func batch(file string, size, n int, pool *thumbnail.Pool) (float64, error) {
 	cores := runtime.GOMAXPROCS(0)
 	// Each core's decoder is warm before the clock runs.

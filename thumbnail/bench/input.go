@@ -87,7 +87,8 @@ func (b *bench) made(name, file string, size, n int, create func(string) error) 
 	if _, err := os.Stat(in.file); err == nil || size > 0 && !strings.Contains(name, b.only) {
 		return in
 	}
-	// Made beside and then renamed: a half-written picture would be measured for ever.
+	// Made beside and then renamed: a half-written picture would be measured
+	// for ever.
 	half := filepath.Join(b.dir, "half-"+file)
 	defer os.Remove(half)
 	if err := create(half); err != nil {

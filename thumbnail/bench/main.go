@@ -4,11 +4,11 @@
 //	go run ./thumbnail/bench
 //
 // Every peer runs in processes of its own, in turn with the others, so that a
-// disturbance affects all of them. The figures are medians of CPU time (user and
-// system) and the largest peak RSS. A peer that is not installed is named and
-// left out: sharp needs node and npm, libvips and libjpeg-turbo gcc and their
-// headers (libvips-dev, libturbojpeg0-dev), Pillow python3. Inputs that are
-// missing are made and kept in -dir. Pictures with the statistics of
+// disturbance affects all of them. The figures are medians of CPU time (user
+// and system) and the largest peak RSS. A peer that is not installed is named
+// and left out: sharp needs node and npm, libvips and libjpeg-turbo gcc and
+// their headers (libvips-dev, libturbojpeg0-dev), Pillow python3. Inputs that
+// are missing are made and kept in -dir. Pictures with the statistics of
 // photographs stand in for photographs that are absent.
 package main
 

@@ -6,7 +6,8 @@ import (
 	"text/tabwriter"
 )
 
-// promise is a row of the table: what was measured, what is promised, and what lies beyond.
+// promise is a row of the table: what was measured, what is promised, and what
+// lies beyond.
 type promise struct {
 	what            string
 	promise, beyond float64   // 0 is none

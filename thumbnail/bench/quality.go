@@ -26,7 +26,8 @@ func pixelsOf(img image.Image) *pixels {
 	return p
 }
 
-// psnr is the peak signal-to-noise ratio over all channels, in dB. Equal pictures have 99.
+// psnr is the peak signal-to-noise ratio over all channels, in dB. Equal
+// pictures have 99.
 func psnr(a, b *pixels) (float64, error) {
 	if a.w != b.w || a.h != b.h || len(a.rgb) != len(b.rgb) {
 		return 0, errSize
@@ -42,7 +43,8 @@ func psnr(a, b *pixels) (float64, error) {
 	return min(99, 10*math.Log10(255*255*float64(len(a.rgb))/sum)), nil
 }
 
-// ssim is the mean structural similarity of luma (Wang et al. 2004): windows of 11 x 11 under a Gaussian of 1.5.
+// ssim is the mean structural similarity of luma (Wang et al. 2004): windows of
+// 11 x 11 under a Gaussian of 1.5.
 func ssim(a, b *pixels) (float64, error) {
 	if a.w != b.w || a.h != b.h || len(a.rgb) != len(b.rgb) {
 		return 0, errSize
@@ -74,7 +76,8 @@ func (p *pixels) luma() []float64 {
 	return out
 }
 
-// blur applies the window to both directions; at the edges it is cut and weighs the same.
+// blur applies the window to both directions; at the edges it is cut and weighs
+// the same.
 func blur(p []float64, w, h int) []float64 {
 	var kernel [11]float64
 	for i := range kernel {

@@ -59,8 +59,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// generated is a picture of about the statistics of a camera's, of a fixed seed: waves of
-// all lengths, an edge here and there, and noise.
+// generated is a picture of about the statistics of a camera's, of a fixed
+// seed: waves of all lengths, an edge here and there, and noise.
 func generated(w, h int) *image.RGBA {
 	r := rand.New(rand.NewPCG(1, 2))
 	img := image.NewRGBA(image.Rect(0, 0, w, h))

@@ -13,34 +13,36 @@ type Options struct {
 	// Scale is 1, 2, 4 or 8: the planes get 1/Scale of the samples in each
 	// direction. Zero is 1. Any other value is an error.
 	Scale int
-	// FineChroma decodes components that have fewer samples than others at twice
-	// the resolution in each direction. At 1/8 of a 4:2:0 picture, chroma is one
-	// sample for 16 x 16 pixels otherwise, and half as wide as luma: too little
-	// for a thumbnail of a third of luma's size or more. It costs the decoding of
-	// four coefficients a block instead of one; at 1/1 it means nothing.
+	// FineChroma decodes components that have fewer samples than others at
+	// twice the resolution in each direction. At 1/8 of a 4:2:0 picture, chroma
+	// is one sample for 16 x 16 pixels otherwise, and half as wide as luma: too
+	// little for a thumbnail of a third of luma's size or more. It costs the
+	// decoding of four coefficients a block instead of one; at 1/1 it means
+	// nothing.
 	FineChroma bool
 	// MaxPixels is the most that Width*Height may be. Zero is no limit.
 	MaxPixels int64
 	// MaxBytes is the most working memory that decoding may take, planes,
 	// coefficients and tables together; it is compared with
-	// [Header.MemoryBytes] before anything is allocated. Zero is no limit.
-	// A Decoder lets go of what it holds of earlier pictures where that would be
+	// [Header.MemoryBytes] before anything is allocated. Zero is no limit. A
+	// Decoder lets go of what it holds of earlier pictures where that would be
 	// too much.
 	MaxBytes int64
 	// MaxScans is the most scans that a file may have: each costs time, and
 	// 20 bytes can ask for one. Zero is 100; files in the wild have up to 20.
 	MaxScans int
 	// Tolerance is what AC coefficients of a progressive picture may be left
-	// uncertain by: the width, dequantised, of what a value can be. Scans that only
-	// tell more than that are jumped over, and the value is put in the middle. A
-	// block's samples have an eighth of the coefficients' amplitude, and thumbnails
-	// average samples; for planes of fewer samples than others half the Tolerance
-	// holds, for fewer are averaged. At 1/4, 8 is not seen in a thumbnail of half the
-	// planes' size. It spares the largest scans of finely quantised pictures, and
-	// does nothing for others. Planes of DC alone are exact anyway. Zero reads all.
+	// uncertain by: the width, dequantised, of what a value can be. Scans that
+	// only tell more than that are jumped over, and the value is put in the
+	// middle. A block's samples have an eighth of the coefficients' amplitude,
+	// and thumbnails average samples; for planes of fewer samples than others
+	// half the Tolerance holds, for fewer are averaged. At 1/4, 8 is not seen
+	// in a thumbnail of half the planes' size. It spares the largest scans of
+	// finely quantised pictures, and does nothing for others. Planes of DC
+	// alone are exact anyway. Zero reads all.
 	Tolerance int
-	// Strict refuses a damaged picture at its first fault, and spends no time on
-	// what lies behind it: Decode returns the error alone.
+	// Strict refuses a damaged picture at its first fault, and spends no time
+	// on what lies behind it: Decode returns the error alone.
 	Strict bool
 }
 
@@ -121,12 +123,12 @@ func DecodeHeader(r io.Reader) (Header, error) {
 
 // Decode decodes the first picture of r.
 //
-// When the file is damaged behind its header, Decode returns both what could
-// be decoded and an error for the first fault: [ErrTruncated] where bytes are
-// missing, [ErrCorrupt] where they are wrong. Samples that were not decoded
-// are 128; of those behind the fault some may be wrong. The image is nil when no
-// byte of its data was read, when the picture is refused, when r itself failed, and
-// with Options.Strict.
+// When the file is damaged behind its header, Decode returns both what could be
+// decoded and an error for the first fault: [ErrTruncated] where bytes are
+// missing, [ErrCorrupt] where they are wrong. Samples that were not decoded are
+// 128; of those behind the fault some may be wrong. The image is nil when no
+// byte of its data was read, when the picture is refused, when r itself failed,
+// and with Options.Strict.
 func Decode(r io.Reader, o Options) (*Image, error) {
 	d := new(Decoder)
 	if _, err := d.ReadHeader(r); err != nil {
@@ -264,8 +266,9 @@ func (d *Decoder) allSeen() bool {
 	return true
 }
 
-// complete reports whether what is left of the picture cannot change the planes:
-// of a progressive one where nothing but DC counts, and all of it is known.
+// complete reports whether what is left of the picture cannot change the
+// planes: of a progressive one where nothing but DC counts, and all of it is
+// known.
 func (d *Decoder) complete() bool {
 	for i := range d.hdr.Components {
 		if c := &d.comps[i]; !c.seen || d.hdr.Progressive && (c.n > 1 || c.low[0] > 0) {
@@ -365,7 +368,8 @@ func (d *Decoder) fits(rows int, keep bool) error {
 
 // memory is what planes of that many rows take, together with all else: with
 // held, what the decoder holds already counts too, where it is more; with grow,
-// what it holds and what replaces it count both, for one is copied to the other.
+// what it holds and what replaces it count both, for one is copied to the
+// other.
 func (d *Decoder) memory(rows int, held, grow bool) int64 {
 	total := int64(fixedBytes + len(d.hdr.EXIF) + len(d.hdr.ICC))
 	for i := range d.comps {
@@ -390,10 +394,10 @@ func (d *Decoder) memory(rows int, held, grow bool) int64 {
 	return total
 }
 
-// Trim lets go of the planes and coefficients of earlier pictures when they take
-// more than most bytes; what is left is some hundred KiB of buffers and tables. A
-// Decoder that waits for its next picture need not hold the memory of its
-// largest. Images that it returned stay as they are.
+// Trim lets go of the planes and coefficients of earlier pictures when they
+// take more than most bytes; what is left is some hundred KiB of buffers and
+// tables. A Decoder that waits for its next picture need not hold the memory of
+// its largest. Images that it returned stay as they are.
 func (d *Decoder) Trim(most int64) {
 	held := int64(0)
 	for i := range d.comps {

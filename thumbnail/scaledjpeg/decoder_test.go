@@ -145,9 +145,9 @@ func TestSampling(t *testing.T) {
 // detector makes this package's loops ten times slower.
 func lighter() bool { return underRace || testing.Short() }
 
-// Every size of up to 17 x 17, which is two blocks and a sample, of every ratio in
-// every order of scans, with restarts here and there: judged by image/jpeg at full
-// size where it can read it, and by the coefficients at every scale.
+// Every size of up to 17 x 17, which is two blocks and a sample, of every ratio
+// in every order of scans, with restarts here and there: judged by image/jpeg
+// at full size where it can read it, and by the coefficients at every scale.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	ratios := [][][2]int{
@@ -205,8 +205,8 @@ func TestSizes(t *testing.T) {
 	})
 }
 
-// againstImageJPEG compares the planes at full size with image/jpeg's, and reports
-// false where that cannot read the file.
+// againstImageJPEG compares the planes at full size with image/jpeg's, and
+// reports false where that cannot read the file.
 func againstImageJPEG(t *testing.T, d *Decoder, data []byte) bool {
 	t.Helper()
 	theirs, err := jpeg.Decode(bytes.NewReader(data))
@@ -475,8 +475,8 @@ func (p *picture) spared(i int, m *Image, tolerance int) (spare int) {
 	return spare
 }
 
-// lowBits is the lowest bit that is known of each coefficient after the scans, of
-// which a decoder reads those that it must when bits may be missing.
+// lowBits is the lowest bit that is known of each coefficient after the scans,
+// of which a decoder reads those that it must when bits may be missing.
 func (p *picture) lowBits(scans []scanSpec, m *Image, tolerance int) func(i, k int) int {
 	return func(i, k int) int {
 		low, bits := 0, p.spared(i, m, tolerance)
@@ -489,9 +489,9 @@ func (p *picture) lowBits(scans []scanSpec, m *Image, tolerance int) func(i, k i
 	}
 }
 
-// What may be missing is put in the middle, and nothing else is missing: whatever
-// the script, deep ones too, and those whose refinements cover bands that were
-// sent apart.
+// What may be missing is put in the middle, and nothing else is missing:
+// whatever the script, deep ones too, and those whose refinements cover bands
+// that were sent apart.
 func TestTolerance(t *testing.T) {
 	t.Parallel()
 	// The bands of first scans and refinements differ.

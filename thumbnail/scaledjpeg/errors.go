@@ -26,7 +26,8 @@ type Error struct {
 	Offset int64
 	// Detail says what is wrong, in a few words. It may be empty.
 	Detail string
-	// Err is ErrCorrupt, ErrTruncated, ErrUnsupported or the reader's own error.
+	// Err is ErrCorrupt, ErrTruncated, ErrUnsupported or the reader's own
+	// error.
 	Err error
 }
 

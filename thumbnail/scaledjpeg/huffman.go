@@ -238,12 +238,13 @@ func singleOf(symbol uint8, l int) uint16 {
 	return uint16(l + size | size<<singleSize | advance<<singleAdvance)
 }
 
-// maxLong is the most entries of long that are worth building. Long codes are rare,
-// so they are all ones but for a few bits: 192 in the standard table of luma.
+// maxLong is the most entries of long that are worth building. Long codes are
+// rare, so they are all ones but for a few bits: 192 in the standard table of
+// luma.
 const maxLong = 1 << 9
 
-// buildLong makes the table of codes that the index of a pairTable does not hold. It
-// brings 5 % at quality 97 and above (BenchmarkGenerated).
+// buildLong makes the table of codes that the index of a pairTable does not
+// hold. It brings 5 % at quality 97 and above (BenchmarkGenerated).
 func (t *huffTable) buildLong() {
 	t.longN, t.longFrom = 0, uint(t.limit[pairBits-1])
 	n := int(t.limit[15]) - int(t.longFrom)

@@ -54,9 +54,9 @@ func (m *Image) Bounds() image.Rectangle {
 
 // ToImage returns the planes as an ordinary image: *image.Gray, *image.YCbCr
 // (whose planes share memory with m) or *image.RGBA; ink is turned into light
-// without a profile. Sample ratios that image.YCbCr does not know are
-// repeated into RGBA. It serves tests and small tools: a thumbnail is better resized plane
-// by plane, and then put together by [Header.RGBRow].
+// without a profile. Sample ratios that image.YCbCr does not know are repeated
+// into RGBA. It serves tests and small tools: a thumbnail is better resized
+// plane by plane, and then put together by [Header.RGBRow].
 func (m *Image) ToImage() image.Image {
 	r := m.Bounds()
 	p := m.Planes

@@ -7,9 +7,9 @@ import (
 
 // wanted reports whether a scan matters for the planes. Where a block gives one
 // sample nothing but DC does. Elsewhere an AC scan does when it tells of
-// coefficients that are kept, and of bits that may not be missing. A band of which
-// nothing is kept may share refinements with one that is, and those can be read
-// only by one who knows which coefficients of the band are not zero.
+// coefficients that are kept, and of bits that may not be missing. A band of
+// which nothing is kept may share refinements with one that is, and those can
+// be read only by one who knows which coefficients of the band are not zero.
 func (d *Decoder) wanted(s *scan) bool {
 	c := s.comps[0]
 	switch {
@@ -23,9 +23,9 @@ func (d *Decoder) wanted(s *scan) bool {
 	return s.al >= d.spareBits(c)
 }
 
-// spareBits is how many of the lowest bits of AC coefficients may be missing, by
-// the coarsest quantisation of those that are kept: one number for all bands,
-// since who leaves out a refinement cannot read the next.
+// spareBits is how many of the lowest bits of AC coefficients may be missing,
+// by the coarsest quantisation of those that are kept: one number for all
+// bands, since who leaves out a refinement cannot read the next.
 func (d *Decoder) spareBits(c *component) int {
 	quant := &d.quant[c.tq]
 	if c.seen {

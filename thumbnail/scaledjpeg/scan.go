@@ -306,9 +306,9 @@ func (d *Decoder) resetPredictors(s *scan) {
 // finds out which: one or two too high, and intervals are lost; one or two too
 // low, and an interval came twice or a marker was damaged, so the next is
 // taken; else the number is not trusted. Two intervals that were given up the
-// last time may come after all: then three too low is low. What no scan ends with
-// is passed over. It returns the number of lost intervals, and false where the
-// scan ends.
+// last time may come after all: then three too low is low. What no scan ends
+// with is passed over. It returns the number of lost intervals, and false where
+// the scan ends.
 func (d *Decoder) restart(next *byte, before int) (lost int, ok bool) {
 	m := d.bits.finish(&d.src)
 	for {

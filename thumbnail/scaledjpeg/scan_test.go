@@ -79,8 +79,9 @@ func TestResync(t *testing.T) {
 }
 
 // One byte of a scan's data becomes a marker: 0xff 0x00 becomes 0xff and any
-// other byte. With restart markers only its interval is lost, and where it looks
-// like a restart itself, three more; only a marker that may follow a scan ends it.
+// other byte. With restart markers only its interval is lost, and where it
+// looks like a restart itself, three more; only a marker that may follow a scan
+// ends it.
 func TestResyncSweep(t *testing.T) {
 	t.Parallel()
 	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
@@ -126,7 +127,8 @@ func TestResyncSweep(t *testing.T) {
 }
 
 // Whatever byte of a scan's data has whatever value, as long as it makes no
-// marker: only its interval is wrong, with runs of empty bands over its end too.
+// marker: only its interval is wrong, with runs of empty bands over its end
+// too.
 func TestDamageStaysInItsInterval(t *testing.T) {
 	t.Parallel()
 	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
@@ -181,8 +183,8 @@ func TestDamageStaysInItsInterval(t *testing.T) {
 	}
 }
 
-// Errors in a scan's data name the byte: where it ended exactly, where it is wrong
-// within what the reservoir holds.
+// Errors in a scan's data name the byte: where it ended exactly, where it is
+// wrong within what the reservoir holds.
 func TestOffsetsInScans(t *testing.T) {
 	t.Parallel()
 	for _, o := range []writeOptions{{}, {progressive: true, script: scriptSpectral}} {
@@ -215,8 +217,8 @@ func TestOffsetsInScans(t *testing.T) {
 	}
 }
 
-// wrongIntervals counts the intervals of 10 MCUs of 8 x 8 pixels, of 160 pixels a
-// row, in which pictures at 1/2 differ.
+// wrongIntervals counts the intervals of 10 MCUs of 8 x 8 pixels, of 160 pixels
+// a row, in which pictures at 1/2 differ.
 func wrongIntervals(a, b *Image) int {
 	bad := map[int]bool{}
 	for i, p := range b.Planes {

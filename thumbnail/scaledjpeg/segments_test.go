@@ -289,8 +289,8 @@ func TestTolerated(t *testing.T) {
 	}
 }
 
-// replaceInScan puts two fill bytes before each 0xff of a scan that is followed by
-// such a byte.
+// replaceInScan puts two fill bytes before each 0xff of a scan that is followed
+// by such a byte.
 func replaceInScan(data []byte, follows func(byte) bool) (out []byte) {
 	scan := bytes.Index(data, []byte{0xff, mSOS})
 	out = append(out, data[:scan]...)
@@ -334,7 +334,8 @@ func TestTablesBetweenScans(t *testing.T) {
 	}
 }
 
-// A late height that is larger than what was decoded is held against the limits.
+// A late height that is larger than what was decoded is held against the
+// limits.
 func TestLateHeightIsALimit(t *testing.T) {
 	t.Parallel()
 	data := patch(newPicture(60, 50, sampling420, 7).encode(writeOptions{dnl: true}), mDNL, 2, 0xff, 0xff)
@@ -428,8 +429,8 @@ func TestLateHeight(t *testing.T) {
 	}
 }
 
-// Room for a late height is taken as the limits allow it: a picture that is within
-// them is decoded, though twice the rows that were there would not be.
+// Room for a late height is taken as the limits allow it: a picture that is
+// within them is decoded, though twice the rows that were there would not be.
 func TestLateHeightAtTheLimit(t *testing.T) {
 	t.Parallel()
 	for _, restart := range []int{0, 7} {
@@ -447,7 +448,8 @@ func TestLateHeightAtTheLimit(t *testing.T) {
 				if e, ok := errors.AsType[*LimitError](err); m != nil || !ok || e.Setting != "MaxPixels" || e.Need <= e.Limit {
 					t.Errorf("script %d at 1/%d, a pixel too few: got image %v, error %v", i, scale, m != nil, err)
 				}
-				// Rows that are there and more are held at once while they grow.
+				// Rows that are there and more are held at once while they
+				// grow.
 				h := header(t, data)
 				h.Height = 1000
 				enough := 2 * h.MemoryBytes(Options{Scale: scale})

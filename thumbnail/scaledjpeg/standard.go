@@ -1,8 +1,8 @@
 package scaledjpeg
 
-// standardTables are the typical Huffman tables of T.81, K.3: those of files that
-// leave theirs out, as Motion JPEG does. Class and number, then the numbers of
-// codes of each length, then the symbols.
+// standardTables are the typical Huffman tables of T.81, K.3: those of files
+// that leave theirs out, as Motion JPEG does. Class and number, then the
+// numbers of codes of each length, then the symbols.
 var standardTables = []struct {
 	class, id int
 	counts    [16]uint8

@@ -1,6 +1,7 @@
 package scaledjpeg
 
-// walkBlock is one block of an MCU for the walk, which gives one sample a block.
+// walkBlock is one block of an MCU for the walk, which gives one sample a
+// block.
 type walkBlock struct {
 	diffs *diffTable
 	walk  *walkTable
@@ -12,7 +13,8 @@ type walkBlock struct {
 	ac    *huffTable
 }
 
-// planWalks prepares the walks of a scan's blocks, of those that give one sample.
+// planWalks prepares the walks of a scan's blocks, of those that give one
+// sample.
 func (d *Decoder) planWalks(s *scan) {
 	s.walked = 0
 	d.walkAt = [2]int{-1, -1}
@@ -38,8 +40,8 @@ func (d *Decoder) placeWalks(s *scan, mx, my int) {
 	}
 }
 
-// runWalks decodes n MCUs of a row from (mx, my) on, of blocks that all give one
-// sample.
+// runWalks decodes n MCUs of a row from (mx, my) on, of blocks that all give
+// one sample.
 func (d *Decoder) runWalks(s *scan, mx, my, n int) error {
 	e := &d.bits
 	d.placeWalks(s, mx, my)

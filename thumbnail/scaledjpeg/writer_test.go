@@ -17,8 +17,8 @@ type picture struct {
 	model   ColorModel
 	restart int     // MCUs between restart markers
 	loose   float64 // how much more than usual samples may be off
-	// low, where it is not nil, is the lowest bit that a decoder has read of zig-zag
-	// index k of component i.
+	// low, where it is not nil, is the lowest bit that a decoder has read of
+	// zig-zag index k of component i.
 	low func(i, k int) int
 }
 
@@ -215,8 +215,8 @@ func (p *picture) plane(i, scale int) (pix []float64, stride int) {
 	return pix, stride
 }
 
-// known is what a decoder must make of value v at zig-zag index k of component i:
-// the middle of what it can be after the bits that were read.
+// known is what a decoder must make of value v at zig-zag index k of component
+// i: the middle of what it can be after the bits that were read.
 func (p *picture) known(i, k int, v int32) float64 {
 	if p.low == nil {
 		return float64(v)

@@ -4,8 +4,8 @@
 //
 // A reader's Open function reads up to the picture's data and returns a
 // [Header]. Its [Decoder] then weighs and decodes the picture at the size that
-// the thumbnails need. That size is a ratio: the number of the picture's pixels,
-// along a side, for one pixel of each thumbnail, at least.
+// the thumbnails need. That size is a ratio: the number of the picture's
+// pixels, along a side, for one pixel of each thumbnail, at least.
 package codec
 
 import (

@@ -8,11 +8,11 @@
 //	B = Y + 1.772·(Cb-128)                         Cr =  0.5·R      - 0.418688·G - 0.081312·B + 128
 //
 // Half of the chroma (4:2:0) is enough for photographs and saves a third of the
-// bytes. It is too little for graphics: a red line of one pixel on white becomes a
-// pink shadow of two. The loss can be counted: a pixel is hard if its chroma is
-// more than 32 levels from the mean of its 2 x 2 pixels. Photographs have up to
-// 0.02 % of hard pixels, a thin frame around a picture of 200 x 200 has 2 %; a
-// picture with 0.5 % keeps all of its chroma.
+// bytes. It is too little for graphics: a red line of one pixel on white
+// becomes a pink shadow of two. The loss can be counted: a pixel is hard if its
+// chroma is more than 32 levels from the mean of its 2 x 2 pixels. Photographs
+// have up to 0.02 % of hard pixels, a thin frame around a picture of 200 x 200
+// has 2 %; a picture with 0.5 % keeps all of its chroma.
 package colour
 
 import "sluice/thumbnail/internal/raster"

@@ -1,9 +1,9 @@
 // Package exif reads the orientation of a picture from an EXIF block.
 //
-// A camera stores the pixels as its sensor gives them, and notes how it was held.
-// The eight orientations are the symmetries of a rectangle. Each is a choice of
-// three: the columns run backwards, the rows run backwards, and the sides are
-// exchanged afterwards.
+// A camera stores the pixels as its sensor gives them, and notes how it was
+// held. The eight orientations are the symmetries of a rectangle. Each is a
+// choice of three: the columns run backwards, the rows run backwards, and the
+// sides are exchanged afterwards.
 package exif
 
 import "encoding/binary"
@@ -14,9 +14,9 @@ const MaxBytes = 1 << 20
 
 // Orientation says how the stored pixels must be turned to stand upright. Zero
 // and 1 are upright already; 2 is mirrored left to right, 3 upside down, 4
-// mirrored top to bottom, 5 transposed, 6 needs a quarter turn to the right, 7 is
-// transposed along the other diagonal, 8 needs a quarter turn to the left. 5 to 8
-// exchange width and height.
+// mirrored top to bottom, 5 transposed, 6 needs a quarter turn to the right, 7
+// is transposed along the other diagonal, 8 needs a quarter turn to the left. 5
+// to 8 exchange width and height.
 type Orientation int
 
 func (o Orientation) swaps() bool { return o >= 5 && o <= 8 }
@@ -52,8 +52,8 @@ func (o Orientation) Flips() (x, y, transpose bool) {
 }
 
 // Parse returns tag 0x0112 in IFD0 of a TIFF structure, the content of an EXIF
-// block. It returns 0 when there is none or the block is damaged: the picture is
-// whole without it.
+// block. It returns 0 when there is none or the block is damaged: the picture
+// is whole without it.
 func Parse(tiff []byte) Orientation {
 	if len(tiff) < 8 {
 		return 0
@@ -84,7 +84,8 @@ func Parse(tiff []byte) Orientation {
 	return 0
 }
 
-// orientationValue reads type, count and value. The standard says SHORT; some writers use LONG or BYTE.
+// orientationValue reads type, count and value. The standard says SHORT; some
+// writers use LONG or BYTE.
 func orientationValue(order binary.ByteOrder, field []byte) Orientation {
 	if order.Uint32(field[2:]) != 1 {
 		return 0

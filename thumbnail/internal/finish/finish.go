@@ -39,14 +39,14 @@ func IsGravity(name string) bool {
 	return ok
 }
 
-// Crop returns the w x h pixels at the gravity, one of imaging's nine anchors in
-// lower case. A picture that is smaller stays as it is.
+// Crop returns the w x h pixels at the gravity, one of imaging's nine anchors
+// in lower case. A picture that is smaller stays as it is.
 func Crop(img *image.NRGBA, w, h int, gravity string) *image.NRGBA {
 	return imaging.CropAnchor(img, w, h, anchors[gravity])
 }
 
-// sigma is that of the Gaussian, in pixels: it acts on edges of one pixel, which
-// is what resizing softens.
+// sigma is that of the Gaussian, in pixels: it acts on edges of one pixel,
+// which is what resizing softens.
 const sigma = 0.5
 
 // Sharpen raises the contrast of the finest detail.

@@ -65,7 +65,8 @@ func (s *screen) paint(f *frame) error {
 func (s *screen) dispose(f *frame) {
 	switch f.disposal {
 	case disposeToBackground:
-		// The background is transparent, whatever colour the file names: so browsers do it.
+		// The background is transparent, whatever colour the file names: so
+		// browsers do it.
 		area := f.rect.Intersect(image.Rect(0, 0, s.w, s.h))
 		for y := area.Min.Y; y < area.Max.Y; y++ {
 			clear(s.row(y)[4*area.Min.X : 4*area.Max.X])

@@ -1,12 +1,12 @@
-// Package gif reads GIF: the first frame, reduced while its rows are decoded, or
-// frame after frame of an animation as they stand on the screen.
+// Package gif reads GIF: the first frame, reduced while its rows are decoded,
+// or frame after frame of an animation as they stand on the screen.
 //
-// A frame covers a part of the screen, with a palette of up to 256 colours, one of
-// which may be transparent. After a frame, the screen stays, or the frame's part
-// becomes transparent, or the screen before the frame comes back. Pixels are
-// indices in LZW (compress/lzw), in blocks of at most 255 bytes. The rows of an
-// interlaced frame come in four passes: every 8th row from 0, every 8th from 4,
-// every 4th from 2, every 2nd from 1.
+// A frame covers a part of the screen, with a palette of up to 256 colours, one
+// of which may be transparent. After a frame, the screen stays, or the frame's
+// part becomes transparent, or the screen before the frame comes back. Pixels
+// are indices in LZW (compress/lzw), in blocks of at most 255 bytes. The rows
+// of an interlaced frame come in four passes: every 8th row from 0, every 8th
+// from 4, every 4th from 2, every 2nd from 1.
 package gif
 
 import (
@@ -48,8 +48,8 @@ type reader struct {
 }
 
 // MemoryBytes counts a row of the screen and the reduced picture. Rows of an
-// interlaced frame come in any order: sums of four bytes. An animation keeps the
-// screen, and the screen before the frame.
+// interlaced frame come in any order: sums of four bytes. An animation keeps
+// the screen, and the screen before the frame.
 func (g *reader) MemoryBytes(ratio float64) int64 {
 	w, h, k := int64(g.w), int64(g.h), int64(raster.ReductionFor(ratio, g.w, g.h))
 	n := 5*w + raster.ReducerBytes(w, h, 4, k) + 16*((w+k-1)/k)*((h+k-1)/k)
@@ -211,8 +211,10 @@ func (g *reader) readFrame() (*frame, error) {
 	return f, nil
 }
 
-// rows reads the frame's rows in the order they are stored and hands on each with its place in the frame. It ends at the last one that
-// the screen has: what lies below is read only where an interlaced frame's next pass is behind it.
+// rows reads the frame's rows in the order they are stored and hands on each
+// with its place in the frame. It ends at the last one that the screen has:
+// what lies below is read only where an interlaced frame's next pass is behind
+// it.
 func (f *frame) rows(show func(y int, indices []byte)) error {
 	passes := []struct{ first, step int }{{0, 1}}
 	if f.interlaced {
@@ -234,7 +236,8 @@ func (f *frame) rows(show func(y int, indices []byte)) error {
 	return nil
 }
 
-// paint sets the pixels of a row of the screen, as far as it has them. Transparent ones stay as they are.
+// paint sets the pixels of a row of the screen, as far as it has them.
+// Transparent ones stay as they are.
 func (f *frame) paint(screen []byte, indices []byte) {
 	x := 4 * f.rect.Min.X
 	for _, v := range indices {
@@ -248,7 +251,8 @@ func (f *frame) paint(screen []byte, indices []byte) {
 	}
 }
 
-// still reduces one frame on an empty screen. A frame may be smaller than the screen; what it leaves free is transparent.
+// still reduces one frame on an empty screen. A frame may be smaller than the
+// screen; what it leaves free is transparent.
 func (g *reader) still(f *frame, reduction int) (*raster.Raster, error) {
 	if !f.interlaced {
 		return g.stillByRows(f, reduction)
@@ -288,7 +292,8 @@ func (g *reader) stillByRows(f *frame, reduction int) (*raster.Raster, error) {
 	return red.Raster(true), nil
 }
 
-// blocks reads data that is cut into blocks of at most 255 bytes; an empty one ends it.
+// blocks reads data that is cut into blocks of at most 255 bytes; an empty one
+// ends it.
 type blocks struct {
 	r     *bufio.Reader
 	left  int

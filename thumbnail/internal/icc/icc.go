@@ -1,18 +1,18 @@
 // Package icc converts a thumbnail's colours to sRGB by its colour profile (ISO
 // 15076-1).
 //
-// A profile says what a picture's numbers mean, as XYZ or Lab under the white D50.
-// Three kinds are read. Cameras, telephones and screens write RGB by a matrix and
-// curves (Display P3, Adobe RGB):
+// A profile says what a picture's numbers mean, as XYZ or Lab under the white
+// D50. Three kinds are read. Cameras, telephones and screens write RGB by a
+// matrix and curves (Display P3, Adobe RGB):
 //
 //	(X,Y,Z) = M · (f(R), f(G), f(B))
 //
 // Grey has one curve. Print has look-up tables, for CMYK or RGB, of the types
 // mft1, mft2 and mAB: curves for each input, a grid of outputs that is linear
-// between its points in every direction, and curves for each output. In mAB curves
-// and a matrix may stand before the last curves. A table overrides the matrix, as
-// the standard requires. From D50 the way to sRGB is one more matrix and sRGB's
-// curve. Channels that sRGB cannot show are clipped.
+// between its points in every direction, and curves for each output. In mAB
+// curves and a matrix may stand before the last curves. A table overrides the
+// matrix, as the standard requires. From D50 the way to sRGB is one more matrix
+// and sRGB's curve. Channels that sRGB cannot show are clipped.
 package icc
 
 import (
@@ -89,7 +89,8 @@ func (p *profile) curve(tag string) (*[256]float64, error) {
 	return &out, nil
 }
 
-// parseCurve reads a curve of type "curv" or "para", and tells how many bytes it has.
+// parseCurve reads a curve of type "curv" or "para", and tells how many bytes
+// it has.
 func parseCurve(b []byte) (f func(float64) float64, size int, err error) {
 	if len(b) < 12 {
 		return nil, 0, errProfile
@@ -166,8 +167,9 @@ func interpolate(n int, x float64, at func(int) float64) float64 {
 	return at(i)*(1-f) + at(j)*f
 }
 
-// MemoryBytes bounds what using a profile of n bytes takes: itself where it was packed, and its grid and curves as floating-point numbers, at
-// most four times as long as they are written.
+// MemoryBytes bounds what using a profile of n bytes takes: itself where it was
+// packed, and its grid and curves as floating-point numbers, at most four times
+// as long as they are written.
 func MemoryBytes(n int64) int64 {
 	if n == 0 {
 		return 0
@@ -175,8 +177,8 @@ func MemoryBytes(n int64) int64 {
 	return 5*n + 128<<10
 }
 
-// Packed is what the chunk iCCP holds: a name, zero, method zero, zlib data. It is unpacked when the picture is decoded: some kilobytes
-// may become megabytes.
+// Packed is what the chunk iCCP holds: a name, zero, method zero, zlib data. It
+// is unpacked when the picture is decoded: some kilobytes may become megabytes.
 type Packed struct {
 	Data []byte // nil where there is none, or none that can be used
 	Size int64  // unpacked, as the profile's first bytes say

@@ -5,17 +5,20 @@ import (
 	"math"
 )
 
-// stageSteps is how finely curves of mAB are kept; what lies between is interpolated.
+// stageSteps is how finely curves of mAB are kept; what lies between is
+// interpolated.
 const stageSteps = 1 << 10
 
-// parseStages reads a table of type mAB (ISO 15076-1, 10.12): A curves, grid, M curves, matrix, B curves. Each part but the last may be left
-// out, and the grid only together with the A curves.
+// parseStages reads a table of type mAB (ISO 15076-1, 10.12): A curves, grid, M
+// curves, matrix, B curves. Each part but the last may be left out, and the
+// grid only together with the A curves.
 func parseStages(b []byte, inputs int) (*table, error) {
 	if int(b[8]) != inputs || b[9] != 3 {
 		return nil, errProfile
 	}
 	t := &table{inputs: inputs}
-	// part gives the data from the offset on that stands at a place of the head; nil where there is none.
+	// part gives the data from the offset on that stands at a place of the
+	// head; nil where there is none.
 	part := func(at int) ([]byte, error) {
 		offset := binary.BigEndian.Uint32(b[at:])
 		if offset == 0 {
@@ -91,7 +94,8 @@ func (t *table) readGrid(b []byte) error {
 	return nil
 }
 
-// stageCurves reads curves that follow each other, each from a multiple of four bytes on.
+// stageCurves reads curves that follow each other, each from a multiple of four
+// bytes on.
 func stageCurves(b []byte, n int) ([][]float64, error) {
 	out := make([][]float64, n)
 	for i := range out {
@@ -112,8 +116,9 @@ func stageCurves(b []byte, n int) ([][]float64, error) {
 	return out, nil
 }
 
-// perceptualBlack is where version 4 puts the black of perceptual tables: that of a good print (ISO 15076-1, 6.3.3). A screen's is none, so it is
-// taken away, as others do.
+// perceptualBlack is where version 4 puts the black of perceptual tables: that
+// of a good print (ISO 15076-1, 6.3.3). A screen's is none, so it is taken
+// away, as others do.
 var perceptualBlack = [3]float64{0.00336, 0.0034731, 0.00287}
 
 // withoutBlack moves perceptualBlack to none, and leaves white.

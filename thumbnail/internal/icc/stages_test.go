@@ -11,8 +11,9 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// stagesTag is a table of type mAB that does what a matrix profile does: M curves, and the matrix of the primaries. With grid, A curves
-// and a grid of so many points that changes nothing stand before.
+// stagesTag is a table of type mAB that does what a matrix profile does: M
+// curves, and the matrix of the primaries. With grid, A curves and a grid of so
+// many points that changes nothing stand before.
 func stagesTag(curve []byte, r, g, b [3]float64, grid [3]byte, size byte) []byte {
 	linear := []byte("curv\x00\x00\x00\x00\x00\x00\x00\x00")
 	out := append([]byte("mAB \x00\x00\x00\x00\x03\x03\x00\x00"), make([]byte, 20)...)
@@ -115,7 +116,8 @@ func TestATableStandsOverTheMatrix(t *testing.T) {
 	}
 }
 
-// The black of version 4's perceptual tables is a print's, and becomes a screen's.
+// The black of version 4's perceptual tables is a print's, and becomes a
+// screen's.
 func TestTheBlackOfPerceptualTables(t *testing.T) {
 	t.Parallel()
 	grey := func(offset float64) []byte {

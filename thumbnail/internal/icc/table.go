@@ -2,8 +2,9 @@ package icc
 
 import "encoding/binary"
 
-// table is a look-up table of type mft1, mft2 or mAB: a curve for each input, a grid of outputs, and a curve for each output; in mAB curves
-// and a matrix may stand before the last, and the grid may be left out.
+// table is a look-up table of type mft1, mft2 or mAB: a curve for each input, a
+// grid of outputs, and a curve for each output; in mAB curves and a matrix may
+// stand before the last, and the grid may be left out.
 type table struct {
 	inputs  int
 	points  [4]int       // of the grid, along each input
@@ -12,11 +13,13 @@ type table struct {
 	middle  [][]float64  // curves after the grid; nil where there are none
 	matrix  *[12]float64 // three rows of three, then what is added; nil where there is none
 	results [][]float64  // curves of the outputs
-	// labScale turns an output of 1 into L*; a* and b* follow. Eight and sixteen bits encode Lab differently.
+	// labScale turns an output of 1 into L*; a* and b* follow. Eight and
+	// sixteen bits encode Lab differently.
 	sixteen bool
 }
 
-// maxGridPoints bounds a table: 33 points for CMYK are more than any profile has.
+// maxGridPoints bounds a table: 33 points for CMYK are more than any profile
+// has.
 const maxGridPoints = 33 * 33 * 33 * 33
 
 func parseTable(b []byte, inputs int) (*table, error) {
@@ -74,7 +77,8 @@ func parseTable(b []byte, inputs int) (*table, error) {
 	return t, nil
 }
 
-// at gives the outputs, from 0 to 1, for inputs from 0 to 1: linear between the grid's points in every direction.
+// at gives the outputs, from 0 to 1, for inputs from 0 to 1: linear between the
+// grid's points in every direction.
 func (t *table) at(in []float64) [3]float64 {
 	out := t.gridAt(in)
 	apply := func(curves [][]float64) {

@@ -10,14 +10,16 @@ import (
 // whiteD50 is the white of profiles.
 var whiteD50 = [3]float64{0.9642, 1, 0.8249}
 
-// xyzToSRGB takes XYZ under D50 to linear sRGB: the inverse of sRGB's primaries, adapted to D50 (Bradford).
+// xyzToSRGB takes XYZ under D50 to linear sRGB: the inverse of sRGB's
+// primaries, adapted to D50 (Bradford).
 var xyzToSRGB = [3][3]float64{
 	{3.1338561, -1.6168667, -0.4906146},
 	{-0.9787684, 1.9161415, 0.0334540},
 	{0.0719453, -0.2289914, 1.4052427},
 }
 
-// srgbSteps is the resolution of linear light in encodeSRGB: near black, where the curve is steepest, a step is a fifth of a grey level.
+// srgbSteps is the resolution of linear light in encodeSRGB: near black, where
+// the curve is steepest, a step is a fifth of a grey level.
 const srgbSteps = 1 << 14
 
 // encodeSRGB gives the byte for linear light of i/srgbSteps.
@@ -55,8 +57,8 @@ func labToXYZ(l, a, b float64) [3]float64 {
 }
 
 // Transform converts a thumbnail's colours to sRGB. It works on the small
-// picture: there are a thousand times fewer pixels, and filtering before or after
-// makes no visible difference.
+// picture: there are a thousand times fewer pixels, and filtering before or
+// after makes no visible difference.
 type Transform struct {
 	space  string
 	curves [3]*[256]float64
@@ -156,8 +158,9 @@ func greyTransform(p *profile) (*Transform, error) {
 	return t, nil
 }
 
-// apply converts in place. Colours that are multiplied by alpha are divided first, and multiplied again. Of four inks
-// the first three planes are red, green and blue afterwards.
+// apply converts in place. Colours that are multiplied by alpha are divided
+// first, and multiplied again. Of four inks the first three planes are red,
+// green and blue afterwards.
 func (t *Transform) Apply(planes [][]byte, alpha []byte) {
 	n := len(planes)
 	var in [4]byte

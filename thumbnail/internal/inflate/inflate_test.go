@@ -20,7 +20,8 @@ func inflateAll(data []byte) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// compressible gives data of many kinds: noise, runs, small differences, repeats near and far.
+// compressible gives data of many kinds: noise, runs, small differences,
+// repeats near and far.
 func compressible(n int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	out := make([]byte, 0, n)
@@ -114,7 +115,8 @@ func TestInflateOfBadData(t *testing.T) {
 	}
 }
 
-// The standard library and this one agree on every input: on data, and on whether it is valid.
+// The standard library and this one agree on every input: on data, and on
+// whether it is valid.
 func FuzzInflate(f *testing.F) {
 	for i := range 6 {
 		f.Add(testpicture.Deflate(compressible(300*i*i, uint64(i))))

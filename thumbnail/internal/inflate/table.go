@@ -18,20 +18,23 @@ const (
 	entrySub      = 0x1080
 )
 
-// The bits of a first look-up, measured: 12 and 9 are the quickest on photographs, 11 and 8 cost 2 % more, 13 costs 5 % in building.
+// The bits of a first look-up, measured: 12 and 9 are the quickest on
+// photographs, 11 and 8 cost 2 % more, 13 costs 5 % in building.
 const (
 	litBits  = 12
 	distBits = 9
 	maxBits  = 15
 )
 
-// huffTable finds symbols by the next bits of the stream. The zero value is empty; build may be called again.
+// huffTable finds symbols by the next bits of the stream. The zero value is
+// empty; build may be called again.
 type huffTable struct {
 	entries []uint32
 }
 
-// build makes the table for code lengths. It is false for lengths that are no code. A code of a single symbol, or
-// none at all, may be incomplete: distances have such.
+// build makes the table for code lengths. It is false for lengths that are no
+// code. A code of a single symbol, or none at all, may be incomplete: distances
+// have such.
 func (t *huffTable) build(lens []uint8, entry func(symbol int, length uint8) uint32, first uint) bool {
 	var count [maxBits + 1]int
 	for _, l := range lens {
@@ -56,7 +59,8 @@ func (t *huffTable) build(lens []uint8, entry func(symbol int, length uint8) uin
 	for i := range t.entries {
 		t.entries[i] = entryEnd
 	}
-	// Codes longer than the first look-up share sub-tables by their first bits. Each gets room for the longest.
+	// Codes longer than the first look-up share sub-tables by their first bits.
+	// Each gets room for the longest.
 	var subBits [1 << litBits]uint8
 	codes := next
 	if maxLength(&count) > int(first) {
@@ -116,8 +120,9 @@ func reversed(code int, length uint8) int {
 	return int(bits.Reverse16(uint16(code)) >> (16 - length))
 }
 
-// joinLiterals lets an entry give the literals that follow as well, as far as its bits determine them. It goes from high indices to low
-// ones, so that what follows, found at a lower index, is still a single literal.
+// joinLiterals lets an entry give the literals that follow as well, as far as
+// its bits determine them. It goes from high indices to low ones, so that what
+// follows, found at a lower index, is still a single literal.
 func (t *huffTable) joinLiterals() {
 	for i := 1<<litBits - 1; i >= 0; i-- {
 		e := t.entries[i]
@@ -142,7 +147,8 @@ func (t *huffTable) joinLiterals() {
 
 func plainEntry(symbol int, length uint8) uint32 { return uint32(symbol)<<16 | uint32(length) }
 
-// litEntry: 0 to 255 are literals, 256 the end, the others lengths with extra bits.
+// litEntry: 0 to 255 are literals, 256 the end, the others lengths with extra
+// bits.
 func litEntry(symbol int, length uint8) uint32 {
 	switch {
 	case symbol < 256:

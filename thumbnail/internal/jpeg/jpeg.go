@@ -1,9 +1,10 @@
-// Package jpeg reads JPEG by scaledjpeg, at the scale that the thumbnails allow.
+// Package jpeg reads JPEG by scaledjpeg, at the scale that the thumbnails
+// allow.
 //
-// A thumbnail that takes r pixels for one of its own is made from planes at 1/s,
-// which leave r/s samples for each of its pixels. The Lanczos filter is close to
-// the exact result from 1.8 samples on, so s is the largest of 8, 4 and 2 with
-// r/s >= 1.8.
+// A thumbnail that takes r pixels for one of its own is made from planes at
+// 1/s, which leave r/s samples for each of its pixels. The Lanczos filter is
+// close to the exact result from 1.8 samples on, so s is the largest of 8, 4
+// and 2 with r/s >= 1.8.
 package jpeg
 
 import (
@@ -77,14 +78,14 @@ func (d *decoder) Release() {
 	}
 }
 
-// blockTolerance is how uncertain the coefficients of progressive pictures may be
-// at 1/4 and above. A 24 megapixel picture of quality 90 to 600 pixels takes 66 ms
-// instead of 175, and has 55.2 dB instead of 55.7. At 1/2, where less is averaged
-// away, a fifth of the time would cost 4 dB.
+// blockTolerance is how uncertain the coefficients of progressive pictures may
+// be at 1/4 and above. A 24 megapixel picture of quality 90 to 600 pixels takes
+// 66 ms instead of 175, and has 55.2 dB instead of 55.7. At 1/2, where less is
+// averaged away, a fifth of the time would cost 4 dB.
 const blockTolerance = 8
 
-// options are those of the decoding for thumbnails that take ratio pixels for one
-// of theirs, with chroma for each pixel (whole) or for two by two.
+// options are those of the decoding for thumbnails that take ratio pixels for
+// one of theirs, with chroma for each pixel (whole) or for two by two.
 func options(hdr *scaledjpeg.Header, o *Options, ratio float64, whole bool) scaledjpeg.Options {
 	scale := scaleFor(ratio, hdr.Width, hdr.Height)
 	tolerance := 0
@@ -98,21 +99,21 @@ func options(hdr *scaledjpeg.Header, o *Options, ratio float64, whole bool) scal
 	}
 }
 
-// fineChroma is how many luma samples a pixel must have, at least, for chroma of
-// half as many to do, in a picture with chroma for each pixel. For fewer, 6 dB are
-// worth a third of the time: 8 megapixels to 200 pixels, 2.4 samples, go from 49.6
-// dB in 5.3 ms to 55.8 in 6.9. A 4:2:0 thumbnail, which a photograph becomes, has
-// two samples for each of chroma's anyway.
+// fineChroma is how many luma samples a pixel must have, at least, for chroma
+// of half as many to do, in a picture with chroma for each pixel. For fewer, 6
+// dB are worth a third of the time: 8 megapixels to 200 pixels, 2.4 samples, go
+// from 49.6 dB in 5.3 ms to 55.8 in 6.9. A 4:2:0 thumbnail, which a photograph
+// becomes, has two samples for each of chroma's anyway.
 const fineChroma = 3
 
-// scaleFor is the largest of the decoder's scales that leaves enough samples for
-// the filter.
+// scaleFor is the largest of the decoder's scales that leaves enough samples
+// for the filter.
 //
-// Enough is twice the thumbnail's pixels, or nearly so: 800 of 6000 are 1.9 times
-// at 1/4, which costs half of 1/2, and the 46 dB that remain are far above those
-// of JPEG at quality 80. Medium pictures, where the next finer scale costs few
-// milliseconds, get it, for 2 to 4 dB. Large pictures take 1/8 twice as fast as
-// 1/4.
+// Enough is twice the thumbnail's pixels, or nearly so: 800 of 6000 are 1.9
+// times at 1/4, which costs half of 1/2, and the 46 dB that remain are far
+// above those of JPEG at quality 80. Medium pictures, where the next finer
+// scale costs few milliseconds, get it, for 2 to 4 dB. Large pictures take 1/8
+// twice as fast as 1/4.
 func scaleFor(ratio float64, w, h int) int {
 	const (
 		enough     = 1.8

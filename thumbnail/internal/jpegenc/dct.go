@@ -1,11 +1,12 @@
 package jpegenc
 
-// The forward DCT is that of Arai, Agui and Nakajima: 5 multiplications and 29 additions a row. It leaves each coefficient scaled by a
-// known factor,
+// The forward DCT is that of Arai, Agui and Nakajima: 5 multiplications and 29
+// additions a row. It leaves each coefficient scaled by a known factor,
 //
 //	S(u)·S(v)·8   with S(0) = 1, S(k) = √2·cos(kπ/16)
 //
-// which dctFactors divides out together with the quantiser, so that scaling costs nothing.
+// which dctFactors divides out together with the quantiser, so that scaling
+// costs nothing.
 var dctScale = [8]float32{1, 1.387039845, 1.306562965, 1.175875602, 1, 0.785694958, 0.541196100, 0.275899379}
 
 // dctFactors is what a coefficient is multiplied by to be quantised.

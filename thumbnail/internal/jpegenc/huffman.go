@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// huffmanCode is an optimal code of at most 16 bits for the symbols of one picture.
+// huffmanCode is an optimal code of at most 16 bits for the symbols of one
+// picture.
 type huffmanCode struct {
 	counts  [16]byte // codes of each length, as DHT has them
 	symbols []byte   // by length
@@ -16,8 +17,9 @@ type huffmanCode struct {
 	}
 }
 
-// newHuffmanCode follows ITU-T T.81, K.2: symbols are joined by rising frequency, lengths over 16 are folded back, and a 257th symbol of
-// frequency 1 keeps the code of all ones free, which the standard forbids.
+// newHuffmanCode follows ITU-T T.81, K.2: symbols are joined by rising
+// frequency, lengths over 16 are folded back, and a 257th symbol of frequency 1
+// keeps the code of all ones free, which the standard forbids.
 func newHuffmanCode(freq *[256]int) (h huffmanCode) {
 	const reserved = 256
 	var f [257]int
@@ -33,7 +35,8 @@ func newHuffmanCode(freq *[256]int) (h huffmanCode) {
 		}
 	}
 	for len(live) > 1 {
-		// The two rarest; among equals the higher symbol, so that the reserved one gets the longest code.
+		// The two rarest; among equals the higher symbol, so that the reserved
+		// one gets the longest code.
 		a, b := -1, -1
 		for i, s := range live {
 			switch {
@@ -76,7 +79,8 @@ func newHuffmanCode(freq *[256]int) (h huffmanCode) {
 			h.symbols = append(h.symbols, byte(s))
 		}
 	}
-	// Folding may have split a length: the more frequent symbols get the shorter codes.
+	// Folding may have split a length: the more frequent symbols get the
+	// shorter codes.
 	slices.SortFunc(h.symbols, func(a, b byte) int {
 		return cmp.Or(length[a]-length[b], freq[b]-freq[a], int(a)-int(b))
 	})
@@ -94,8 +98,8 @@ func newHuffmanCode(freq *[256]int) (h huffmanCode) {
 	return h
 }
 
-// limitLengths moves codes longer than 16 up: a pair of the longest becomes one a bit shorter, and a code from
-// higher in the tree makes room for the other.
+// limitLengths moves codes longer than 16 up: a pair of the longest becomes one
+// a bit shorter, and a code from higher in the tree makes room for the other.
 func limitLengths(n []int) {
 	for l := len(n) - 1; l > 16; l-- {
 		for n[l] > 0 {

@@ -4,14 +4,15 @@
 //
 //	S(u,v) = C(u)·C(v)/4 · ΣΣ s(x,y) · cos((2x+1)uπ/16) · cos((2y+1)vπ/16)
 //
-// with C(0) = 1/√2 and C(k) = 1, each divided by its quantiser's step and rounded.
-// The steps are the standard's example tables (ITU-T T.81, K.1 and K.2), scaled by
-// quality as libjpeg does. The amplitudes are coded by Huffman codes that are
-// optimal for the picture: it is encoded in two passes, which makes files about 8 %
-// smaller than the standard's example codes.
+// with C(0) = 1/√2 and C(k) = 1, each divided by its quantiser's step and
+// rounded. The steps are the standard's example tables (ITU-T T.81, K.1 and
+// K.2), scaled by quality as libjpeg does. The amplitudes are coded by Huffman
+// codes that are optimal for the picture: it is encoded in two passes, which
+// makes files about 8 % smaller than the standard's example codes.
 package jpegenc
 
-// Picture is what Encode encodes: luma, and chroma of the same or half the size, rounded up.
+// Picture is what Encode encodes: luma, and chroma of the same or half the
+// size, rounded up.
 type Picture struct {
 	W, H   int
 	Planes [][]byte // one, or Y, Cb, Cr; without gaps
@@ -30,7 +31,8 @@ var zigzag = [64]uint8{
 	53, 60, 61, 54, 47, 55, 62, 63,
 }
 
-// The standard's example tables (ITU-T T.81, K.1 and K.2), which every quality scale refers to.
+// The standard's example tables (ITU-T T.81, K.1 and K.2), which every quality
+// scale refers to.
 var (
 	lumaQuant = [64]uint8{
 		16, 11, 10, 16, 24, 40, 51, 61,
@@ -75,7 +77,8 @@ type encoder struct {
 	blocks []codedBlock
 }
 
-// codedBlock is a quantised block in zig-zag order, its DC as difference to the one before.
+// codedBlock is a quantised block in zig-zag order, its DC as difference to the
+// one before.
 type codedBlock struct {
 	coeff [64]int16
 	last  uint8 // index of the last coefficient that is not zero
@@ -123,7 +126,8 @@ func (w *encoder) transform(p *Picture, quants *[2][64]uint8) {
 		w.blocks = append(w.blocks, codedBlock{table: table})
 		b := &w.blocks[len(w.blocks)-1]
 		for i, z := range zigzag {
-			// Rounded to nearest; the offset keeps the conversion's cutting off away from the sign.
+			// Rounded to nearest; the offset keeps the conversion's cutting off
+			// away from the sign.
 			if v := int16(samples[z]*factors[table][z]+16384.5) - 16384; v != 0 {
 				b.coeff[i] = v
 				b.last = uint8(i)
@@ -155,7 +159,8 @@ func (w *encoder) transform(p *Picture, quants *[2][64]uint8) {
 	}
 }
 
-// loadBlock reads 8 x 8 samples around zero. Beyond the edges the last ones are repeated, which costs the fewest bits.
+// loadBlock reads 8 x 8 samples around zero. Beyond the edges the last ones are
+// repeated, which costs the fewest bits.
 func loadBlock(dst *[64]float32, pix []byte, w, h, x, y int) {
 	for j := range 8 {
 		row := pix[min(y+j, h-1)*w : min(y+j, h-1)*w+w]
@@ -246,7 +251,8 @@ func (w *encoder) scan(codes *[2][2]huffmanCode) {
 	}
 }
 
-// symbol writes a code and the size bits of a value; a negative one is written as value - 1.
+// symbol writes a code and the size bits of a value; a negative one is written
+// as value - 1.
 func (w *encoder) symbol(code *huffmanCode, s byte, v int16, size uint) {
 	c := code.codes[s]
 	if v < 0 {
@@ -255,7 +261,8 @@ func (w *encoder) symbol(code *huffmanCode, s byte, v int16, size uint) {
 	w.put(uint64(c.bits)<<size|uint64(uint16(v)&(1<<size-1)), uint(c.length)+size)
 }
 
-// put appends n bits, at most 27, and writes whole bytes, each 0xff followed by a zero.
+// put appends n bits, at most 27, and writes whole bytes, each 0xff followed by
+// a zero.
 func (w *encoder) put(bits uint64, n uint) {
 	w.acc = w.acc<<n | bits
 	w.n += n

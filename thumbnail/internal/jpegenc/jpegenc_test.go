@@ -12,7 +12,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// smooth is a plane with content as pictures have it: waves, an edge, a little noise.
+// smooth is a plane with content as pictures have it: waves, an edge, a little
+// noise.
 func smooth(w, h int, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	fx, fy := rng.Float64()*0.2, rng.Float64()*0.2
@@ -61,7 +62,8 @@ func TestWriteJPEGIsReadByTheStandardLibrary(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 					continue
 				}
-				// The same tables in the standard library's encoder lose as much.
+				// The same tables in the standard library's encoder lose as
+				// much.
 				if quality < 80 {
 					continue
 				}

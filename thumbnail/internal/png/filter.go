@@ -1,7 +1,8 @@
 package png
 
-// unfilter undoes a row's prediction in place. pixel is the distance in bytes to the sample on the left that
-// predicts. It is false for a filter that does not exist.
+// unfilter undoes a row's prediction in place. pixel is the distance in bytes
+// to the sample on the left that predicts. It is false for a filter that does
+// not exist.
 func unfilter(filter byte, row, above []byte, pixel int) bool {
 	above = above[:len(row)]
 	switch filter {
@@ -36,15 +37,17 @@ func unfilter(filter byte, row, above []byte, pixel int) bool {
 	return true
 }
 
-// paeth gives the one of left (a), above (b) and upper left (c) that is nearest to a+b-c; of equals the first. The distances are
-// |b-c|, |a-c| and |a+b-2c|. Seen along the number line:
+// paeth gives the one of left (a), above (b) and upper left (c) that is nearest
+// to a+b-c; of equals the first. The distances are |b-c|, |a-c| and |a+b-2c|.
+// Seen along the number line:
 //
 //   - c between a and b: a+b-c lies between them too, c is no farther from it than they are only if it lies in the middle
 //     third, |a-c| and |b-c| both at least |a+b-2c|. With 3c-(a+b) that is above the lower and below the higher of the two.
 //   - c beyond the higher one: a+b-c is below the lower one, which is the nearest.
 //   - c below the lower one: likewise the higher.
 //
-// So one number against two tells all, by moves instead of jumps; it cannot be predicted which one wins.
+// So one number against two tells all, by moves instead of jumps; it cannot be
+// predicted which one wins.
 func paeth(a, b, c int32) int32 {
 	t := 3*c - (a + b)
 	low, high := min(a, b), max(a, b)
@@ -67,7 +70,8 @@ func paethAny(row, above []byte, pixel int) {
 	}
 }
 
-// paeth3 keeps the three channels' neighbours in registers: a row of 8-bit RGB. Plain indices leave enough registers for them.
+// paeth3 keeps the three channels' neighbours in registers: a row of 8-bit RGB.
+// Plain indices leave enough registers for them.
 func paeth3(row, above []byte) {
 	var a0, a1, a2, c0, c1, c2 int32
 	above = above[:len(row)]

@@ -1,11 +1,11 @@
-// Package png reads PNG. Rows are inflated, unfiltered and reduced one after the
-// other, so that memory depends on a row and on the result.
+// Package png reads PNG. Rows are inflated, unfiltered and reduced one after
+// the other, so that memory depends on a row and on the result.
 //
-// A stored row is predicted from its neighbours, byte by byte: with a on the left,
-// b above and c above on the left, the prediction is 0, a, b, (a+b)/2, or Paeth's,
-// the one of a, b and c that is nearest to a+b-c. An interlaced picture comes in
-// the seven passes of Adam7, each a picture of its own with every 8th, 4th or 2nd
-// pixel.
+// A stored row is predicted from its neighbours, byte by byte: with a on the
+// left, b above and c above on the left, the prediction is 0, a, b, (a+b)/2, or
+// Paeth's, the one of a, b and c that is nearest to a+b-c. An interlaced
+// picture comes in the seven passes of Adam7, each a picture of its own with
+// every 8th, 4th or 2nd pixel.
 package png
 
 import (
@@ -27,8 +27,8 @@ import (
 // Signature begins every PNG.
 const Signature = "\x89PNG\r\n\x1a\n"
 
-// Open reads the chunks before the picture's data. The rows are reduced as they are decoded, so
-// that memory depends on a row and on the result; see rows.
+// Open reads the chunks before the picture's data. The rows are reduced as they
+// are decoded, so that memory depends on a row and on the result; see rows.
 func Open(r *bufio.Reader) (*codec.Header, error) {
 	if _, err := r.Discard(len(Signature)); err != nil {
 		return nil, err
@@ -129,7 +129,8 @@ func (f *form) samples() int {
 	return 1
 }
 
-// channels is the number of bytes of a pixel handed on: grey or RGB, and alpha where there may be any.
+// channels is the number of bytes of a pixel handed on: grey or RGB, and alpha
+// where there may be any.
 func (f *form) channels() int {
 	n := 1
 	if f.colour == colourRGB || f.colour == colourRGBA || f.colour == colourPalette {
@@ -146,8 +147,9 @@ func (f *form) alpha() bool { return f.colour == colourGreyAlpha || f.colour == 
 // rowBytes is the length of a stored row of w pixels without its filter byte.
 func (f *form) rowBytes(w int64) int64 { return (w*int64(f.samples()*f.depth) + 7) / 8 }
 
-// memory is what decode allocates: two stored rows, one row handed on, the inflater's window and buffers, and what is kept; interlaced
-// ones keep sums of four bytes for a sample, see cells.
+// memory is what decode allocates: two stored rows, one row handed on, the
+// inflater's window and buffers, and what is kept; interlaced ones keep sums of
+// four bytes for a sample, see cells.
 func (f *form) memory(reduction int) int64 {
 	w, h, k := int64(f.w), int64(f.h), int64(reduction)
 	rows := 2*f.rowBytes(w) + w*int64(f.channels()) + 256<<10
@@ -158,7 +160,8 @@ func (f *form) memory(reduction int) int64 {
 	return rows + kept
 }
 
-// chunks walks through the chunks of a file, and gives the data of those called IDAT as one stream.
+// chunks walks through the chunks of a file, and gives the data of those called
+// IDAT as one stream.
 type chunks struct {
 	r      *bufio.Reader
 	header *codec.Header
@@ -181,10 +184,12 @@ func (c *chunks) begin() (kind string, n int64, err error) {
 	return string(head[4:]), n, nil
 }
 
-// ancillary is the bit of a chunk's name that says that the picture can be shown without it.
+// ancillary is the bit of a chunk's name that says that the picture can be
+// shown without it.
 const ancillary = 0x20
 
-// errDamagedNote says that a chunk which is not needed does not match its checksum: it is left out, as libpng does.
+// errDamagedNote says that a chunk which is not needed does not match its
+// checksum: it is left out, as libpng does.
 var errDamagedNote = errors.New("damaged")
 
 // body reads a short chunk whole and checks it.
@@ -294,9 +299,11 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish reads what follows the picture: rests of data, the orientation, the end. A file that is cut there has its picture whole.
+// finish reads what follows the picture: rests of data, the orientation, the
+// end. A file that is cut there has its picture whole.
 func (c *chunks) finish() error {
-	// Compared, not asked by errors.Is: the error of a reader that lost its connection is another's, and may wrap these.
+	// Compared, not asked by errors.Is: the error of a reader that lost its
+	// connection is another's, and may wrap these.
 	if err := c.readTail(); err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}

@@ -17,7 +17,8 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// file writes a PNG of random samples in any form there is. Filters change from row to row.
+// file writes a PNG of random samples in any form there is. Filters change from
+// row to row.
 type file struct {
 	w, h, depth int
 	colour      byte
@@ -183,7 +184,8 @@ func TestEveryFormAgainstTheStandardLibrary(t *testing.T) {
 				for x := range f.w {
 					c := color.NRGBA64Model.Convert(want.At(x, y)).(color.NRGBA64)
 					check := func(what string, p *raster.Plane, v uint16) {
-						// Rounded to 8 bits and multiplied by alpha, in whichever order.
+						// Rounded to 8 bits and multiplied by alpha, in
+						// whichever order.
 						if w := float64(v) * float64(c.A) / 65535 / 257; math.Abs(float64(p.Row(y)[x])-w) > 1.5 {
 							t.Fatalf("%s %v: %s at %d,%d is %d, want %.2f", name, dim, what, x, y, p.Row(y)[x], w)
 						}

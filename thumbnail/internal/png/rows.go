@@ -51,7 +51,8 @@ func (p *rows) plain(reduction int) (*raster.Raster, error) {
 	return red.Raster(p.form.alpha()), nil
 }
 
-// adam7 are the seven passes of an interlaced picture: where each begins, and how far its pixels lie apart.
+// adam7 are the seven passes of an interlaced picture: where each begins, and
+// how far its pixels lie apart.
 var adam7 = [7]struct{ x, y, dx, dy int }{
 	{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2},
 }
@@ -77,7 +78,8 @@ func (p *rows) interlaced(reduction int) (*raster.Raster, error) {
 	return s.Raster(f.alpha()), nil
 }
 
-// begin starts a picture or a pass of w pixels a row: the row before the first counts as zeros.
+// begin starts a picture or a pass of w pixels a row: the row before the first
+// counts as zeros.
 func (p *rows) begin(w int) {
 	n := int(p.form.rowBytes(int64(w))) + 1
 	if cap(p.row) < n {
@@ -104,7 +106,8 @@ func (p *rows) next(w int) ([]byte, error) {
 	return wide, nil
 }
 
-// widen gives a stored row with 8 bits a channel, colours multiplied by alpha. It fills dst, or returns a part of src as it is.
+// widen gives a stored row with 8 bits a channel, colours multiplied by alpha.
+// It fills dst, or returns a part of src as it is.
 func (f *form) widen(dst, src []byte, w int) []byte {
 	switch {
 	case f.colour == colourPalette:
@@ -136,7 +139,8 @@ func bitsAt(src []byte, i, depth int) byte {
 	return src[at/8] >> (8 - depth - at%8) & (1<<depth - 1)
 }
 
-// widenPalette looks up colours. An index beyond the palette is black, as elsewhere.
+// widenPalette looks up colours. An index beyond the palette is black, as
+// elsewhere.
 func (f *form) widenPalette(dst, src []byte) {
 	n := f.channels()
 	for i := 0; n*i < len(dst); i++ {
@@ -161,7 +165,8 @@ func (f *form) widenBits(dst, src []byte) {
 	}
 }
 
-// widenKeyed makes the one transparent colour so. It is compared with all its bits.
+// widenKeyed makes the one transparent colour so. It is compared with all its
+// bits.
 func (f *form) widenKeyed(dst, src []byte) {
 	samples, step := f.samples(), f.depth/8
 	for ; len(dst) > samples; dst = dst[samples+1:] {
@@ -184,5 +189,6 @@ func (f *form) widenKeyed(dst, src []byte) {
 	}
 }
 
-// eightBits is v*255/65535, rounded. The upper byte alone would make pictures half a level darker.
+// eightBits is v*255/65535, rounded. The upper byte alone would make pictures
+// half a level darker.
 func eightBits(v uint16) byte { return byte((uint32(v)*255 + 32895) >> 16) }

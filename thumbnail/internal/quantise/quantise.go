@@ -1,9 +1,9 @@
 // Package quantise chooses up to 255 colours for a picture by median cut.
 //
-// Colours are counted with 5 bits a channel. All of them form a box. The box with
-// the greatest w²·n, where w is its width along its widest channel and n its
-// number of pixels, is cut where half of its pixels lie on either side, until there
-// are enough boxes. Each box stands for the mean of its pixels.
+// Colours are counted with 5 bits a channel. All of them form a box. The box
+// with the greatest w²·n, where w is its width along its widest channel and n
+// its number of pixels, is cut where half of its pixels lie on either side,
+// until there are enough boxes. Each box stands for the mean of its pixels.
 package quantise
 
 import (
@@ -34,8 +34,8 @@ func Paletted(img *image.NRGBA) *image.Paletted {
 	return out
 }
 
-// quantiser holds the colours of a picture and the nearest colour of each cell of
-// colours.
+// quantiser holds the colours of a picture and the nearest colour of each cell
+// of colours.
 type quantiser struct {
 	colours []color.NRGBA
 	nearest [1 << 15]uint8 // by 5 bits of red, green and blue
@@ -107,8 +107,8 @@ func cutBoxes(all []*colourCount, most int) [][]*colourCount {
 
 func (c *colourCount) channel(i int) uint8 { return [3]uint8{c.r, c.g, c.b}[i] }
 
-// spreadOf gives the channel in which a box is widest, and its width times its pixels' number, of which the square root would
-// do; 0 for a single colour.
+// spreadOf gives the channel in which a box is widest, and its width times its
+// pixels' number, of which the square root would do; 0 for a single colour.
 func spreadOf(box []*colourCount) (channel, spread int) {
 	pixels := 0
 	var low, high [3]uint8

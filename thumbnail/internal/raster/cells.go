@@ -1,7 +1,8 @@
 package raster
 
-// Cells averages pixels that come in any order, which a reducer cannot: it keeps the sum of each cell of k x k
-// pixels. So an interlaced picture, too, needs memory for its result only, not for itself.
+// Cells averages pixels that come in any order, which a reducer cannot: it
+// keeps the sum of each cell of k x k pixels. So an interlaced picture, too,
+// needs memory for its result only, not for itself.
 type Cells struct {
 	k, w, h, channels int
 	cellsW, cellsH    int
@@ -27,7 +28,8 @@ func (s *Cells) Add(row []byte, x, y, dx int) {
 	}
 }
 
-// Raster divides the sums by the pixels of their cells; the last column and row have fewer.
+// Raster divides the sums by the pixels of their cells; the last column and row
+// have fewer.
 func (s *Cells) Raster(alpha bool) *Raster {
 	r := NewReducer(s.cellsW, s.cellsH, s.channels, 1)
 	row := make([]byte, s.cellsW*s.channels)

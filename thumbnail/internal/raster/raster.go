@@ -1,18 +1,18 @@
-// Package raster holds decoded pictures as planes of 8 bits a sample, and reduces
-// them by averaging while they are decoded.
+// Package raster holds decoded pictures as planes of 8 bits a sample, and
+// reduces them by averaging while they are decoded.
 //
 // A mean over k samples takes from a wave of f cycles a sample the factor
 //
 //	sin(πf)/(πf) ≈ 1 - (πf)²/6
 //
-// and k samples that were points themselves come to 1 - (πf)²/6·(1-1/k²). A second
-// derivative multiplies by -(2πf)², so subtracting it (1-1/k²)/24 times restores
-// the loss, as far as the thumbnail's own detail goes. A raster notes that factor
-// as its droop. The weights of package resample take it in, which costs nothing
-// and brings up to 1 dB.
+// and k samples that were points themselves come to 1 - (πf)²/6·(1-1/k²). A
+// second derivative multiplies by -(2πf)², so subtracting it (1-1/k²)/24 times
+// restores the loss, as far as the thumbnail's own detail goes. A raster notes
+// that factor as its droop. The weights of package resample take it in, which
+// costs nothing and brings up to 1 dB.
 //
-// Colours are multiplied by alpha: a·c/255, so that the colour of invisible pixels
-// does not bleed into its neighbours.
+// Colours are multiplied by alpha: a·c/255, so that the colour of invisible
+// pixels does not bleed into its neighbours.
 package raster
 
 import (
@@ -24,9 +24,10 @@ type Plane struct {
 	Pix    []byte // sample (x, y) is pix[y*stride+x]
 	Stride int
 	W, H   int // whole and begun samples
-	// extentW and extentH are the part of w x h that the picture covers. A picture 2725 wide, reduced by 8, covers 340.625
-	// samples; the 341st is mostly padding. Resizing from 341 would shrink the picture by a tenth of a pixel, and
-	// 50 dB become 35.
+	// extentW and extentH are the part of w x h that the picture covers. A
+	// picture 2725 wide, reduced by 8, covers 340.625 samples; the 341st is
+	// mostly padding. Resizing from 341 would shrink the picture by a tenth of
+	// a pixel, and 50 dB become 35.
 	ExtentW, ExtentH float64
 }
 
@@ -36,7 +37,8 @@ func NewPlane(w, h int) Plane {
 
 func (p *Plane) Row(y int) []byte { return p.Pix[y*p.Stride : y*p.Stride+p.W] }
 
-// halve averages 2 x 2 samples. A last column or row without a partner stands for itself.
+// halve averages 2 x 2 samples. A last column or row without a partner stands
+// for itself.
 func (p *Plane) halve() Plane {
 	out := NewPlane((p.W+1)/2, (p.H+1)/2)
 	out.ExtentW, out.ExtentH = p.ExtentW/2, p.ExtentH/2
@@ -51,8 +53,8 @@ func (p *Plane) halve() Plane {
 	return out
 }
 
-// halveRows averages two rows, eight columns at a time: the even and the odd bytes of a word are added
-// in lanes of 16 bits, which hold 4 x 255 easily.
+// halveRows averages two rows, eight columns at a time: the even and the odd
+// bytes of a word are added in lanes of 16 bits, which hold 4 x 255 easily.
 func halveRows(dst, a, b []byte) {
 	const even = 0x00ff00ff00ff00ff
 	x := 0
@@ -84,15 +86,18 @@ const (
 type Raster struct {
 	Model  Model
 	Planes []Plane
-	// alpha is nil where the format has no transparency. Where it has, the other planes are multiplied by it, so that
-	// the colour of what cannot be seen does not bleed.
+	// alpha is nil where the format has no transparency. Where it has, the
+	// other planes are multiplied by it, so that the colour of what cannot be
+	// seen does not bleed.
 	Alpha *Plane
-	// droop tells how much fine detail averaging took from the samples, see DroopOf.
+	// droop tells how much fine detail averaging took from the samples, see
+	// DroopOf.
 	Droop float64
 	// extraDroop is what planes of another reduction have more of it, or less.
 	ExtraDroop  [4]float64
 	InvertedInk bool // inks are stored as 255 - ink
-	// smaller is the same picture at half the size, made when it is first wanted.
+	// smaller is the same picture at half the size, made when it is first
+	// wanted.
 	smaller *Raster
 }
 
@@ -116,8 +121,9 @@ func (r *Raster) half() *Raster {
 	return r.smaller
 }
 
-// level gives a smaller form of r for a thumbnail that takes ratio samples of r for a pixel. It leaves at least four of them: two would do
-// for the eye, but cost 2 to 4 dB against the exact filter, and save little.
+// level gives a smaller form of r for a thumbnail that takes ratio samples of r
+// for a pixel. It leaves at least four of them: two would do for the eye, but
+// cost 2 to 4 dB against the exact filter, and save little.
 func (r *Raster) Level(ratio float64) *Raster {
 	for ratio >= 8 {
 		r, ratio = r.half(), ratio/2

@@ -2,11 +2,14 @@ package raster
 
 import "encoding/binary"
 
-// maxReduction is the greatest factor of a reducer: 257 rows of 255 still fit into 16 bits.
+// maxReduction is the greatest factor of a reducer: 257 rows of 255 still fit
+// into 16 bits.
 const maxReduction = 256
 
-// ReductionFor is the factor by which rows are averaged while they are decoded: what is left has at least twice the pixels of each
-// thumbnail, and four times as many when that is little. Two are enough for the eye; four are nearer to the exact filter by 2 to 4 dB.
+// ReductionFor is the factor by which rows are averaged while they are decoded:
+// what is left has at least twice the pixels of each thumbnail, and four times
+// as many when that is little. Two are enough for the eye; four are nearer to
+// the exact filter by 2 to 4 dB.
 func ReductionFor(ratio float64, w, h int) int {
 	const little = 1 << 20
 	k := max(1, min(int(ratio/4), maxReduction))
@@ -25,9 +28,10 @@ func MulBytes(a, b int64) int64 {
 	return a * b
 }
 
-// Reducer averages k x k samples while rows arrive, so that a picture of any height needs memory for its reduced form and
-// one row. Rows are first added up, eight bytes at a time in lanes of 16 bits, and only every k-th row is summed along
-// its length: the per-byte work is an eighth of the plain way's.
+// Reducer averages k x k samples while rows arrive, so that a picture of any
+// height needs memory for its reduced form and one row. Rows are first added
+// up, eight bytes at a time in lanes of 16 bits, and only every k-th row is
+// summed along its length: the per-byte work is an eighth of the plain way's.
 type Reducer struct {
 	K        int
 	channels int // interleaved in a row, one plane each
@@ -111,7 +115,8 @@ func (r *Reducer) split(row []byte) {
 	}
 }
 
-// flush makes a reduced row of the rows added. The last row and column may be means of fewer samples.
+// flush makes a reduced row of the rows added. The last row and column may be
+// means of fewer samples.
 func (r *Reducer) flush() {
 	for i := 0; i < len(r.lanes); i += 2 {
 		a, b := r.lanes[i], r.lanes[i+1]
@@ -121,7 +126,8 @@ func (r *Reducer) flush() {
 	}
 	clear(r.lanes)
 	n := r.K * r.rows
-	// Means by multiplication: sums are at most 255·n ≤ 2²⁴, so a factor of 2⁴⁰/n is exact after rounding.
+	// Means by multiplication: sums are at most 255·n ≤ 2²⁴, so a factor of
+	// 2⁴⁰/n is exact after rounding.
 	factor := (uint64(1)<<40 + uint64(n) - 1) / uint64(n)
 	whole := r.W / r.K
 	for c := range r.Planes {
@@ -149,7 +155,8 @@ func (r *Reducer) flush() {
 	r.y++
 }
 
-// Raster hands the planes over: grey or RGB by their number, the last one alpha.
+// Raster hands the planes over: grey or RGB by their number, the last one
+// alpha.
 func (r *Reducer) Raster(alpha bool) *Raster {
 	out := &Raster{Planes: r.Planes, Model: RGB, Droop: DroopOf(r.K)}
 	if alpha {
@@ -161,7 +168,8 @@ func (r *Reducer) Raster(alpha bool) *Raster {
 	return out
 }
 
-// Premultiply multiplies the colours of a row by its alpha, the last of its channels.
+// Premultiply multiplies the colours of a row by its alpha, the last of its
+// channels.
 func Premultiply(row []byte, channels int) {
 	switch channels {
 	case 2:

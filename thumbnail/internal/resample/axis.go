@@ -8,7 +8,8 @@ import (
 // kernelLobes is the kernel's reach: sinc(x)·sinc(x/3) for |x| < 3.
 const kernelLobes = 3
 
-// kernelSteps is the table's resolution per unit. With linear interpolation the error is below 2^-18, and weights have 14 bits.
+// kernelSteps is the table's resolution per unit. With linear interpolation the
+// error is below 2^-18, and weights have 14 bits.
 const kernelSteps = 512
 
 var kernelTable = sync.OnceValue(func() *[kernelLobes*kernelSteps + 2]float32 {
@@ -21,10 +22,12 @@ var kernelTable = sync.OnceValue(func() *[kernelLobes*kernelSteps + 2]float32 {
 	return &table
 })
 
-// weightBits is the precision of weights: they are integers that add up to 1 << weightBits.
+// weightBits is the precision of weights: they are integers that add up to 1 <<
+// weightBits.
 const weightBits = 14
 
-// Axis holds, for each pixel of a thumbnail's side, the samples that it is made of and their weights.
+// Axis holds, for each pixel of a thumbnail's side, the samples that it is made
+// of and their weights.
 type Axis struct {
 	taps   []tap
 	weight []int32
@@ -34,8 +37,9 @@ type Axis struct {
 
 type tap struct{ first, at, n int32 } // samples first … first+n-1, weights at … at+n-1
 
-// Span describes one side of a resize: n pixels are made of the samples from offset on, step samples apart. With flip
-// the pixels run from the far end to the near one.
+// Span describes one side of a resize: n pixels are made of the samples from
+// offset on, step samples apart. With flip the pixels run from the far end to
+// the near one.
 type Span struct {
 	N            int
 	Offset, Step float64
@@ -44,8 +48,9 @@ type Span struct {
 	Droop        float64 // of the samples, see raster
 }
 
-// NewAxis computes the weights. A pixel's centre lies at offset + (i+1/2)*step; samples that are missing beyond the edges
-// give their weight to those that are there.
+// NewAxis computes the weights. A pixel's centre lies at offset + (i+1/2)*step;
+// samples that are missing beyond the edges give their weight to those that are
+// there.
 func NewAxis(s Span) *Axis {
 	table := kernelTable()
 	scale := max(s.Step, 1) // when enlarging, the kernel keeps its width
@@ -99,8 +104,8 @@ func NewAxis(s Span) *Axis {
 	return a
 }
 
-// quantise rounds weights so that they still add up exactly: the rest goes to the largest, where it is felt least.
-// Zero weights at the ends are dropped.
+// quantise rounds weights so that they still add up exactly: the rest goes to
+// the largest, where it is felt least. Zero weights at the ends are dropped.
 func (a *Axis) quantise(raw []float32, sum float32, first int) tap {
 	at := len(a.weight)
 	factor := float32(1<<weightBits) / sum

@@ -2,26 +2,27 @@
 //
 //	L(x) = sinc(x) · sinc(x/3) for |x| < 3, else 0
 //
-// which sharp, libvips and imaging take by default. Pixel i of n lies at offset +
-// (i+1/2)·step in the source and is the mean of the samples around it, weighted by
-// L(distance/step). Samples that are missing beyond the edges give their weight to
-// the others. The weights are integers of 14 bits that add up exactly.
+// which sharp, libvips and imaging take by default. Pixel i of n lies at offset
+// + (i+1/2)·step in the source and is the mean of the samples around it,
+// weighted by L(distance/step). Samples that are missing beyond the edges give
+// their weight to the others. The weights are integers of 14 bits that add up
+// exactly.
 //
-// It works on the stored, gamma-encoded values. In linear light the mean of black
-// and white stripes would come out as bright as they look from afar, but thin dark
-// lines fade and highlights bloom. The other tools do not do it, planes of luma and
-// chroma would have to become RGB at full size first, and that costs more than
-// decoding.
+// It works on the stored, gamma-encoded values. In linear light the mean of
+// black and white stripes would come out as bright as they look from afar, but
+// thin dark lines fade and highlights bloom. The other tools do not do it,
+// planes of luma and chroma would have to become RGB at full size first, and
+// that costs more than decoding.
 //
 // Resampling is separable: first along columns, then along rows. A 64-bit word
-// carries two sums. With a = a0 + a1·2³² (as integers, a0 possibly negative) and a
-// weight w,
+// carries two sums. With a = a0 + a1·2³² (as integers, a0 possibly negative)
+// and a weight w,
 //
 //	a·w = a0·w + a1·w·2³²
 //
-// and sums of such products keep that form modulo 2⁶⁴, so one multiplication serves
-// two pixels. As long as the lower sum fits into 32 bits it is int32(a), and the
-// upper sum is the rest after subtracting it. No bit is lost.
+// and sums of such products keep that form modulo 2⁶⁴, so one multiplication
+// serves two pixels. As long as the lower sum fits into 32 bits it is int32(a),
+// and the upper sum is the rest after subtracting it. No bit is lost.
 //
 //	columns: samples ≤ 2⁸, Σ|w| ≤ 1.6·2¹⁴: sums are below 2²³; they are kept with 6 fractional bits, below 2¹⁶
 //	rows:    sums are below 2¹⁶·1.6·2¹⁴ < 2³¹
@@ -40,26 +41,30 @@ const (
 	rowShift    = weightBits + 6
 )
 
-// Resampler keeps the buffer between the two passes. The zero value is ready; it is not safe for concurrent use.
+// Resampler keeps the buffer between the two passes. The zero value is ready;
+// it is not safe for concurrent use.
 type Resampler struct {
 	pair []int64 // two rows of column sums, in one word
 }
 
-// resample fills dst, which has w x h samples without gaps, by the samples of src.
+// resample fills dst, which has w x h samples without gaps, by the samples of
+// src.
 func (r *Resampler) Resample(dst []byte, w, h int, src *raster.Plane, columns, rows *Axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRows(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
 }
 
-// resampleFine is resample with raster.FineBits more bits. Samples are not clipped.
+// resampleFine is resample with raster.FineBits more bits. Samples are not
+// clipped.
 func (r *Resampler) ResampleFine(dst []int16, w, h int, src *raster.Plane, columns, rows *Axis) {
 	r.pairs(h, src, columns, rows, func(y, next, from int, pair []int64) {
 		sumRowsFine(dst[y*w:(y+1)*w], dst[next*w:(next+1)*w], pair, from, columns)
 	})
 }
 
-// pairs sums the columns of two output rows at a time and hands them on: y, and the next row or y again.
+// pairs sums the columns of two output rows at a time and hands them on: y, and
+// the next row or y again.
 func (r *Resampler) pairs(h int, src *raster.Plane, columns, rows *Axis, use func(y, next, from int, pair []int64)) {
 	src = wideEnough(src)
 	// Only the columns that are used are summed.
@@ -95,7 +100,8 @@ func wideEnough(src *raster.Plane) *raster.Plane {
 	return &wide
 }
 
-// sumColumns puts one output row's column sums into the lower halves of pair, or adds them as the upper ones.
+// sumColumns puts one output row's column sums into the lower halves of pair,
+// or adds them as the upper ones.
 func sumColumns(pair []int64, src *raster.Plane, from int, rows *Axis, y int, upper bool) {
 	const lanes = 0x000000ff000000ff
 	t := rows.taps[y]
@@ -103,7 +109,8 @@ func sumColumns(pair []int64, src *raster.Plane, from int, rows *Axis, y int, up
 	top := int(t.first)*src.Stride + from
 	for x := 0; x < len(pair); x += 8 {
 		if x+8 > len(pair) {
-			// The last columns are taken by a window that overlaps the one before; adding twice would be wrong.
+			// The last columns are taken by a window that overlaps the one
+			// before; adding twice would be wrong.
 			if upper {
 				for i := x; i < len(pair); i++ {
 					pair[i] += columnSum(src.Pix[top+i:], src.Stride, weights) << 32

@@ -20,7 +20,8 @@ func noisePlane(w, h int, seed uint64) raster.Plane {
 	return p
 }
 
-// resamplePlainly is the same filter in floating point, one sample after the other.
+// resamplePlainly is the same filter in floating point, one sample after the
+// other.
 func resamplePlainly(src *raster.Plane, sx, sy Span) []byte {
 	weights := func(s Span, i int) (from int, ws []float64) {
 		if s.Flip {

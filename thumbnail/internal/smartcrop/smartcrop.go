@@ -1,12 +1,12 @@
 // Package smartcrop finds the most interesting part of a picture.
 //
-// A filled box shows all of one side and a part of the other, so the crop is one
-// number along that other side. The interest of a column (or row) is the sum over
-// its pixels of |difference to the next pixel|, plus a constant for each pixel of
-// skin, because people look at skin first. The crop is where the sum over its
-// columns is greatest, times a factor that falls from 1 in the centre to 0.85 at
-// either end. The picture looked at has some 100 pixels a side, which the decoding
-// for the thumbnails yields at no cost.
+// A filled box shows all of one side and a part of the other, so the crop is
+// one number along that other side. The interest of a column (or row) is the
+// sum over its pixels of |difference to the next pixel|, plus a constant for
+// each pixel of skin, because people look at skin first. The crop is where the
+// sum over its columns is greatest, times a factor that falls from 1 in the
+// centre to 0.85 at either end. The picture looked at has some 100 pixels a
+// side, which the decoding for the thumbnails yields at no cost.
 package smartcrop
 
 import "sluice/thumbnail/internal/colour"
@@ -15,7 +15,8 @@ const (
 	Side = 96
 	// skinWeight is what a pixel of skin counts, in grey levels of edge.
 	skinWeight = 24
-	// centreWeight is by how much a part at the very side counts less than the centre, which wins among equals.
+	// centreWeight is by how much a part at the very side counts less than the
+	// centre, which wins among equals.
 	centreWeight = 0.15
 )
 
@@ -37,7 +38,8 @@ func Find(planes [][]byte, alpha []byte, w, h int) *Interest {
 			if alpha != nil {
 				seen = float64(alpha[at]) / 255
 			}
-			// An edge belongs to both sides, so that a mirrored picture is cropped alike.
+			// An edge belongs to both sides, so that a mirrored picture is
+			// cropped alike.
 			if x+1 < w {
 				i.add(x, y, seen*absDifference(luma[at], luma[at+1])/2)
 				i.add(x+1, y, seen*absDifference(luma[at], luma[at+1])/2)
@@ -61,7 +63,8 @@ func (i *Interest) add(x, y int, e float64) {
 
 func absDifference(a, b byte) float64 { return float64(max(a, b) - min(a, b)) }
 
-// isSkin is the usual region of chroma (Chai and Ngan 1999), which holds for light and dark skin alike, because they differ in luma.
+// isSkin is the usual region of chroma (Chai and Ngan 1999), which holds for
+// light and dark skin alike, because they differ in luma.
 func isSkin(r, g, b byte) bool {
 	red, green, blue := int(r), int(g), int(b)
 	cb := 128 + (-11058*red-21710*green+32768*blue)>>16
@@ -70,7 +73,8 @@ func isSkin(r, g, b byte) bool {
 	return luma > 30 && luma < 240 && cb >= 77 && cb <= 127 && cr >= 133 && cr <= 173
 }
 
-// place moves a crop of a w x h picture, which is as wide or as high as that, to where there is most to see.
+// place moves a crop of a w x h picture, which is as wide or as high as that,
+// to where there is most to see.
 func (i *Interest) Place(x, y, cw, ch float64, w, h int) (float64, float64) {
 	if cw < float64(w) {
 		x = bestPart(i.columns, cw/float64(w))*float64(w) - cw/2
@@ -83,7 +87,8 @@ func (i *Interest) Place(x, y, cw, ch float64, w, h int) (float64, float64) {
 	return x, y
 }
 
-// bestPart gives the centre of the most interesting part, which is length of the whole; both from 0 to 1.
+// bestPart gives the centre of the most interesting part, which is length of
+// the whole; both from 0 to 1.
 func bestPart(energy []float64, length float64) float64 {
 	n := len(energy)
 	window := max(1, int(length*float64(n)+0.5))

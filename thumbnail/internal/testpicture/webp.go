@@ -36,7 +36,8 @@ func (w *losslessWriter) one(symbol int) {
 	w.bits(8, symbol)
 }
 
-// even says that a code's first 1 << n symbols have n bits each. It takes some 60 bits, however many they are.
+// even says that a code's first 1 << n symbols have n bits each. It takes some
+// 60 bits, however many they are.
 func (w *losslessWriter) even(n int) {
 	order := []int{17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 	w.bits(1, 0)
@@ -50,8 +51,9 @@ func (w *losslessWriter) even(n int) {
 	w.bits(12, 1<<n-2)
 }
 
-// ManyGroups is a lossless WebP of w x h whose tiles of 4 x 4 pixels have groups of codes, each as large as can be, and a colour
-// cache of 1 << cacheBits. The tiles' groups are counted up to groups and begin again.
+// ManyGroups is a lossless WebP of w x h whose tiles of 4 x 4 pixels have
+// groups of codes, each as large as can be, and a colour cache of 1 <<
+// cacheBits. The tiles' groups are counted up to groups and begin again.
 func ManyGroups(w, h, groups, cacheBits int) []byte {
 	b := &losslessWriter{}
 	b.bits(8, 0x2f)

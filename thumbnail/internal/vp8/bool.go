@@ -5,17 +5,19 @@ import (
 	"math/bits"
 )
 
-// boolDecoder decodes the arithmetic code of VP8 (RFC 6386, section 7): each bit has a probability of being 0 in 256ths, and narrows the
-// range in which the rest of the data, read as a fraction, lies.
+// boolDecoder decodes the arithmetic code of VP8 (RFC 6386, section 7): each
+// bit has a probability of being 0 in 256ths, and narrows the range in which
+// the rest of the data, read as a fraction, lies.
 //
-// value holds the data not yet used, its topmost byte beginning at bit n: n bits below that byte are loaded. span is the
-// range less one, 127 to 254.
+// value holds the data not yet used, its topmost byte beginning at bit n: n
+// bits below that byte are loaded. span is the range less one, 127 to 254.
 type boolDecoder struct {
 	data  []byte
 	value uint64
 	n     int
 	span  uint32
-	// beyond counts the zero bytes that were taken behind the data's end. A few are harmless: they are read ahead.
+	// beyond counts the zero bytes that were taken behind the data's end. A few
+	// are harmless: they are read ahead.
 	beyond int
 }
 
@@ -58,7 +60,8 @@ func (b *boolDecoder) bit(prob uint8) uint32 {
 	}
 	if b.span < 127 {
 		shift := bits.LeadingZeros8(uint8(b.span + 1))
-		// Of span+1 = 128 there is nothing to shift; smaller ones are doubled until they are at least that.
+		// Of span+1 = 128 there is nothing to shift; smaller ones are doubled
+		// until they are at least that.
 		b.span = (b.span+1)<<shift - 1
 		b.n -= shift
 	}

@@ -2,13 +2,16 @@ package vp8
 
 import "sluice/thumbnail/internal/raster"
 
-// WebP's lossy pictures hold BT.601 "video" levels: luma runs from 16 to 235 and chroma from 16 to 240, where JPEG and
-// image/color use 0 to 255 for both. golang.org/x/image/webp labels them image.YCbCr unchanged, so that black
-// becomes (16, 16, 16) and white (235, 235, 235): pictures look washed out. With
+// WebP's lossy pictures hold BT.601 "video" levels: luma runs from 16 to 235
+// and chroma from 16 to 240, where JPEG and image/color use 0 to 255 for both.
+// golang.org/x/image/webp labels them image.YCbCr unchanged, so that black
+// becomes (16, 16, 16) and white (235, 235, 235): pictures look washed out.
+// With
 //
 //	Y' = (Y - 16) * 255/219        C' = (C - 128) * 255/224 + 128
 //
-// the JPEG matrix gives exactly the colours that BT.601 with video levels means.
+// the JPEG matrix gives exactly the colours that BT.601 with video levels
+// means.
 var LumaLevels, ChromaLevels = levelTables()
 
 func levelTables() (luma, chroma [256]uint8) {

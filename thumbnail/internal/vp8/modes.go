@@ -1,6 +1,7 @@
 package vp8
 
-// The ways to predict. The first four are also those of whole macroblocks; the order is that of modeProbs.
+// The ways to predict. The first four are also those of whole macroblocks; the
+// order is that of modeProbs.
 const (
 	dcMode   = iota // the mean of what is above and on the left
 	trueMode        // left + above - corner
@@ -15,7 +16,8 @@ const (
 	modeCount
 )
 
-// readModes reads how a macroblock is predicted (section 8.1, 11.2 and following).
+// readModes reads how a macroblock is predicted (section 8.1, 11.2 and
+// following).
 func (p *Picture) readModes(x int) {
 	b, m := &p.head, &p.macroblock
 	m.segment = 0

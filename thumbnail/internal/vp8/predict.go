@@ -2,8 +2,8 @@ package vp8
 
 import "sluice/thumbnail/internal/raster"
 
-// channel holds a row of macroblocks of one channel, the row of samples above it, and what stands for samples beyond the
-// left and right edges.
+// channel holds a row of macroblocks of one channel, the row of samples above
+// it, and what stands for samples beyond the left and right edges.
 type channel struct {
 	pix    []byte
 	stride int
@@ -12,7 +12,8 @@ type channel struct {
 	first  bool // the picture's first row
 }
 
-// margin is left of the first sample; its last column stands for what is left of the picture.
+// margin is left of the first sample; its last column stands for what is left
+// of the picture.
 const margin = 16
 
 func newChannel(n, units int) channel {
@@ -20,8 +21,10 @@ func newChannel(n, units int) channel {
 	return channel{pix: make([]byte, stride*(n+1)), stride: stride, n: n, units: units}
 }
 
-// begin prepares the next row: the last one's lowest samples become those above. Beyond the edges are 127 above and 129 on the left; the
-// corner belongs to the row above, but counts as left from the second row on (section 12.2, 12.3).
+// begin prepares the next row: the last one's lowest samples become those
+// above. Beyond the edges are 127 above and 129 on the left; the corner belongs
+// to the row above, but counts as left from the second row on (section 12.2,
+// 12.3).
 func (p *channel) begin(y int) {
 	p.first = y == 0
 	top := p.pix[:p.stride]
@@ -43,7 +46,8 @@ func (p *channel) begin(y int) {
 	}
 }
 
-// emit hands the finished rows on. The reducer takes as many as the picture has.
+// emit hands the finished rows on. The reducer takes as many as the picture
+// has.
 func (p *channel) emit(r *raster.Reducer) {
 	for i := 1; i <= p.n; i++ {
 		r.Add(p.pix[i*p.stride+margin : i*p.stride+margin+r.W])
@@ -59,7 +63,8 @@ func (p *Picture) reconstruct(x, y int) {
 			p.luma.add(x, i%4, i/4, &m.coeff[i], m.last[i])
 		}
 	} else {
-		// Blocks on the right take what is above and to the right of the macroblock, whichever row they are in.
+		// Blocks on the right take what is above and to the right of the
+		// macroblock, whichever row they are in.
 		var right [4]byte
 		copy(right[:], p.luma.pix[margin+16*x+16:])
 		for i := range 16 {
@@ -105,7 +110,8 @@ func (p *channel) predict(x int, mode uint8) {
 	}
 }
 
-// mean is that of the samples above and on the left, as far as the picture has them.
+// mean is that of the samples above and on the left, as far as the picture has
+// them.
 func (p *channel) mean(x, at int, above []byte) byte {
 	sum, count := 0, 0
 	if !p.first {
@@ -132,11 +138,13 @@ func fillBytes(dst []byte, v byte) {
 	}
 }
 
-// predict4 fills a block of 4 x 4 samples (section 12.3). With the samples around it in one line,
+// predict4 fills a block of 4 x 4 samples (section 12.3). With the samples
+// around it in one line,
 //
 //	e = left from below to above, corner, above from left to right and on
 //
-// most modes are means of two or three neighbours in that line, the same along a diagonal.
+// most modes are means of two or three neighbours in that line, the same along
+// a diagonal.
 func (p *channel) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 	at := p.stride + margin + p.n*x + 4*bx + 4*by*p.stride
 	s := p.stride
@@ -215,7 +223,8 @@ func (p *channel) predict4(x, bx, by int, mode uint8, right *[4]byte) {
 	}
 }
 
-// add adds a block's residue: the inverse transform of its coefficients (section 14.4), of which last says how many there are.
+// add adds a block's residue: the inverse transform of its coefficients
+// (section 14.4), of which last says how many there are.
 func (p *channel) add(x, bx, by int, c *[16]int16, last uint8) {
 	if last == 0 {
 		return

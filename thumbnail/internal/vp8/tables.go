@@ -25,7 +25,8 @@ var acSteps = [128]uint16{
 	213, 217, 221, 225, 229, 234, 239, 245, 249, 254, 259, 264, 269, 274, 279, 284,
 }
 
-// modeProbs are the probabilities of the ways to predict 4 x 4 samples, by those above and on the left (section 11.5).
+// modeProbs are the probabilities of the ways to predict 4 x 4 samples, by
+// those above and on the left (section 11.5).
 var modeProbs = [modeCount][modeCount][9]uint8{
 	{
 		{231, 120, 48, 89, 115, 113, 120, 152, 112},
@@ -149,7 +150,8 @@ var modeProbs = [modeCount][modeCount][9]uint8{
 	},
 }
 
-// tokenUpdates are the probabilities that a probability of defaultProbs is replaced (section 13.4).
+// tokenUpdates are the probabilities that a probability of defaultProbs is
+// replaced (section 13.4).
 var tokenUpdates = tokenProbs{
 	{
 		{
@@ -321,7 +323,8 @@ var tokenUpdates = tokenProbs{
 	},
 }
 
-// defaultProbs are the probabilities of coefficients, by block type, band, context and branch, before they are replaced (section 13.5).
+// defaultProbs are the probabilities of coefficients, by block type, band,
+// context and branch, before they are replaced (section 13.5).
 var defaultProbs = tokenProbs{
 	{
 		{

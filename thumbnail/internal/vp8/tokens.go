@@ -1,12 +1,14 @@
 package vp8
 
-// zigzag is the order of a block's coefficients, bandOf groups them by their place in it.
+// zigzag is the order of a block's coefficients, bandOf groups them by their
+// place in it.
 var (
 	zigzag = [16]uint8{0, 1, 4, 8, 5, 2, 3, 6, 9, 12, 13, 10, 7, 11, 14, 15}
 	bandOf = [17]uint8{0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0}
 )
 
-// largeValues are the values that carry extra bits: the least, and the bits' probabilities (section 13.2).
+// largeValues are the values that carry extra bits: the least, and the bits'
+// probabilities (section 13.2).
 var largeValues = [6]struct {
 	least int32
 	probs []uint8
@@ -27,7 +29,8 @@ const (
 	lumaBlock
 )
 
-// readCoefficients reads a macroblock's blocks, and notes for its neighbours which had any.
+// readCoefficients reads a macroblock's blocks, and notes for its neighbours
+// which had any.
 func (p *Picture) readCoefficients(b *boolDecoder, x int) {
 	m, above, left := &p.macroblock, &p.above[x], &p.left
 	m.last = [25]uint8{}
@@ -67,8 +70,9 @@ func (p *Picture) readCoefficients(b *boolDecoder, x int) {
 	}
 }
 
-// readBlock reads one block from coefficient first on, multiplied by the quantiser's steps. It gives 1 + the last one's index, or first
-// when there is none. The coefficients are cleared before they are set.
+// readBlock reads one block from coefficient first on, multiplied by the
+// quantiser's steps. It gives 1 + the last one's index, or first when there is
+// none. The coefficients are cleared before they are set.
 func (p *Picture) readBlock(b *boolDecoder, kind int, context uint8, first int, q *[2]int32, out *[16]int16) uint8 {
 	bands := &p.probs[kind]
 	i := first
@@ -128,7 +132,8 @@ func readLarge(b *boolDecoder, probs *[11]uint8) int32 {
 	return large.least + extra
 }
 
-// spreadDCs turns the block of DCs back by the Walsh-Hadamard transform and gives each luma block its own (section 14.3).
+// spreadDCs turns the block of DCs back by the Walsh-Hadamard transform and
+// gives each luma block its own (section 14.3).
 func (m *macroblock) spreadDCs() {
 	if m.last[24] == 0 {
 		m.coeff[24] = [16]int16{}

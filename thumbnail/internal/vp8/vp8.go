@@ -1,12 +1,13 @@
-// Package vp8 decodes the frame of a lossy WebP, a VP8 key frame (RFC 6386), for
-// thumbnails: row by row, into planes that are reduced at once, and without the
-// loop filter.
+// Package vp8 decodes the frame of a lossy WebP, a VP8 key frame (RFC 6386),
+// for thumbnails: row by row, into planes that are reduced at once, and without
+// the loop filter.
 //
-// The filter smooths the steps that quantisation leaves at block edges, by moving a
-// little from one side to the other. Prediction inside a frame uses the samples
-// before the filter, so nothing depends on it, and averaging four samples or more
-// does the same and better. The filter is 44 % of the time of
-// golang.org/x/image/vp8, which serves larger thumbnails and transparent pictures.
+// The filter smooths the steps that quantisation leaves at block edges, by
+// moving a little from one side to the other. Prediction inside a frame uses
+// the samples before the filter, so nothing depends on it, and averaging four
+// samples or more does the same and better. The filter is 44 % of the time of
+// golang.org/x/image/vp8, which serves larger thumbnails and transparent
+// pictures.
 //
 // A block of 4 x 4 samples is a prediction from its neighbours plus the inverse
 // transform of its coefficients, a product of two transforms of four points:
@@ -14,9 +15,9 @@
 //	a = c0 + c2      u = sin·c1 - cos·c3      s0 = a + v   s3 = a - v
 //	b = c0 - c2      v = cos·c1 + sin·c3      s1 = b + u   s2 = b - u
 //
-// with sin = √2·sin(π/8) and cos = √2·cos(π/8). The luma DCs of a macroblock pass
-// through a Walsh-Hadamard transform first. Bits are coded arithmetically, see
-// boolDecoder.
+// with sin = √2·sin(π/8) and cos = √2·cos(π/8). The luma DCs of a macroblock
+// pass through a Walsh-Hadamard transform first. Bits are coded arithmetically,
+// see boolDecoder.
 package vp8
 
 import (
@@ -26,7 +27,8 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// Picture is a frame that is decoded macroblock by macroblock, of 16 x 16 pixels.
+// Picture is a frame that is decoded macroblock by macroblock, of 16 x 16
+// pixels.
 type Picture struct {
 	w, h       int // of the picture
 	unitsX     int // macroblocks of 16 x 16
@@ -76,7 +78,8 @@ type macroblock struct {
 
 var errCorrupt = errors.New("invalid VP8 data")
 
-// New reads the settings. The data is the whole frame; the reducers' factor is reduction.
+// New reads the settings. The data is the whole frame; the reducers' factor is
+// reduction.
 func New(data []byte, reduction int) (*Picture, error) {
 	const frameHead = 10
 	if len(data) < frameHead || data[0]&1 != 0 || data[3] != 0x9d || data[4] != 0x01 || data[5] != 0x2a {
@@ -101,7 +104,8 @@ func New(data []byte, reduction int) (*Picture, error) {
 	return p, nil
 }
 
-// readHead reads the first partition's settings (section 9.3 and following). rest are the other partitions.
+// readHead reads the first partition's settings (section 9.3 and following).
+// rest are the other partitions.
 func (p *Picture) readHead(rest []byte) error {
 	b := &p.head
 	b.flag() // colour space: there is one
@@ -159,7 +163,8 @@ func (p *Picture) readHead(rest []byte) error {
 	return nil
 }
 
-// splitTokens finds the n partitions of coefficients. The sizes of all but the last stand before them.
+// splitTokens finds the n partitions of coefficients. The sizes of all but the
+// last stand before them.
 func (p *Picture) splitTokens(n int, rest []byte) error {
 	sizes := 3 * (n - 1)
 	if len(rest) < sizes {
@@ -180,7 +185,8 @@ func (p *Picture) splitTokens(n int, rest []byte) error {
 	return nil
 }
 
-// readQuant reads the quantiser indices and looks up the steps of each segment (section 9.6).
+// readQuant reads the quantiser indices and looks up the steps of each segment
+// (section 9.6).
 func (p *Picture) readQuant(segments [4]int, absolute bool) {
 	b := &p.head
 	base := b.number(7)
@@ -216,7 +222,8 @@ func (p *Picture) Decode() (*raster.Raster, error) {
 			p.readCoefficients(tokens, x)
 			p.reconstruct(x, y)
 		}
-		// What is read ahead may lie beyond the end; what decides a whole macroblock may not.
+		// What is read ahead may lie beyond the end; what decides a whole
+		// macroblock may not.
 		if p.head.beyond > 8 || tokens.beyond > 8 {
 			return nil, errCorrupt
 		}

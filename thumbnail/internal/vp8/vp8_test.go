@@ -78,8 +78,9 @@ func (w *boolWriter) bytes() []byte {
 	return w.out
 }
 
-// randomFrame writes a frame of random modes and coefficients with the loop filter off. It chooses the tokens by their trees, so every
-// branch is taken; what the picture shows does not matter.
+// randomFrame writes a frame of random modes and coefficients with the loop
+// filter off. It chooses the tokens by their trees, so every branch is taken;
+// what the picture shows does not matter.
 func randomFrame(rng *rand.Rand, w, h, partitions int) []byte {
 	b := newBoolWriter()
 	yes := func(oneIn int) uint32 { return map[bool]uint32{true: 1}[rng.IntN(oneIn) == 0] }
@@ -250,7 +251,8 @@ func (c *blockWriter) mode(p *[9]uint8) uint8 {
 	return [2]uint8{horizontalDownMode, horizontalUpMode}[c.coin(b, p[8])]
 }
 
-// block writes random tokens and tells whether there were any. Large values are rare, or all would be clipped.
+// block writes random tokens and tells whether there were any. Large values are
+// rare, or all would be clipped.
 func (c *blockWriter) block(kind int, context uint8, first int) uint8 {
 	b, i := c.tokens, first
 	p := &c.probs[kind][bandOf[i]][context]

@@ -1,12 +1,12 @@
 // Package vp8l counts the Huffman codes of a lossless WebP (VP8L), before
 // golang.org/x/image/webp decodes it.
 //
-// Such a picture may divide its pixels into tiles and give each kind of tile a group
-// of five Huffman codes. A code costs as little as five bytes of data and as much
-// as 60 KB of tables, so neither the file's length nor its pixels bound the
-// decoder's memory. A small picture before the pixels names the groups. This
-// package reads as far as that and keeps nothing else: of the pictures before it
-// only the number of pixels matters.
+// Such a picture may divide its pixels into tiles and give each kind of tile a
+// group of five Huffman codes. A code costs as little as five bytes of data and
+// as much as 60 KB of tables, so neither the file's length nor its pixels bound
+// the decoder's memory. A small picture before the pixels names the groups.
+// This package reads as far as that and keeps nothing else: of the pictures
+// before it only the number of pixels matters.
 //
 // See "Specification for WebP Lossless Bitstream", sections 4 to 6.
 package vp8l
@@ -22,13 +22,15 @@ import (
 const (
 	// maxGroups is where golang.org/x/image/vp8l and libwebp give up.
 	maxGroups = 2600
-	// maxTiles and maxHead bound this file's own memory and work: libwebp writes at most 2,600 tiles, and some kilobytes before them.
-	// Whatever is beyond is taken for the worst.
+	// maxTiles and maxHead bound this file's own memory and work: libwebp
+	// writes at most 2,600 tiles, and some kilobytes before them. Whatever is
+	// beyond is taken for the worst.
 	maxTiles = 1 << 16
 	maxHead  = 256 << 10
 )
 
-// The alphabets of a group's codes: green with lengths (and the cache's colours), red, blue, alpha, distances.
+// The alphabets of a group's codes: green with lengths (and the cache's
+// colours), red, blue, alpha, distances.
 var alphabets = [5]int{256 + 24, 256, 256, 256, 40}
 
 // Groups are the Huffman codes that a decoder builds.
@@ -37,8 +39,10 @@ type Groups struct {
 	cacheBits uint // of the colour cache: 1 << cacheBits more symbols of green
 }
 
-// bytes bounds what they take in golang.org/x/image/vp8l. A tree keeps a look-up table of 128 entries and two nodes of 8 bytes a symbol;
-// lengths and codes of 4 bytes a symbol are made on the way. An eighth is for what the allocator rounds up.
+// bytes bounds what they take in golang.org/x/image/vp8l. A tree keeps a
+// look-up table of 128 entries and two nodes of 8 bytes a symbol; lengths and
+// codes of 4 bytes a symbol are made on the way. An eighth is for what the
+// allocator rounds up.
 func (g Groups) Bytes() int64 {
 	symbols := 0
 	for _, n := range alphabets {
@@ -55,7 +59,8 @@ var (
 	errCorrupt = errors.New("the head is not valid")
 )
 
-// ReadGroups reads from the first transform on, of a picture of w x h, and gives back the bytes it took.
+// ReadGroups reads from the first transform on, of a picture of w x h, and
+// gives back the bytes it took.
 func ReadGroups(r io.ByteReader, w, h int) (g Groups, taken []byte) {
 	p := &head{r: r}
 	g, err := p.groups(w, h)
@@ -98,7 +103,8 @@ func (p *head) bits(n uint) (int, error) {
 
 func tiles(n int, bits uint) int { return (n + 1<<bits - 1) >> bits }
 
-// groups reads the transforms, the colour cache's size, and which groups the tiles name.
+// groups reads the transforms, the colour cache's size, and which groups the
+// tiles name.
 func (p *head) groups(w, h int) (g Groups, err error) {
 	for {
 		more, err := p.bits(1)
@@ -132,7 +138,8 @@ func (p *head) groups(w, h int) (g Groups, err error) {
 	if err := p.picture(tw, th, tiles); err != nil {
 		return g, err
 	}
-	// Groups up to the highest are built, or those that are named when that is high.
+	// Groups up to the highest are built, or those that are named when that is
+	// high.
 	highest, named := 0, map[int]bool{}
 	for _, pixel := range tiles {
 		group := int(pixel >> 8 & 0xffff)
@@ -192,7 +199,8 @@ func (p *head) cache() (uint, error) {
 	return uint(n), err
 }
 
-// picture reads a picture of w x h that has one group of codes. Its pixels (ARGB) go into pix, if that is not nil.
+// picture reads a picture of w x h that has one group of codes. Its pixels
+// (ARGB) go into pix, if that is not nil.
 func (p *head) picture(w, h int, pix []uint32) error {
 	cacheBits, err := p.cache()
 	if err != nil {
@@ -277,7 +285,8 @@ func (p *head) length(symbol int) (int, error) {
 	return (2+symbol&1)<<extra + v + 1, err
 }
 
-// distance turns a distance's code into pixels: the 120 smallest mean the neighbours to the left and above, the nearest first.
+// distance turns a distance's code into pixels: the 120 smallest mean the
+// neighbours to the left and above, the nearest first.
 func distance(code, w int) int {
 	near := neighbours()
 	if code > len(near) {
@@ -287,7 +296,8 @@ func distance(code, w int) int {
 	return max(1, n.x+n.y*w)
 }
 
-// neighbours are the neighbours: how far to the left and how far up. By distance, then by how far to the side; left before right.
+// neighbours are the neighbours: how far to the left and how far up. By
+// distance, then by how far to the side; left before right.
 var neighbours = sync.OnceValue(func() (near []struct{ x, y int }) {
 	for y := range 8 {
 		for x := -7; x <= 8; x++ {
@@ -302,7 +312,8 @@ var neighbours = sync.OnceValue(func() (near []struct{ x, y int }) {
 	return near
 })
 
-// code is a canonical Huffman code: how many codes each length has, and the symbols in the codes' order.
+// code is a canonical Huffman code: how many codes each length has, and the
+// symbols in the codes' order.
 type code struct {
 	counts  [16]int
 	symbols []uint16
@@ -408,7 +419,8 @@ func (p *head) simpleCode(n int) (*code, error) {
 	return c, nil
 }
 
-// lengths reads the lengths of n symbols' codes, which are written in a code themselves.
+// lengths reads the lengths of n symbols' codes, which are written in a code
+// themselves.
 func (p *head) lengths(of *code, n int) (*code, error) {
 	limited, err := p.bits(1)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// What is not understood is taken for the worst: a flipped bit may make the look ahead fail where the decoder does not.
+// What is not understood is taken for the worst: a flipped bit may make the
+// look ahead fail where the decoder does not.
 func FuzzReadGroups(f *testing.F) {
 	f.Add(testpicture.OneGroup(20, 20)[5:], 20, 20)
 	f.Add(testpicture.ManyGroups(20, 20, 7, 11)[25:], 20, 20)

@@ -12,7 +12,8 @@ import (
 	"sluice/thumbnail/internal/vp8"
 )
 
-// reduceYCC reduces the planes of a lossy WebP. The levels are put right afterwards, on fewer samples.
+// reduceYCC reduces the planes of a lossy WebP. The levels are put right
+// afterwards, on fewer samples.
 func reduceYCC(img *image.YCbCr, reduction int) *raster.Raster {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	out := &raster.Raster{Model: raster.YCC, Droop: raster.DroopOf(reduction), Planes: []raster.Plane{
@@ -37,7 +38,8 @@ func reducePlane(pix []byte, stride, w, h, reduction int) raster.Plane {
 	return r.Planes[0]
 }
 
-// reduceOnCanvas reduces a frame with transparency, or one that is only a part of its canvas.
+// reduceOnCanvas reduces a frame with transparency, or one that is only a part
+// of its canvas.
 func reduceOnCanvas(img image.Image, at image.Point, w, h, reduction int) (*raster.Raster, error) {
 	red := raster.NewReducer(w, h, 4, reduction)
 	row := make([]byte, 4*w)

@@ -1,11 +1,11 @@
-// Package webp reads WebP: a RIFF container of chunks around a lossy frame (VP8), a
-// lossless frame (VP8L), or frames of an animation, of which the first is the
-// picture.
+// Package webp reads WebP: a RIFF container of chunks around a lossy frame
+// (VP8), a lossless frame (VP8L), or frames of an animation, of which the first
+// is the picture.
 //
 // A lossy frame without transparency that is reduced to a quarter or less is
-// decoded by package vp8. Others are decoded whole by golang.org/x/image/webp. It
-// knows one still frame, so it gets the frame's chunks in a file of its own; the
-// container around them is read here.
+// decoded by package vp8. Others are decoded whole by golang.org/x/image/webp.
+// It knows one still frame, so it gets the frame's chunks in a file of its own;
+// the container around them is read here.
 package webp
 
 import (
@@ -36,7 +36,8 @@ const (
 	flagEXIF     = 1 << 3
 )
 
-// Open walks the container to the first frame's data. Of an animation the first frame is the picture.
+// Open walks the container to the first frame's data. Of an animation the first
+// frame is the picture.
 func Open(r *bufio.Reader) (*codec.Header, error) {
 	var head [12]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -84,8 +85,9 @@ func Open(r *bufio.Reader) (*codec.Header, error) {
 	}
 }
 
-// reader reads a WebP file chunk by chunk. golang.org/x/image/webp knows one still frame, so it gets the frame's
-// chunks in a file of our making; the container around them is read here.
+// reader reads a WebP file chunk by chunk. golang.org/x/image/webp knows one
+// still frame, so it gets the frame's chunks in a file of our making; the
+// container around them is read here.
 type reader struct {
 	r     *bufio.Reader
 	left  int64 // of the file by its own account
@@ -164,12 +166,14 @@ func (w *reader) readExif(n int64, h *codec.Header) error {
 	if err != nil {
 		return err
 	}
-	// The chunk is a bare TIFF structure; some writers keep the name it has in JPEG.
+	// The chunk is a bare TIFF structure; some writers keep the name it has in
+	// JPEG.
 	h.Orientation = exif.Parse(bytes.TrimPrefix(data, []byte("Exif\x00\x00")))
 	return nil
 }
 
-// begin reads the frame's own size and prepares decoding. The reader stands behind the head of the frame's first chunk.
+// begin reads the frame's own size and prepares decoding. The reader stands
+// behind the head of the frame's first chunk.
 func (w *reader) begin(h *codec.Header, kind string, n int64) error {
 	width, height := h.Width, h.Height
 	if !w.frame.Empty() {
@@ -264,7 +268,8 @@ func (w *reader) frameSize(kind string, n int64) (int, int, error) {
 	return int(binary.LittleEndian.Uint16(data[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(data[8:]) & 0x3fff), nil
 }
 
-// lookAhead counts the Huffman codes of a lossless picture. What it reads is put back.
+// lookAhead counts the Huffman codes of a lossless picture. What it reads is
+// put back.
 func (w *reader) lookAhead(kind string, n int64, width, height int) {
 	const lossless = 1 // how transparency is packed
 	skip := 5
@@ -289,9 +294,11 @@ func (w *reader) lookAhead(kind string, n int64, width, height int) {
 	w.r = bufio.NewReader(io.MultiReader(bytes.NewReader(head), w.r))
 }
 
-// decodeBytes is what decoding allocates: lossy ones 4:2:0 planes of whole macroblocks and a copy of the data; lossless ones pixels, a
-// transformed copy, and transforms of tiles that are at least 4 x 4 pixels; transparency beside lossy data another lossless picture and the
-// plane taken from it. The Huffman codes of lossless ones come to it, see vp8lGroups.
+// decodeBytes is what decoding allocates: lossy ones 4:2:0 planes of whole
+// macroblocks and a copy of the data; lossless ones pixels, a transformed copy,
+// and transforms of tiles that are at least 4 x 4 pixels; transparency beside
+// lossy data another lossless picture and the plane taken from it. The Huffman
+// codes of lossless ones come to it, see vp8lGroups.
 func decodeBytes(kind string, w, h, n int64) int64 {
 	switch kind {
 	case "VP8L":
@@ -323,8 +330,9 @@ func (w *reader) decode(kind string, n int64, width, height int) (image.Image, e
 	return img, w.skip(first.left)
 }
 
-// unfilteredRatio is how many pixels a thumbnail must take for one of its own, along a side, for vp8Picture to do: from there on its
-// result is within a grey level of the filtered one's.
+// unfilteredRatio is how many pixels a thumbnail must take for one of its own,
+// along a side, for vp8Picture to do: from there on its result is within a grey
+// level of the filtered one's.
 const unfilteredRatio = 4
 
 // decodeReduced decodes a plain lossy frame at the size that is wanted.
@@ -344,8 +352,9 @@ func (w *reader) decodeReduced(h *codec.Header, n int64, reduction int) (*raster
 	return out, w.readTail(h)
 }
 
-// readTail reads the orientation, which stands behind the data. An animation's is not looked for behind its other frames. A file
-// that is cut or damaged there has its picture whole.
+// readTail reads the orientation, which stands behind the data. An animation's
+// is not looked for behind its other frames. A file that is cut or damaged
+// there has its picture whole.
 func (w *reader) readTail(h *codec.Header) error {
 	err := w.findExif(h)
 	if codec.IsCorrupt(err) || err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -373,7 +382,8 @@ func (w *reader) findExif(h *codec.Header) error {
 	return nil
 }
 
-// body hands on the data of a chunk, and with rest also the chunks up to the colours.
+// body hands on the data of a chunk, and with rest also the chunks up to the
+// colours.
 type body struct {
 	w    *reader
 	left int64
