@@ -38,7 +38,7 @@ type composer struct {
 	orientation   exif.Orientation
 	convert       *icc.Transform      // nil when colours are sRGB already
 	whole         bool                // chroma at full size, for pictures that are not encoded
-	smart         bool                // filled boxes show what is interesting
+	smart         bool                // filled boxes show the most interesting part
 	interest      *smartcrop.Interest // found when first wanted
 	resampler     resample.Resampler
 }
@@ -60,8 +60,8 @@ func (c *composer) make(s Size) *small {
 	r := c.raster.Level(scale * min(cw/float64(tw), ch/float64(th)))
 	out := &small{size: s, model: r.Model}
 	out.w, out.h = c.orientation.Upright(tw, th)
-	// Luma and chroma go to the encoder as they are, unless a profile wants
-	// colours, or the encoder shall see whether half of the chroma will do.
+	// Luma and chroma go to the encoder as they are, unless a profile needs
+	// colours, or the encoder is to decide whether half of the chroma will do.
 	out.halved = r.Model == raster.YCC && c.convert == nil && r.Alpha == nil && !c.whole && !s.finished() && !colour.HasHardSteps(r)
 	light := 0 // planes that hold luma and chroma to be converted
 	if !out.halved && (r.Model == raster.YCC || r.Model == raster.YCCK) {
@@ -83,8 +83,7 @@ func (c *composer) make(s Size) *small {
 	return out
 }
 
-// lookForInterest finds what a smart crop shows, on a small form of the whole
-// picture as it is stored.
+// lookForInterest measures a small form of the whole picture, as it is stored.
 func (c *composer) lookForInterest() *smartcrop.Interest {
 	look := &composer{raster: c.raster, width: c.width, height: c.height, convert: c.convert, whole: true}
 	s := look.make(Size{Width: smartcrop.Side, Height: smartcrop.Side})
@@ -141,7 +140,7 @@ func (c *composer) spans(p *raster.Plane, part region, halved bool, droop float6
 	return columns, rows
 }
 
-// sideSpan gives the span of one side: n pixels show the part of the picture
+// sideSpan returns the span of one side: n pixels show the part of the picture
 // from at on, extent long, in samples of a plane that has scale samples for a
 // pixel of the picture.
 func sideSpan(at, extent float64, n int, halved bool, scale float64, size int, flip bool) resample.Span {
@@ -168,7 +167,7 @@ func transposed(pix []byte, w, h int) []byte {
 	return out
 }
 
-// opaque tells whether every pixel is.
+// opaque reports whether every pixel is opaque.
 func (s *small) opaque() bool {
 	for _, a := range s.alpha {
 		if a != 255 {
@@ -185,7 +184,8 @@ func (s *small) toDisplay(convert *icc.Transform, invertedInk bool) {
 	case raster.YCC:
 		s.model = raster.RGB
 	case raster.YCCK:
-		// What YCC gives is light, 255 - ink: with inverted inks, it is ink.
+		// The conversion of YCC yields light, 255 - ink; with inverted inks it
+		// yields ink.
 		s.model = raster.CMYK
 		if invertedInk {
 			invert(s.planes[3:])
@@ -216,7 +216,8 @@ func invert(planes [][]byte) {
 	}
 }
 
-// inkToLight mixes inks the plain way, for pictures without a usable profile.
+// inkToLight mixes inks by multiplication, for pictures without a usable
+// profile.
 func (s *small) inkToLight() {
 	black := s.planes[3]
 	for _, p := range s.planes[:3] {

@@ -15,8 +15,8 @@ import (
 
 // QualityOf is the quality that a JPEG of w x h gets where none is asked for:
 // the one at which thumbnails of photographs are as like the picture before
-// encoding as those of 200 pixels at 80 are, which is what other tools take for
-// all. Small ones and large ones need less.
+// encoding as those of 200 pixels at 80 are, which is the quality of other
+// tools for all sizes. Small ones and large ones need less.
 //
 //	side  quality  SSIM   bits a pixel (at 80)
 //	  64       77  0.965  3.4 (3.6)
@@ -67,7 +67,7 @@ func encodePNG(s *small, work *pngBuffer) (Thumbnail, error) {
 	return Thumbnail{Size: s.size, Width: s.w, Height: s.h, ContentType: "image/png", Ext: "png", Data: data}, nil
 }
 
-// pngBuffer keeps what the encoder works with, a megabyte, for the next
+// pngBuffer keeps the encoder's working memory, a megabyte, for the next
 // picture. Not safe for concurrent use.
 type pngBuffer struct{ b *png.EncoderBuffer }
 
@@ -81,7 +81,7 @@ func compressPNG(img image.Image, work *pngBuffer) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// image gives a thumbnail that has its chroma at full size.
+// image returns a thumbnail that has its chroma at full size.
 func (s *small) image() image.Image {
 	if s.model == raster.Grey && s.alpha == nil {
 		return &image.Gray{Pix: s.planes[0], Stride: s.w, Rect: image.Rect(0, 0, s.w, s.h)}
@@ -114,7 +114,7 @@ func (s *small) nrgba() *image.NRGBA {
 	return img
 }
 
-// withPalette gives the same picture with a palette, or nil when it has more
+// withPalette returns the same picture with a palette, or nil when it has more
 // than 256 colours.
 func withPalette(img *image.NRGBA) *image.Paletted {
 	out := image.NewPaletted(img.Rect, nil)

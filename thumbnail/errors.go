@@ -9,11 +9,11 @@ import (
 // been read.
 var ErrUsed = errors.New("picture has been read already")
 
-// UnsupportedError says that the data is no picture, or one of a kind that is
-// not read. Trying again does not help.
+// UnsupportedError says that the data is no picture, or of a kind that is not
+// read. Retrying does not help.
 type UnsupportedError struct {
-	Format string // what it is, as far as known: "TIFF", "JPEG"; "" when it is no picture
-	Reason string // what is not supported, for people
+	Format string // the format, as far as known: "TIFF", "JPEG"; "" when it is no picture
+	Reason string // the form that is not supported, for people
 }
 
 func (e *UnsupportedError) Error() string {
@@ -23,15 +23,15 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("%s is not supported: %s", e.Format, e.Reason)
 }
 
-// TooLargeError says which limit a picture is over. It is found from the
+// TooLargeError names the limit that a picture exceeds. It follows from the
 // header, before the picture is decoded, except for bytes, which are counted as
-// they are read. Trying again does not help; another setting does.
+// they are read. Retrying does not help; another setting does.
 type TooLargeError struct {
 	What    string // "pixels", "bytes" or "memory bytes"
-	Got     int64  // what the picture has or needs; for "bytes" at least this
+	Got     int64  // the picture's number; for "bytes" a lower bound
 	Limit   int64
 	Setting string // the field of Options that holds the limit
-	Detail  string // what the number comes from, such as "60000x60000 PNG"
+	Detail  string // the origin of the number, such as "60000x60000 PNG"
 }
 
 func (e *TooLargeError) Error() string {
@@ -48,8 +48,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("%s %s %d%s, the limit is %d (%s)", e.Detail, over, got, unit, limit, e.Setting)
 }
 
-// CorruptError says that the data is damaged or ends early. Trying again does
-// not help, unless the picture is uploaded again.
+// CorruptError says that the data is damaged or ends early. Retrying does not
+// help, unless the picture is uploaded again.
 type CorruptError struct {
 	Format string // "JPEG", "PNG", "GIF", "WebP"; "" when the format is not known yet
 	Reason string // for people, such as "JPEG data ends early"
@@ -64,5 +64,5 @@ func (e *CorruptError) Error() string {
 	return e.Reason
 }
 
-// Unwrap gives the decoder's error.
+// Unwrap returns the decoder's error.
 func (e *CorruptError) Unwrap() error { return e.Err }

@@ -9,11 +9,11 @@ import (
 	"sluice/thumbnail/internal/png"
 )
 
-// sniffLen is how many bytes sniff wants to see.
+// sniffLen is the number of bytes that sniff reads.
 const sniffLen = 16
 
-// sniff names the format by the first bytes. A name's extension and a content
-// type are claims; the bytes decide.
+// sniff names the format by the first bytes. The name and the content type of
+// an upload do not count.
 func sniff(head []byte) (string, error) {
 	switch {
 	case len(head) == 0:
@@ -33,7 +33,7 @@ func sniff(head []byte) (string, error) {
 	return "", &UnsupportedError{Reason: "first bytes are " + describe(head)}
 }
 
-// otherFormat names what people do upload, so that the refusal says it.
+// otherFormat names common formats that are not read, for the error.
 func otherFormat(head []byte) string {
 	switch {
 	case hasMagic(head, "II*\x00"), hasMagic(head, "MM\x00*"), hasMagic(head, "II+\x00"), hasMagic(head, "MM\x00+"):
@@ -68,7 +68,7 @@ func hasMagic(head []byte, magic string) bool {
 	return len(head) >= len(magic) && string(head[:len(magic)]) == magic
 }
 
-// describe quotes text and gives anything else in hexadecimal.
+// describe quotes text, and writes other data in hexadecimal.
 func describe(head []byte) string {
 	if utf8.Valid(head) && bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0 {
 		return fmt.Sprintf("%q", head)

@@ -21,7 +21,7 @@ type bench struct {
 	peers       map[string]*peer
 }
 
-// measured is what the peers needed for an input.
+// measured holds the peers' figures for an input.
 type measured struct {
 	input
 	ms, rss map[string]float64 // by peer: medians of CPU, largest peak
@@ -96,14 +96,14 @@ func (b *bench) run(out io.Writer) (missed int, err error) {
 	return printPromises(out, f), nil
 }
 
-// measureAll gives every peer its turn, as often as there are rounds.
+// measureAll runs every peer in turn, once each round.
 func (b *bench) measureAll(order []*peer, in input) (*measured, error) {
 	m := &measured{input: in, ms: map[string]float64{}, rss: map[string]float64{}}
 	times := map[string][]float64{}
 	for round := range b.rounds {
 		for _, p := range order {
 			if p.name == "imaging" && round > 0 {
-				continue // seconds a picture: once must do
+				continue // seconds a picture: one round is enough
 			}
 			if p.missing != "" || p.jpegOnly && !strings.HasSuffix(in.file, ".jpg") {
 				continue

@@ -21,11 +21,11 @@ import (
 	"sluice/thumbnail"
 )
 
-// child is what the program does when it calls itself: "ours" or "imaging",
-// FILE SIZE N. It makes N thumbnails after one and prints the CPU milliseconds
-// of each. With the file "-" ours makes one from its standard input; "memory"
-// is ours with the file in memory. "batch" makes them on all cores and prints
-// wall milliseconds.
+// child runs in the processes that the program starts of itself: "ours" or
+// "imaging", FILE SIZE N. It makes N thumbnails after one and prints the CPU
+// milliseconds of each. With the file "-" ours makes one from its standard
+// input; "memory" is ours with the file in memory. "batch" makes them on all
+// cores and prints wall milliseconds.
 func child(args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("child: got %d arguments", len(args))
@@ -130,7 +130,7 @@ func inMemory(pool *thumbnail.Pool) func(string, int) error {
 	}
 }
 
-// naive is what most Go programs do: decode everything, resize, encode.
+// naive does as most Go programs: decode everything, resize, encode.
 func naive(file string, size int) error {
 	img, err := naiveSmall(file, size)
 	if err != nil {

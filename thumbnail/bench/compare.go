@@ -15,14 +15,15 @@ import (
 	"sluice/thumbnail"
 )
 
-// compared is how one photograph came out.
+// compared is the quality of one photograph's thumbnail.
 type compared struct {
 	name                 string
 	ours, sharp, imaging float64 // PSNR before encoding, dB, against the reference
 	bytes                float64 // of ours at sharp's SSIM, relative to sharp's; 0 when unknown
 }
 
-// photographs that are opaque and in sRGB, so that every peer means the same.
+// photographs that are opaque and in sRGB, so that every peer reads the same
+// colours.
 var photographs = []string{
 	"camera-24mp-baseline.jpg", "camera-24mp-progressive.jpg", "2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_1.jpg", "low-contrast.jpg", "gain-map.jpg",
 }
@@ -137,7 +138,7 @@ func rate(data []byte, reference *pixels) (encoded, error) {
 	return encoded{bytes: float64(len(data)), ssim: s}, err
 }
 
-// bytesAtEqualSSIM gives the mean ratio of bytes over the SSIMs that both
+// bytesAtEqualSSIM returns the mean ratio of bytes over the SSIMs that both
 // reach, by interpolation between qualities: a better picture at the same
 // quality number must not look like a larger file.
 func bytesAtEqualSSIM(ours, theirs []encoded) float64 {

@@ -93,7 +93,7 @@ func printLinearity(out io.Writer, results map[string]*measured) {
 	fmt.Fprintln(out)
 }
 
-// twoCores gives how many times as many thumbnails a second two cores make as
+// twoCores returns how many times as many thumbnails a second two cores make as
 // one does, of a batch of the 24 MP photograph. It is 0 where that was not
 // measured.
 func (b *bench) twoCores(out io.Writer) (float64, error) {

@@ -81,7 +81,7 @@ func (b *bench) inputs() []input {
 	return list
 }
 
-// made gives an input of the work folder, made if it is not there.
+// made returns an input of the work folder, made if it is not there.
 func (b *bench) made(name, file string, size, n int, create func(string) error) input {
 	in := input{name: name, file: filepath.Join(b.dir, file), size: size, n: n}
 	if _, err := os.Stat(in.file); err == nil || size > 0 && !strings.Contains(name, b.only) {
@@ -162,7 +162,7 @@ func (b *bench) toPNG(out string) error {
 	return write(out, func(f *os.File) error { return png.Encode(f, rgb) })
 }
 
-// convert lets Pillow write what the standard library cannot.
+// convert writes with Pillow the forms that the standard library cannot.
 func (b *bench) convert(from, options string) func(string) error {
 	return func(out string) error {
 		format := map[string]string{".jpg": "JPEG", ".webp": "WEBP"}[filepath.Ext(out)]

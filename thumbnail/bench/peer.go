@@ -20,16 +20,16 @@ type peer struct {
 	name     string
 	command  []string
 	jpegOnly bool
-	missing  string // why it is left out; "" when it is there
+	missing  string // why it is left out; "" when it is present
 }
 
-// sample is what a peer's process says of itself.
+// sample is the output of a peer's process.
 type sample struct {
 	Ms float64 `json:"ms"` // CPU of one thumbnail
 	KB float64 `json:"kb"` // peak resident memory of the process
 }
 
-// findPeers installs or builds what it can.
+// findPeers installs or builds the peers that can be.
 func findPeers(dir string) ([]*peer, error) {
 	entries, err := peerFiles.ReadDir("peers")
 	if err != nil {

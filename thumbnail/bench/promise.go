@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 )
 
-// promise is a row of the table: what was measured, what is promised, and what
-// lies beyond.
+// promise is a row of the table: the measured figures, the promise, and the
+// goal beyond it.
 type promise struct {
 	what            string
 	promise, beyond float64   // 0 is none
@@ -58,7 +58,7 @@ func (p promise) verdict() string {
 	return missedPromise
 }
 
-// figures are what was measured.
+// figures are the results of all measurements.
 type figures struct {
 	results map[string]*measured
 	pipe    map[string]float64 // peak MB of one thumbnail from a pipe
@@ -103,7 +103,7 @@ func promises(f figures) []promise {
 	}
 }
 
-// elsewhere are the promises of PERFORMANCE.md that other commands measure.
+// elsewhere are the promises that other commands measure.
 var elsewhere = []struct{ what, command string }{
 	{"batch run, a record, over a loop by hand", "go test -run='^$' -bench=Run ./pipeline"},
 	{"decoding an SQS event, CPU / encoding/json", "go test -run='^$' -bench=SQS ./pipeline/lambdaevent"},
@@ -111,7 +111,7 @@ var elsewhere = []struct{ what, command string }{
 	{"durable messages a second on one machine", "go test -run='^$' -bench=Messages ./deploy/local"},
 }
 
-// printPromises gives the number of those that are missed.
+// printPromises returns the number of those that are missed.
 func printPromises(out io.Writer, f figures) (missed int) {
 	fmt.Fprintln(out, "\npromises")
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

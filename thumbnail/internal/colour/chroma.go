@@ -8,7 +8,7 @@ const (
 	hardShare = 200
 )
 
-// IsHard tells whether an RGB thumbnail would lose colour at its edges by
+// IsHard reports whether an RGB thumbnail would lose colour at its edges by
 // halving its chroma.
 func IsHard(planes [][]byte, w, h int) bool {
 	return CountHard(planes, w, h)*hardShare > w*h
@@ -53,9 +53,9 @@ func FullYCC(rgb [][]byte) [][]byte {
 	return out
 }
 
-// HasHardSteps tells whether a decoded picture may be one of those: it has
-// chroma of full size, and hard steps in it. It is a rough look, so that
-// photographs of full chroma, too, go the short way.
+// HasHardSteps reports whether a decoded picture has chroma of full size with
+// hard steps. It is a rough test, so that photographs of full chroma also skip
+// the conversion to RGB.
 func HasHardSteps(r *raster.Raster) bool {
 	if r.Model != raster.YCC || r.Planes[1].W != r.Planes[0].W || r.Planes[1].H != r.Planes[0].H {
 		return false

@@ -34,18 +34,18 @@ func (g *reader) Animate(ratio float64, show func(img *raster.Raster, delay int)
 	}
 }
 
-// screen is what an animation has painted so far, in RGBA.
+// screen holds the pixels that an animation has painted, in RGBA.
 type screen struct {
 	w, h     int
 	pix      []byte
-	previous []byte // before the last frame, where that wants it back
+	previous []byte // before the last frame, where that frame restores it
 }
 
 func newScreen(w, h int) *screen { return &screen{w: w, h: h, pix: make([]byte, 4*w*h)} }
 
 func (s *screen) row(y int) []byte { return s.pix[4*s.w*y : 4*s.w*(y+1)] }
 
-// The ways to go on after a frame. Others leave it.
+// The disposals after a frame. All others leave the screen as it is.
 const (
 	disposeToBackground = 2
 	disposeToPrevious   = 3
@@ -65,8 +65,8 @@ func (s *screen) paint(f *frame) error {
 func (s *screen) dispose(f *frame) {
 	switch f.disposal {
 	case disposeToBackground:
-		// The background is transparent, whatever colour the file names: so
-		// browsers do it.
+		// The background is transparent, whatever colour the file names, as in
+		// browsers.
 		area := f.rect.Intersect(image.Rect(0, 0, s.w, s.h))
 		for y := area.Min.Y; y < area.Max.Y; y++ {
 			clear(s.row(y)[4*area.Min.X : 4*area.Max.X])

@@ -74,7 +74,8 @@ func (g *reader) Decode(ratio float64) (*raster.Raster, error) {
 // LoopCount is how often the animation runs.
 func (g *reader) LoopCount() int { return g.loop }
 
-// palette are colours as RGBA. What lies beyond those given shows nothing.
+// palette are colours as RGBA. Entries beyond those in the file are
+// transparent.
 type palette [256][4]byte
 
 // control is how a frame is shown.
@@ -211,10 +212,9 @@ func (g *reader) readFrame() (*frame, error) {
 	return f, nil
 }
 
-// rows reads the frame's rows in the order they are stored and hands on each
-// with its place in the frame. It ends at the last one that the screen has:
-// what lies below is read only where an interlaced frame's next pass is behind
-// it.
+// rows reads the frame's rows in the order they are stored and calls show for
+// each with its place in the frame. It ends at the screen's last row. Rows
+// below are read only where an interlaced frame's next pass follows them.
 func (f *frame) rows(show func(y int, indices []byte)) error {
 	passes := []struct{ first, step int }{{0, 1}}
 	if f.interlaced {
@@ -236,8 +236,8 @@ func (f *frame) rows(show func(y int, indices []byte)) error {
 	return nil
 }
 
-// paint sets the pixels of a row of the screen, as far as it has them.
-// Transparent ones stay as they are.
+// paint sets the pixels of a row of the screen, clipped at its end. Transparent
+// pixels change nothing.
 func (f *frame) paint(screen []byte, indices []byte) {
 	x := 4 * f.rect.Min.X
 	for _, v := range indices {
@@ -251,8 +251,8 @@ func (f *frame) paint(screen []byte, indices []byte) {
 	}
 }
 
-// still reduces one frame on an empty screen. A frame may be smaller than the
-// screen; what it leaves free is transparent.
+// still reduces one frame on an empty screen. The part of the screen that the
+// frame does not cover is transparent.
 func (g *reader) still(f *frame, reduction int) (*raster.Raster, error) {
 	if !f.interlaced {
 		return g.stillByRows(f, reduction)
@@ -336,13 +336,13 @@ func (b *blocks) begin() error {
 	return nil
 }
 
-// end skips what is left.
+// end skips the rest.
 func (b *blocks) end() error {
 	_, err := io.Copy(io.Discard, struct{ io.Reader }{b})
 	return err
 }
 
-// noEOF is err, but the end of the file inside a block is unexpected.
+// noEOF turns io.EOF into io.ErrUnexpectedEOF: the file ends inside a block.
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

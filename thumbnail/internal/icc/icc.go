@@ -28,7 +28,7 @@ import (
 // none, as other tools do.
 var errProfile = errors.New("profile is not usable")
 
-// MaxBytes bounds a colour profile. Larger ones are left out.
+// MaxBytes bounds a colour profile. Larger ones are ignored.
 const MaxBytes = 4 << 20
 
 // profile is a profile's tags.
@@ -89,8 +89,8 @@ func (p *profile) curve(tag string) (*[256]float64, error) {
 	return &out, nil
 }
 
-// parseCurve reads a curve of type "curv" or "para", and tells how many bytes
-// it has.
+// parseCurve reads a curve of type "curv" or "para", and returns its number of
+// bytes.
 func parseCurve(b []byte) (f func(float64) float64, size int, err error) {
 	if len(b) < 12 {
 		return nil, 0, errProfile
@@ -177,14 +177,14 @@ func MemoryBytes(n int64) int64 {
 	return 5*n + 128<<10
 }
 
-// Packed is what the chunk iCCP holds: a name, zero, method zero, zlib data. It
-// is unpacked when the picture is decoded: some kilobytes may become megabytes.
+// Packed is the content of a PNG's iCCP chunk, zlib data behind a name. It is
+// unpacked when the picture is decoded: some kilobytes may become megabytes.
 type Packed struct {
 	Data []byte // nil where there is none, or none that can be used
 	Size int64  // unpacked, as the profile's first bytes say
 }
 
-// FromPNG looks at the chunk, and as far into the profile as its own length.
+// FromPNG reads the chunk, and the profile as far as its length.
 func FromPNG(chunk []byte) (p Packed) {
 	_, packed, ok := bytes.Cut(chunk, []byte{0})
 	if !ok || len(packed) < 1 || packed[0] != 0 {
@@ -205,7 +205,7 @@ func FromPNG(chunk []byte) (p Packed) {
 	return Packed{packed[1:], n}
 }
 
-// unpack gives the profile, nil when it is damaged or not as long as it says.
+// unpack returns the profile, nil when it is damaged or not as long as it says.
 func (p Packed) Unpack() []byte {
 	if p.Data == nil {
 		return nil

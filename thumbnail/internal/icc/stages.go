@@ -5,20 +5,20 @@ import (
 	"math"
 )
 
-// stageSteps is how finely curves of mAB are kept; what lies between is
+// stageSteps is the resolution of mAB's curves; values between are
 // interpolated.
 const stageSteps = 1 << 10
 
 // parseStages reads a table of type mAB (ISO 15076-1, 10.12): A curves, grid, M
-// curves, matrix, B curves. Each part but the last may be left out, and the
-// grid only together with the A curves.
+// curves, matrix, B curves. Each part but the last may be absent, the grid only
+// together with the A curves.
 func parseStages(b []byte, inputs int) (*table, error) {
 	if int(b[8]) != inputs || b[9] != 3 {
 		return nil, errProfile
 	}
 	t := &table{inputs: inputs}
-	// part gives the data from the offset on that stands at a place of the
-	// head; nil where there is none.
+	// part returns the data at the offset that the head holds at a place; nil
+	// for none.
 	part := func(at int) ([]byte, error) {
 		offset := binary.BigEndian.Uint32(b[at:])
 		if offset == 0 {
@@ -116,12 +116,12 @@ func stageCurves(b []byte, n int) ([][]float64, error) {
 	return out, nil
 }
 
-// perceptualBlack is where version 4 puts the black of perceptual tables: that
-// of a good print (ISO 15076-1, 6.3.3). A screen's is none, so it is taken
-// away, as others do.
+// perceptualBlack is the black of version 4's perceptual tables: that of a good
+// print (ISO 15076-1, 6.3.3). A screen's black is zero, so it is subtracted, as
+// by other tools.
 var perceptualBlack = [3]float64{0.00336, 0.0034731, 0.00287}
 
-// withoutBlack moves perceptualBlack to none, and leaves white.
+// withoutBlack maps perceptualBlack to zero and white to itself.
 func withoutBlack(v [3]float64) [3]float64 {
 	for i, black := range perceptualBlack {
 		v[i] = (v[i] - black) / (whiteD50[i] - black) * whiteD50[i]

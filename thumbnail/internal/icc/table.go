@@ -4,14 +4,14 @@ import "encoding/binary"
 
 // table is a look-up table of type mft1, mft2 or mAB: a curve for each input, a
 // grid of outputs, and a curve for each output; in mAB curves and a matrix may
-// stand before the last, and the grid may be left out.
+// stand before the last curves, and the grid may be absent.
 type table struct {
 	inputs  int
 	points  [4]int       // of the grid, along each input
 	curves  [][]float64  // of the inputs
 	grid    []float32    // three outputs at each point; the last input runs fastest. nil: the inputs are the outputs
 	middle  [][]float64  // curves after the grid; nil where there are none
-	matrix  *[12]float64 // three rows of three, then what is added; nil where there is none
+	matrix  *[12]float64 // three rows of three, then three offsets; nil for none
 	results [][]float64  // curves of the outputs
 	// labScale turns an output of 1 into L*; a* and b* follow. Eight and
 	// sixteen bits encode Lab differently.
@@ -77,8 +77,8 @@ func parseTable(b []byte, inputs int) (*table, error) {
 	return t, nil
 }
 
-// at gives the outputs, from 0 to 1, for inputs from 0 to 1: linear between the
-// grid's points in every direction.
+// at returns the outputs, from 0 to 1, for inputs from 0 to 1: linear between
+// the grid's points in every direction.
 func (t *table) at(in []float64) [3]float64 {
 	out := t.gridAt(in)
 	apply := func(curves [][]float64) {
@@ -134,7 +134,7 @@ func (t *table) gridAt(in []float64) (out [3]float64) {
 	return out
 }
 
-// xyz decodes what at gave, see ISO 15076-1, 6.3.4 and 10.10.
+// xyz decodes a result of at, see ISO 15076-1, 6.3.4 and 10.10.
 func (t *table) xyz(v [3]float64, lab bool) [3]float64 {
 	if !lab {
 		for i := range v {

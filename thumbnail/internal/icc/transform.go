@@ -22,7 +22,7 @@ var xyzToSRGB = [3][3]float64{
 // the curve is steepest, a step is a fifth of a grey level.
 const srgbSteps = 1 << 14
 
-// encodeSRGB gives the byte for linear light of i/srgbSteps.
+// encodeSRGB returns the byte for linear light of i/srgbSteps.
 var encodeSRGB = sync.OnceValue(func() *[srgbSteps + 1]byte {
 	var table [srgbSteps + 1]byte
 	for i := range table {

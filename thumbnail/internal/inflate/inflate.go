@@ -37,7 +37,7 @@ type Reader struct {
 	bits uint64
 	n    uint
 
-	window   []byte // the last 32 KiB and what follows, up to w
+	window   []byte // the last 32 KiB and the new bytes, up to w
 	r, w     int    // window[r:w] is not yet read
 	state    state
 	final    bool
@@ -62,8 +62,8 @@ const (
 	inputBytes  = 32 << 10
 	windowBytes = 32 << 10
 	outputBytes = 64 << 10
-	// outputMargin is what one step may write beyond its start: the longest
-	// match, and a word.
+	// outputMargin bounds the bytes that one step writes: the longest match,
+	// and a word.
 	outputMargin = 258 + 16
 	inputMargin  = 16
 )
@@ -91,7 +91,7 @@ func NewReader(src io.Reader) (*Reader, error) {
 
 var errCorrupt = errors.New("invalid deflate data")
 
-// Read gives the next bytes.
+// Read returns the next bytes.
 func (f *Reader) Read(p []byte) (int, error) {
 	for f.r == f.w {
 		if f.err != nil {
@@ -124,16 +124,15 @@ func (f *Reader) fill() {
 		}
 	}
 	if f.err == errCorrupt && f.padded && f.realEnd-f.pos+int(f.n/8) < 8 {
-		// What does not make sense at the very end is something whose rest is
-		// missing.
+		// An error at the very end means that the data is cut.
 		f.err = io.ErrUnexpectedEOF
 	}
 	if f.err != nil {
-		f.w = f.r // what the failing step made may come from beyond the end
+		f.w = f.r // the failing step may have read beyond the end
 	}
 }
 
-// more reads input. What is left moves to the front. When src has ended, zeros
+// more reads input. The rest moves to the front. When src has ended, zeros
 // follow.
 func (f *Reader) more() error {
 	if f.padded {
@@ -161,7 +160,7 @@ func (f *Reader) more() error {
 	return nil
 }
 
-// overrun tells whether bits beyond the input's end were used.
+// overrun reports whether bits beyond the input's end were used.
 func (f *Reader) overrun() bool {
 	return f.padded && f.pos-int(f.n/8) > f.realEnd
 }
@@ -249,8 +248,7 @@ func (f *Reader) storedHeader() error {
 	return nil
 }
 
-// copyStored copies what the reservoir holds of a stored block, then from the
-// input.
+// copyStored copies a stored block from the reservoir, then from the input.
 func (f *Reader) copyStored() error {
 	f.bits &= 1<<f.n - 1
 	for f.stored > 0 && f.w < windowBytes+outputBytes {

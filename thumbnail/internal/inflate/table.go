@@ -32,9 +32,9 @@ type huffTable struct {
 	entries []uint32
 }
 
-// build makes the table for code lengths. It is false for lengths that are no
-// code. A code of a single symbol, or none at all, may be incomplete: distances
-// have such.
+// build makes the table for code lengths. It returns false for lengths that are
+// no code. A code of a single symbol, or none at all, may be incomplete:
+// distances have such.
 func (t *huffTable) build(lens []uint8, entry func(symbol int, length uint8) uint32, first uint) bool {
 	var count [maxBits + 1]int
 	for _, l := range lens {
@@ -120,9 +120,9 @@ func reversed(code int, length uint8) int {
 	return int(bits.Reverse16(uint16(code)) >> (16 - length))
 }
 
-// joinLiterals lets an entry give the literals that follow as well, as far as
-// its bits determine them. It goes from high indices to low ones, so that what
-// follows, found at a lower index, is still a single literal.
+// joinLiterals adds to an entry the literals that follow, as far as its bits
+// determine them. It goes from high indices to low ones, so that the entry of a
+// following literal, at a lower index, still has a single literal.
 func (t *huffTable) joinLiterals() {
 	for i := 1<<litBits - 1; i >= 0; i-- {
 		e := t.entries[i]

@@ -70,7 +70,7 @@ func (d *decoder) Decode(ratio float64) (*raster.Raster, error) {
 	return rasterOf(img), nil
 }
 
-// Release gives the decoder back to the pool.
+// Release returns the decoder to the pool.
 func (d *decoder) Release() {
 	if d.decoder != nil {
 		d.o.Pool.put(d.decoder)

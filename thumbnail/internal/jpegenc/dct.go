@@ -9,7 +9,7 @@ package jpegenc
 // costs nothing.
 var dctScale = [8]float32{1, 1.387039845, 1.306562965, 1.175875602, 1, 0.785694958, 0.541196100, 0.275899379}
 
-// dctFactors is what a coefficient is multiplied by to be quantised.
+// dctFactors are the factors that quantise the coefficients.
 func dctFactors(q *[64]uint8) (f [64]float32) {
 	for i := range f {
 		f[i] = 1 / (8 * dctScale[i/8] * dctScale[i%8] * float32(q[i]))

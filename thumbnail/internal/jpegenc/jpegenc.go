@@ -11,8 +11,7 @@
 // makes files about 8 % smaller than the standard's example codes.
 package jpegenc
 
-// Picture is what Encode encodes: luma, and chroma of the same or half the
-// size, rounded up.
+// Picture holds luma, and chroma of the same or half the size, rounded up.
 type Picture struct {
 	W, H   int
 	Planes [][]byte // one, or Y, Cb, Cr; without gaps
@@ -159,8 +158,8 @@ func (w *encoder) transform(p *Picture, quants *[2][64]uint8) {
 	}
 }
 
-// loadBlock reads 8 x 8 samples around zero. Beyond the edges the last ones are
-// repeated, which costs the fewest bits.
+// loadBlock reads 8 x 8 samples around zero. Beyond the edges the last samples
+// are repeated, which costs the fewest bits.
 func loadBlock(dst *[64]float32, pix []byte, w, h, x, y int) {
 	for j := range 8 {
 		row := pix[min(y+j, h-1)*w : min(y+j, h-1)*w+w]
@@ -276,7 +275,7 @@ func (w *encoder) put(bits uint64, n uint) {
 	}
 }
 
-// count tells how often each symbol occurs, by table, DC and AC.
+// count counts the symbols, by table, DC and AC.
 func (w *encoder) count() (n [2][2][256]int) {
 	for i := range w.blocks {
 		b := &w.blocks[i]

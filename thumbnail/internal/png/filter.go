@@ -1,8 +1,7 @@
 package png
 
 // unfilter undoes a row's prediction in place. pixel is the distance in bytes
-// to the sample on the left that predicts. It is false for a filter that does
-// not exist.
+// to the sample on the left. It returns false for a filter that does not exist.
 func unfilter(filter byte, row, above []byte, pixel int) bool {
 	above = above[:len(row)]
 	switch filter {
@@ -37,17 +36,17 @@ func unfilter(filter byte, row, above []byte, pixel int) bool {
 	return true
 }
 
-// paeth gives the one of left (a), above (b) and upper left (c) that is nearest
-// to a+b-c; of equals the first. The distances are |b-c|, |a-c| and |a+b-2c|.
-// Seen along the number line:
+// paeth returns the one of left (a), above (b) and upper left (c) that is
+// nearest to a+b-c, the first of equals. The distances are |b-c|, |a-c| and
+// |a+b-2c|. Seen along the number line:
 //
 //   - c between a and b: a+b-c lies between them too, c is no farther from it than they are only if it lies in the middle
 //     third, |a-c| and |b-c| both at least |a+b-2c|. With 3c-(a+b) that is above the lower and below the higher of the two.
 //   - c beyond the higher one: a+b-c is below the lower one, which is the nearest.
 //   - c below the lower one: likewise the higher.
 //
-// So one number against two tells all, by moves instead of jumps; it cannot be
-// predicted which one wins.
+// So comparing one number with two decides, by conditional moves instead of
+// jumps, which a processor could not predict here.
 func paeth(a, b, c int32) int32 {
 	t := 3*c - (a + b)
 	low, high := min(a, b), max(a, b)

@@ -148,8 +148,8 @@ func (f *form) alpha() bool { return f.colour == colourGreyAlpha || f.colour == 
 func (f *form) rowBytes(w int64) int64 { return (w*int64(f.samples()*f.depth) + 7) / 8 }
 
 // memory is what decode allocates: two stored rows, one row handed on, the
-// inflater's window and buffers, and what is kept; interlaced ones keep sums of
-// four bytes for a sample, see cells.
+// inflater's window and buffers, and the result; interlaced pictures keep sums
+// of four bytes for a sample, see raster.Cells.
 func (f *form) memory(reduction int) int64 {
 	w, h, k := int64(f.w), int64(f.h), int64(reduction)
 	rows := 2*f.rowBytes(w) + w*int64(f.channels()) + 256<<10
@@ -160,8 +160,8 @@ func (f *form) memory(reduction int) int64 {
 	return rows + kept
 }
 
-// chunks walks through the chunks of a file, and gives the data of those called
-// IDAT as one stream.
+// chunks walks through the chunks of a file, and returns the data of the IDAT
+// chunks as one stream.
 type chunks struct {
 	r      *bufio.Reader
 	header *codec.Header
@@ -184,12 +184,12 @@ func (c *chunks) begin() (kind string, n int64, err error) {
 	return string(head[4:]), n, nil
 }
 
-// ancillary is the bit of a chunk's name that says that the picture can be
-// shown without it.
+// ancillary is the bit in the name of a chunk that the picture can be shown
+// without.
 const ancillary = 0x20
 
-// errDamagedNote says that a chunk which is not needed does not match its
-// checksum: it is left out, as libpng does.
+// errDamagedNote says that an ancillary chunk does not match its checksum. It
+// is ignored, as by libpng.
 var errDamagedNote = errors.New("damaged")
 
 // body reads a short chunk whole and checks it.
@@ -267,7 +267,7 @@ func (c *chunks) startData(n int64) {
 	c.crc = crc32.ChecksumIEEE([]byte("IDAT"))
 }
 
-// Read gives the data of the IDAT chunks.
+// Read returns the data of the IDAT chunks.
 func (c *chunks) Read(p []byte) (int, error) {
 	for c.left == 0 {
 		if !c.inData {
@@ -299,11 +299,11 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish reads what follows the picture: rests of data, the orientation, the
-// end. A file that is cut there has its picture whole.
+// finish reads the rest of the data, the orientation and the end. A file that
+// is cut there has its picture whole.
 func (c *chunks) finish() error {
-	// Compared, not asked by errors.Is: the error of a reader that lost its
-	// connection is another's, and may wrap these.
+	// Compared, not tested with errors.Is: the error of a reader that lost its
+	// connection may wrap these.
 	if err := c.readTail(); err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}

@@ -30,7 +30,7 @@ func decode(c *chunks, f *form, reduction int) (*raster.Raster, error) {
 	return out, c.finish()
 }
 
-// rows gives the rows of a picture, or of one pass of an interlaced one.
+// rows returns the rows of a picture, or of one pass of an interlaced one.
 type rows struct {
 	form          *form
 	r             io.Reader
@@ -106,8 +106,8 @@ func (p *rows) next(w int) ([]byte, error) {
 	return wide, nil
 }
 
-// widen gives a stored row with 8 bits a channel, colours multiplied by alpha.
-// It fills dst, or returns a part of src as it is.
+// widen returns a stored row with 8 bits a channel, colours multiplied by
+// alpha. It fills dst, or returns a part of src as it is.
 func (f *form) widen(dst, src []byte, w int) []byte {
 	switch {
 	case f.colour == colourPalette:
@@ -133,7 +133,7 @@ func (f *form) widen(dst, src []byte, w int) []byte {
 	return dst
 }
 
-// bitsAt gives sample i of a row of 1, 2, 4 or 8 bits a sample.
+// bitsAt returns sample i of a row of 1, 2, 4 or 8 bits a sample.
 func bitsAt(src []byte, i, depth int) byte {
 	at := i * depth
 	return src[at/8] >> (8 - depth - at%8) & (1<<depth - 1)

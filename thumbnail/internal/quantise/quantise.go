@@ -80,7 +80,7 @@ func newQuantiser(img *image.NRGBA) *quantiser {
 
 func colourKey(r, g, b uint8) int { return int(r>>3)<<10 | int(g>>3)<<5 | int(b>>3) }
 
-// index gives the colour for a pixel of the picture.
+// index returns the colour for a pixel of the picture.
 func (q *quantiser) index(r, g, b uint8) uint8 { return q.nearest[colourKey(r, g, b)] }
 
 func cutBoxes(all []*colourCount, most int) [][]*colourCount {
@@ -107,8 +107,8 @@ func cutBoxes(all []*colourCount, most int) [][]*colourCount {
 
 func (c *colourCount) channel(i int) uint8 { return [3]uint8{c.r, c.g, c.b}[i] }
 
-// spreadOf gives the channel in which a box is widest, and its width times its
-// pixels' number, of which the square root would do; 0 for a single colour.
+// spreadOf returns the channel in which a box is widest, and its squared width
+// times its number of pixels; 0 for a single colour.
 func spreadOf(box []*colourCount) (channel, spread int) {
 	pixels := 0
 	var low, high [3]uint8

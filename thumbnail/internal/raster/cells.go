@@ -1,8 +1,8 @@
 package raster
 
-// Cells averages pixels that come in any order, which a reducer cannot: it
-// keeps the sum of each cell of k x k pixels. So an interlaced picture, too,
-// needs memory for its result only, not for itself.
+// Cells averages pixels that come in any order, which a Reducer cannot. It
+// keeps the sum of each cell of k x k pixels, so the memory of an interlaced
+// picture, too, depends on the result only.
 type Cells struct {
 	k, w, h, channels int
 	cellsW, cellsH    int

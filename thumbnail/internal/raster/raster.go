@@ -37,8 +37,8 @@ func NewPlane(w, h int) Plane {
 
 func (p *Plane) Row(y int) []byte { return p.Pix[y*p.Stride : y*p.Stride+p.W] }
 
-// halve averages 2 x 2 samples. A last column or row without a partner stands
-// for itself.
+// halve averages 2 x 2 samples. A last column or row without a partner is
+// averaged with itself.
 func (p *Plane) halve() Plane {
 	out := NewPlane((p.W+1)/2, (p.H+1)/2)
 	out.ExtentW, out.ExtentH = p.ExtentW/2, p.ExtentH/2
@@ -71,7 +71,7 @@ func halveRows(dst, a, b []byte) {
 	}
 }
 
-// Model says what a raster's planes mean.
+// Model is the meaning of a raster's planes.
 type Model uint8
 
 const (
@@ -90,21 +90,19 @@ type Raster struct {
 	// other planes are multiplied by it, so that the colour of what cannot be
 	// seen does not bleed.
 	Alpha *Plane
-	// droop tells how much fine detail averaging took from the samples, see
-	// DroopOf.
+	// droop is the loss of fine detail by averaging, see DroopOf.
 	Droop float64
-	// extraDroop is what planes of another reduction have more of it, or less.
+	// extraDroop is the difference of planes of another reduction.
 	ExtraDroop  [4]float64
 	InvertedInk bool // inks are stored as 255 - ink
-	// smaller is the same picture at half the size, made when it is first
-	// wanted.
+	// smaller is the same picture at half the size, made at first use.
 	smaller *Raster
 }
 
 // DroopOf returns the loss of averaging k samples to one, see the package.
 func DroopOf(k int) float64 { return (1 - 1/float64(k*k)) / 24 }
 
-// half gives the raster at half the size.
+// half returns the raster at half the size.
 func (r *Raster) half() *Raster {
 	if r.smaller == nil {
 		s := &Raster{Model: r.Model, InvertedInk: r.InvertedInk, Droop: r.Droop/4 + DroopOf(2)}
@@ -121,9 +119,9 @@ func (r *Raster) half() *Raster {
 	return r.smaller
 }
 
-// level gives a smaller form of r for a thumbnail that takes ratio samples of r
-// for a pixel. It leaves at least four of them: two would do for the eye, but
-// cost 2 to 4 dB against the exact filter, and save little.
+// level returns a smaller form of r for a thumbnail that takes ratio samples of
+// r for a pixel. It leaves at least four: two would do for the eye, but cost 2
+// to 4 dB against the exact filter, and save little.
 func (r *Raster) Level(ratio float64) *Raster {
 	for ratio >= 8 {
 		r, ratio = r.half(), ratio/2

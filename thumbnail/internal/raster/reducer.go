@@ -6,10 +6,10 @@ import "encoding/binary"
 // into 16 bits.
 const maxReduction = 256
 
-// ReductionFor is the factor by which rows are averaged while they are decoded:
-// what is left has at least twice the pixels of each thumbnail, and four times
-// as many when that is little. Two are enough for the eye; four are nearer to
-// the exact filter by 2 to 4 dB.
+// ReductionFor is the factor by which rows are averaged while they are decoded.
+// The result has at least twice the pixels of each thumbnail along a side, and
+// four times as many where that is little work. Two are enough for the eye;
+// four are nearer to the exact filter by 2 to 4 dB.
 func ReductionFor(ratio float64, w, h int) int {
 	const little = 1 << 20
 	k := max(1, min(int(ratio/4), maxReduction))
@@ -31,7 +31,8 @@ func MulBytes(a, b int64) int64 {
 // Reducer averages k x k samples while rows arrive, so that a picture of any
 // height needs memory for its reduced form and one row. Rows are first added
 // up, eight bytes at a time in lanes of 16 bits, and only every k-th row is
-// summed along its length: the per-byte work is an eighth of the plain way's.
+// summed along its length: the work for a byte is an eighth of summing each k x
+// k block by itself.
 type Reducer struct {
 	K        int
 	channels int // interleaved in a row, one plane each
@@ -60,7 +61,7 @@ func NewReducer(w, h, channels, k int) *Reducer {
 	return r
 }
 
-// ReducerBytes is what a reducer allocates.
+// ReducerBytes is the memory that a reducer allocates.
 func ReducerBytes(w, h, channels, k int64) int64 {
 	n := MulBytes(MulBytes((w+k-1)/k, (h+k-1)/k), channels)
 	if k > 1 {
@@ -155,8 +156,8 @@ func (r *Reducer) flush() {
 	r.y++
 }
 
-// Raster hands the planes over: grey or RGB by their number, the last one
-// alpha.
+// Raster returns the planes: grey or RGB by their number, with alpha the last
+// one.
 func (r *Reducer) Raster(alpha bool) *Raster {
 	out := &Raster{Planes: r.Planes, Model: RGB, Droop: DroopOf(r.K)}
 	if alpha {

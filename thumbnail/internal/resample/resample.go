@@ -88,7 +88,8 @@ func (r *Resampler) pairs(h int, src *raster.Plane, columns, rows *Axis, use fun
 	}
 }
 
-// wideEnough gives src with at least 8 columns, which sumColumns takes at once.
+// wideEnough returns src with at least 8 columns, which sumColumns takes at
+// once.
 func wideEnough(src *raster.Plane) *raster.Plane {
 	if src.W >= 8 {
 		return src
@@ -157,7 +158,7 @@ func upperSum(v int64) int32 {
 	return (int32((v-int64(int32(v)))>>32) + 1<<(columnShift-1)) >> columnShift
 }
 
-// columnSum is one sum the plain way.
+// columnSum is the sum of one column.
 func columnSum(pix []byte, stride int, weights []int32) int64 {
 	var sum int32
 	at := 0

@@ -13,18 +13,18 @@ import "sluice/thumbnail/internal/colour"
 
 const (
 	Side = 96
-	// skinWeight is what a pixel of skin counts, in grey levels of edge.
+	// skinWeight is the interest of a pixel of skin, in grey levels of edge.
 	skinWeight = 24
-	// centreWeight is by how much a part at the very side counts less than the
-	// centre, which wins among equals.
+	// centreWeight is the share by which a part at either end counts less than
+	// the centre.
 	centreWeight = 0.15
 )
 
-// Interest is how much there is to see along each side of a picture, as stored.
+// Interest is the interest of each column and row of a picture, as stored.
 type Interest struct{ columns, rows []float64 }
 
-// Find looks at a picture of w x h as it is stored: grey, or red, green
-// and blue.
+// Find measures a picture of w x h as it is stored: grey, or red, green and
+// blue.
 func Find(planes [][]byte, alpha []byte, w, h int) *Interest {
 	i := &Interest{columns: make([]float64, w), rows: make([]float64, h)}
 	luma, coloured := planes[0], len(planes) == 3
@@ -63,8 +63,8 @@ func (i *Interest) add(x, y int, e float64) {
 
 func absDifference(a, b byte) float64 { return float64(max(a, b) - min(a, b)) }
 
-// isSkin is the usual region of chroma (Chai and Ngan 1999), which holds for
-// light and dark skin alike, because they differ in luma.
+// isSkin tests the usual region of chroma (Chai and Ngan 1999). It contains
+// light and dark skin, which differ in luma.
 func isSkin(r, g, b byte) bool {
 	red, green, blue := int(r), int(g), int(b)
 	cb := 128 + (-11058*red-21710*green+32768*blue)>>16
@@ -74,7 +74,7 @@ func isSkin(r, g, b byte) bool {
 }
 
 // place moves a crop of a w x h picture, which is as wide or as high as that,
-// to where there is most to see.
+// to the most interesting place.
 func (i *Interest) Place(x, y, cw, ch float64, w, h int) (float64, float64) {
 	if cw < float64(w) {
 		x = bestPart(i.columns, cw/float64(w))*float64(w) - cw/2
@@ -87,7 +87,7 @@ func (i *Interest) Place(x, y, cw, ch float64, w, h int) (float64, float64) {
 	return x, y
 }
 
-// bestPart gives the centre of the most interesting part, which is length of
+// bestPart returns the centre of the most interesting part, which is length of
 // the whole; both from 0 to 1.
 func bestPart(energy []float64, length float64) float64 {
 	n := len(energy)

@@ -16,7 +16,7 @@ type boolDecoder struct {
 	value uint64
 	n     int
 	span  uint32
-	// beyond counts the zero bytes that were taken behind the data's end. A few
+	// beyond counts the zero bytes that were read behind the data's end. A few
 	// are harmless: they are read ahead.
 	beyond int
 }
@@ -44,7 +44,7 @@ func (b *boolDecoder) load() {
 	}
 }
 
-// bit gives the next bit, 0 or 1.
+// bit returns the next bit, 0 or 1.
 func (b *boolDecoder) bit(prob uint8) uint32 {
 	if b.n < 0 {
 		b.load()
@@ -68,7 +68,7 @@ func (b *boolDecoder) bit(prob uint8) uint32 {
 	return bit
 }
 
-// flag is a bit as likely as not.
+// flag reads a bit of probability one half.
 func (b *boolDecoder) flag() bool { return b.bit(128) == 1 }
 
 // number reads n bits, the highest first.

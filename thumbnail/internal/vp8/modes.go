@@ -3,7 +3,7 @@ package vp8
 // The ways to predict. The first four are also those of whole macroblocks; the
 // order is that of modeProbs.
 const (
-	dcMode   = iota // the mean of what is above and on the left
+	dcMode   = iota // the mean of the samples above and on the left
 	trueMode        // left + above - corner
 	verticalMode
 	horizontalMode

@@ -3,7 +3,7 @@ package vp8
 import "sluice/thumbnail/internal/raster"
 
 // channel holds a row of macroblocks of one channel, the row of samples above
-// it, and what stands for samples beyond the left and right edges.
+// it, and the values for samples beyond the left and right edges.
 type channel struct {
 	pix    []byte
 	stride int
@@ -12,8 +12,8 @@ type channel struct {
 	first  bool // the picture's first row
 }
 
-// margin is left of the first sample; its last column stands for what is left
-// of the picture.
+// margin is left of the first sample; its last column stands for the samples
+// left of the picture.
 const margin = 16
 
 func newChannel(n, units int) channel {
@@ -63,8 +63,8 @@ func (p *Picture) reconstruct(x, y int) {
 			p.luma.add(x, i%4, i/4, &m.coeff[i], m.last[i])
 		}
 	} else {
-		// Blocks on the right take what is above and to the right of the
-		// macroblock, whichever row they are in.
+		// Blocks on the right use the samples above and to the right of the
+		// macroblock, in every row.
 		var right [4]byte
 		copy(right[:], p.luma.pix[margin+16*x+16:])
 		for i := range 16 {

@@ -1,6 +1,6 @@
 package vp8
 
-// The numbers that RFC 6386 gives for VP8.
+// The constants of RFC 6386.
 
 // dcSteps and acSteps are the quantiser steps of an index (section 14.1).
 var dcSteps = [128]uint16{

@@ -71,8 +71,8 @@ func (p *Picture) readCoefficients(b *boolDecoder, x int) {
 }
 
 // readBlock reads one block from coefficient first on, multiplied by the
-// quantiser's steps. It gives 1 + the last one's index, or first when there is
-// none. The coefficients are cleared before they are set.
+// quantiser's steps. It returns 1 + the last one's index, or first when there
+// is none. The coefficients are cleared before they are set.
 func (p *Picture) readBlock(b *boolDecoder, kind int, context uint8, first int, q *[2]int32, out *[16]int16) uint8 {
 	bands := &p.probs[kind]
 	i := first

@@ -56,7 +56,8 @@ type tokenProbs [4][8][3][11]uint8
 // quantiser are a segment's quantiser steps, DC and AC.
 type quantiser struct{ y, y2, uv [2]int32 }
 
-// neighbour is what a macroblock leaves to those below and on the right.
+// neighbour holds what the macroblocks below and on the right need of a
+// macroblock.
 type neighbour struct {
 	modes  [4]uint8 // of the four 4 x 4 blocks at that side
 	luma   [4]uint8 // 1 where a block had coefficients
@@ -222,8 +223,8 @@ func (p *Picture) Decode() (*raster.Raster, error) {
 			p.readCoefficients(tokens, x)
 			p.reconstruct(x, y)
 		}
-		// What is read ahead may lie beyond the end; what decides a whole
-		// macroblock may not.
+		// Bits read ahead may lie beyond the end, those of a whole macroblock
+		// may not.
 		if p.head.beyond > 8 || tokens.beyond > 8 {
 			return nil, errCorrupt
 		}
@@ -244,7 +245,8 @@ func (p *Picture) Decode() (*raster.Raster, error) {
 	return out, nil
 }
 
-// MemoryBytes is what decoding allocates besides the data and the result.
+// MemoryBytes is the memory that decoding allocates besides the data and the
+// result.
 func MemoryBytes(w int64) int64 {
 	units := (w + 15) / 16
 	return int64(math.Round(float64(units)*(17*16+2*9*8+16))) + 64<<10

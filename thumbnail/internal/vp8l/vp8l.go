@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	// maxGroups is where golang.org/x/image/vp8l and libwebp give up.
+	// maxGroups is the limit of golang.org/x/image/vp8l and libwebp.
 	maxGroups = 2600
 	// maxTiles and maxHead bound this file's own memory and work: libwebp
-	// writes at most 2,600 tiles, and some kilobytes before them. Whatever is
-	// beyond is taken for the worst.
+	// writes at most 2,600 tiles, and some kilobytes before them. Anything
+	// beyond counts as the worst case.
 	maxTiles = 1 << 16
 	maxHead  = 256 << 10
 )
@@ -39,10 +39,10 @@ type Groups struct {
 	cacheBits uint // of the colour cache: 1 << cacheBits more symbols of green
 }
 
-// bytes bounds what they take in golang.org/x/image/vp8l. A tree keeps a
-// look-up table of 128 entries and two nodes of 8 bytes a symbol; lengths and
-// codes of 4 bytes a symbol are made on the way. An eighth is for what the
-// allocator rounds up.
+// bytes bounds their memory in golang.org/x/image/vp8l. A tree keeps a look-up
+// table of 128 entries and two nodes of 8 bytes a symbol; lengths and codes of
+// 4 bytes a symbol are temporary. An eighth is added for the allocator's
+// rounding.
 func (g Groups) Bytes() int64 {
 	symbols := 0
 	for _, n := range alphabets {
@@ -60,7 +60,7 @@ var (
 )
 
 // ReadGroups reads from the first transform on, of a picture of w x h, and
-// gives back the bytes it took.
+// returns the bytes that it read.
 func ReadGroups(r io.ByteReader, w, h int) (g Groups, taken []byte) {
 	p := &head{r: r}
 	g, err := p.groups(w, h)
@@ -69,7 +69,7 @@ func ReadGroups(r io.ByteReader, w, h int) (g Groups, taken []byte) {
 	case errors.Is(err, errCorrupt), errors.Is(err, errTooLong):
 		g = Groups{count: min(maxGroups, tiles(w, 2)*tiles(h, 2)), cacheBits: 11}
 	default:
-		g = Groups{count: 1, cacheBits: 11} // the data ends here: nobody gets further
+		g = Groups{count: 1, cacheBits: 11} // the data ends here, for the decoder too
 	}
 	return g, p.taken
 }
@@ -153,7 +153,7 @@ func (p *head) groups(w, h int) (g Groups, err error) {
 	return g, nil
 }
 
-// transform passes over a transform and gives the width of what follows.
+// transform skips a transform and returns the width of the picture behind it.
 func (p *head) transform(w, h int) (int, error) {
 	const predictor, crossColour, subtractGreen, colourIndex = 0, 1, 2, 3
 	kind, err := p.bits(2)
@@ -275,7 +275,7 @@ func (p *head) picture(w, h int, pix []uint32) error {
 	return nil
 }
 
-// length reads what follows the symbol of a length or a distance.
+// length reads the extra bits of a length or a distance.
 func (p *head) length(symbol int) (int, error) {
 	if symbol < 4 {
 		return symbol + 1, nil

@@ -268,7 +268,7 @@ func (w *reader) frameSize(kind string, n int64) (int, int, error) {
 	return int(binary.LittleEndian.Uint16(data[6:]) & 0x3fff), int(binary.LittleEndian.Uint16(data[8:]) & 0x3fff), nil
 }
 
-// lookAhead counts the Huffman codes of a lossless picture. What it reads is
+// lookAhead counts the Huffman codes of a lossless picture. The bytes read are
 // put back.
 func (w *reader) lookAhead(kind string, n int64, width, height int) {
 	const lossless = 1 // how transparency is packed
@@ -294,11 +294,11 @@ func (w *reader) lookAhead(kind string, n int64, width, height int) {
 	w.r = bufio.NewReader(io.MultiReader(bytes.NewReader(head), w.r))
 }
 
-// decodeBytes is what decoding allocates: lossy ones 4:2:0 planes of whole
-// macroblocks and a copy of the data; lossless ones pixels, a transformed copy,
-// and transforms of tiles that are at least 4 x 4 pixels; transparency beside
-// lossy data another lossless picture and the plane taken from it. The Huffman
-// codes of lossless ones come to it, see vp8lGroups.
+// decodeBytes is the memory that decoding allocates: lossy frames 4:2:0 planes
+// of whole macroblocks and a copy of the data; lossless ones pixels, a
+// transformed copy, and transforms of tiles that are at least 4 x 4 pixels;
+// transparency beside lossy data another lossless picture and the plane taken
+// from it. The Huffman codes of lossless ones come to it, see vp8lGroups.
 func decodeBytes(kind string, w, h, n int64) int64 {
 	switch kind {
 	case "VP8L":
@@ -352,9 +352,9 @@ func (w *reader) decodeReduced(h *codec.Header, n int64, reduction int) (*raster
 	return out, w.readTail(h)
 }
 
-// readTail reads the orientation, which stands behind the data. An animation's
-// is not looked for behind its other frames. A file that is cut or damaged
-// there has its picture whole.
+// readTail reads the orientation, which stands behind the data. Behind the
+// other frames of an animation it is not searched for. A file that is cut or
+// damaged there has its picture whole.
 func (w *reader) readTail(h *codec.Header) error {
 	err := w.findExif(h)
 	if codec.IsCorrupt(err) || err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -382,7 +382,7 @@ func (w *reader) findExif(h *codec.Header) error {
 	return nil
 }
 
-// body hands on the data of a chunk, and with rest also the chunks up to the
+// body reads the data of a chunk, and with rest also the chunks up to the
 // colours.
 type body struct {
 	w    *reader
@@ -428,7 +428,7 @@ func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 func appendUint24(b []byte, v int) []byte { return append(b, byte(v), byte(v>>8), byte(v>>16)) }
 
-// limitedBytes gives the next bytes of r, and does not read ahead.
+// limitedBytes returns the next bytes of r, and does not read ahead.
 type limitedBytes struct {
 	r    io.ByteReader
 	left int64
