@@ -143,9 +143,13 @@ func TestCropKeepsShapeAndCentre(t *testing.T) {
 func TestSizesWhoseFieldsContradictAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Size{
-		{Width: 5, Height: 5, Fill: true, Pad: true}, {Width: 5, Height: 5, Gravity: Top}, {Width: 5, Height: 5, Background: "ffffff"},
-		{Width: 5, Height: 5, Fill: true, Gravity: "middle"}, {Width: 5, Height: 5, Pad: true, Background: "FFFFFF"},
-		{Width: 5, Height: 5, Pad: true, Background: "white"}, {Width: 5, Height: 5, Pad: true, Gravity: Top},
+		{Width: 5, Height: 5, Fill: true, Pad: true},
+		{Width: 5, Height: 5, Gravity: Top},
+		{Width: 5, Height: 5, Background: "ffffff"},
+		{Width: 5, Height: 5, Fill: true, Gravity: "middle"},
+		{Width: 5, Height: 5, Pad: true, Background: "FFFFFF"},
+		{Width: 5, Height: 5, Pad: true, Background: "white"},
+		{Width: 5, Height: 5, Pad: true, Gravity: Top},
 	} {
 		if err := (Options{Sizes: []Size{s}}).Validate(); err == nil {
 			t.Errorf("%+v was taken", s)

@@ -79,17 +79,17 @@ func (o Options) Validate() error {
 	}
 	problems = append(problems, duplicates(o.Sizes)...)
 	if o.Quality < 0 || o.Quality > 100 {
-		problems = append(problems, fmt.Errorf("Quality: got %d, want 1 to 100, or 0 for a quality by size", o.Quality))
+		problems = append(problems, fmt.Errorf("option Quality: got %d, want 1 to 100, or 0 for a quality by size", o.Quality))
 	}
 	if o.MaxFrames < 0 {
-		problems = append(problems, fmt.Errorf("MaxFrames: got %d, want 0 or more", o.MaxFrames))
+		problems = append(problems, fmt.Errorf("option MaxFrames: got %d, want 0 or more", o.MaxFrames))
 	}
 	for _, limit := range []struct {
 		name  string
 		value int64
 	}{{"MaxPixels", o.MaxPixels}, {"MaxBytes", o.MaxBytes}, {"MemoryBytes", o.MemoryBytes}} {
 		if limit.value < 0 {
-			problems = append(problems, fmt.Errorf("%s: got %d, want 0 or more", limit.name, limit.value))
+			problems = append(problems, fmt.Errorf("option %s: got %d, want 0 or more", limit.name, limit.value))
 		}
 	}
 	return errors.Join(problems...)
