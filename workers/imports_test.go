@@ -1,5 +1,5 @@
-// Package workers_test holds what all workers keep to: who may import whom, and
-// that each becomes a Lambda binary of its own.
+// Package workers_test checks what all workers have in common: their imports, and
+// that each is a Lambda binary of its own.
 package workers_test
 
 import (
@@ -13,17 +13,17 @@ import (
 	"testing"
 )
 
-// deps lists the packages that a package needs, itself among them.
-func deps(t *testing.T, pattern string) []string {
+// goList runs go list at the root of the module and returns its lines.
+func goList(t *testing.T, args ...string) []string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", pattern)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
 	cmd.Dir = ".."
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go list -deps %s: %v", pattern, err)
+		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
 	}
-	return strings.Fields(string(out))
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
 func isStandard(pkg string) bool {
@@ -31,89 +31,158 @@ func isStandard(pkg string) bool {
 	return !strings.Contains(first, ".") && first != "sluice"
 }
 
-func TestArrows(t *testing.T) {
+func hasPrefix(pkg string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(pkg, prefix) })
+}
+
+func TestDependencies(t *testing.T) {
 	t.Parallel()
-	aws := []string{"github.com/aws/"}
-	home := []string{"go.etcd.io/bbolt", "sluice/deploy"}
-	mails := []string{"github.com/wneessen/go-mail"}
-	tables := []string{"github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"}
-	pictures := []string{"github.com/disintegration/imaging", "sluice/thumbnail"}
+	var (
+		aws      = []string{"github.com/aws/"}
+		deploy   = []string{"go.etcd.io/bbolt", "sluice/deploy"}
+		mails    = []string{"github.com/wneessen/go-mail"}
+		tables   = []string{"github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"}
+		pictures = []string{"github.com/disintegration/imaging", "sluice/thumbnail"}
+	)
 	for _, tt := range []struct {
-		pattern   string
-		never     []string // prefixes of paths
-		ours      []string // the only packages of the project that it may need, beside itself; nil: any
-		plainOnly bool     // the standard library and nothing else
-		under     string   // the only path below which packages of the project may be needed
+		pattern  string
+		never    []string // prefixes of packages that it must not depend on
+		ours     []string // prefixes of the only packages of this module that it may depend on, itself excepted; nil: any
+		standard bool     // of other modules it depends on none
 	}{
-		{pattern: "./pipeline", plainOnly: true, ours: []string{}},
-		{pattern: "./thumbnail", never: aws, under: "sluice/thumbnail/"},
-		{pattern: "./thumbnail/scaledjpeg", plainOnly: true, ours: []string{}},
+		{pattern: "./pipeline", standard: true, ours: []string{}},
+		{pattern: "./pipeline/tabletest", standard: true, ours: []string{"sluice/pipeline"}},
+		{pattern: "./pipeline/lambdaevent", standard: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
+		{pattern: "./pipeline/lambdaevent/streamchange", standard: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
+		{pattern: "./pipeline/sqsqueue", ours: []string{"sluice/pipeline"}},
+		{pattern: "./thumbnail", never: aws, ours: []string{"sluice/thumbnail/"}},
+		{pattern: "./thumbnail/scaledjpeg", standard: true, ours: []string{"sluice/thumbnail/internal/"}},
 		{pattern: "./notify", never: aws, ours: []string{}},
-		{pattern: "./pipeline/lambdaevent", plainOnly: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
-		{pattern: "./pipeline/lambdaevent/streamchange", plainOnly: true, ours: []string{"sluice/pipeline", "sluice/pipeline/lambdaevent", "sluice/pipeline/lambdaevent/internal/jsonscan"}},
-		{pattern: "./pipeline/lambdaevent/attributes", never: home},
-		{pattern: "./pipeline/dynamotable", never: home},
-		{pattern: "./pipeline/sqsqueue", never: home, ours: []string{"sluice/pipeline"}},
-		{pattern: "./pipeline/tabletest", plainOnly: true, ours: []string{"sluice/pipeline"}},
-		{pattern: "./notify/sesnotify", never: home},
-		{pattern: "./notify/snsnotify", never: home},
-		{pattern: "./workers/schema", plainOnly: true, ours: []string{"sluice/pipeline"}},
-		// A binary holds what its job needs: that is its start-up time.
-		{pattern: "./workers/uploads/bootstrap", never: slices.Concat(home, mails, tables, []string{"sluice/notify"})},
-		{pattern: "./workers/changes/bootstrap", never: slices.Concat(home, pictures, tables)},
-		{pattern: "./workers/messages/bootstrap", never: slices.Concat(home, pictures)},
+		{pattern: "./workers/schema", standard: true, ours: []string{"sluice/pipeline"}},
+		{pattern: "./workers/setup", never: slices.Concat(mails, tables, pictures, []string{"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sqs"})},
+		// A binary has what its job needs and nothing else: its size is its start-up
+		// time.
+		{pattern: "./workers/uploads/bootstrap", never: slices.Concat(deploy, mails, tables, []string{"sluice/notify"})},
+		{pattern: "./workers/changes/bootstrap", never: slices.Concat(deploy, pictures, tables)},
+		{pattern: "./workers/messages/bootstrap", never: slices.Concat(deploy, pictures)},
 	} {
 		t.Run(strings.TrimPrefix(tt.pattern, "./"), func(t *testing.T) {
 			t.Parallel()
 			self := "sluice/" + strings.TrimPrefix(tt.pattern, "./")
-			for _, pkg := range deps(t, tt.pattern) {
-				for _, never := range tt.never {
-					if strings.HasPrefix(pkg, never) {
-						t.Errorf("needs %s: %s must stay out of it", pkg, never)
-					}
-				}
-				if tt.plainOnly && !isStandard(pkg) && !strings.HasPrefix(pkg, "sluice/") {
-					t.Errorf("needs %s: only the standard library may be", pkg)
-				}
-				if tt.under != "" && strings.HasPrefix(pkg, "sluice/") && pkg != self && !strings.HasPrefix(pkg, tt.under) {
-					t.Errorf("needs %s: of the project only packages under %s may be", pkg, tt.under)
-				}
-				if tt.ours != nil && strings.HasPrefix(pkg, "sluice/") && pkg != self && !slices.Contains(tt.ours, pkg) {
-					t.Errorf("needs %s: of the project only %v may be", pkg, tt.ours)
+			for _, pkg := range goList(t, "-deps", tt.pattern) {
+				switch own := strings.HasPrefix(pkg, "sluice/"); {
+				case hasPrefix(pkg, tt.never):
+					t.Errorf("depends on %s, want no package of %v", pkg, tt.never)
+				case tt.standard && !own && !isStandard(pkg):
+					t.Errorf("depends on %s, want the standard library only", pkg)
+				case tt.ours != nil && own && pkg != self && !hasPrefix(pkg, tt.ours):
+					t.Errorf("depends on %s, want of this module only %v", pkg, tt.ours)
 				}
 			}
 		})
 	}
 }
 
-func TestWorkersDoNotKnowEachOther(t *testing.T) {
+// trees are the packages that do not depend on deploy, which depends on them.
+var trees = []string{"./workers/...", "./pipeline/...", "./thumbnail/...", "./notify/..."}
+
+func TestNothingDependsOnDeploy(t *testing.T) {
 	t.Parallel()
-	mains, err := filepath.Glob("*/bootstrap/main.go")
-	if err != nil || len(mains) < 3 {
-		t.Fatalf("mains: got %v, %v", mains, err)
+	for _, line := range goList(t, append([]string{"-deps", "-test", "-f", `{{.ImportPath}} {{join .Imports " "}}`}, trees...)...) {
+		pkg, imports, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(pkg, "sluice/deploy") {
+			continue // its importer is reported
+		}
+		for imported := range strings.FieldsSeq(imports) {
+			if strings.HasPrefix(imported, "sluice/deploy") {
+				t.Errorf("%s imports %s, want no package of sluice/deploy, in tests neither", pkg, imported)
+			}
+		}
 	}
-	for _, main := range mains {
-		worker := strings.Split(main, string(filepath.Separator))[0]
-		for _, pkg := range deps(t, "./workers/"+worker) {
-			for _, other := range mains {
-				name := strings.Split(other, string(filepath.Separator))[0]
-				if name != worker && strings.HasPrefix(pkg, "sluice/workers/"+name) {
-					t.Errorf("worker %s needs %s: workers are independent", worker, pkg)
+}
+
+// TestRequiredModulesAreUsed holds the modules that the product must use to the
+// packages that use them, outside tests and benchmarks.
+func TestRequiredModulesAreUsed(t *testing.T) {
+	t.Parallel()
+	packages := goList(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	for module, want := range map[string][]string{ // packages, or folders of packages
+		"github.com/aws/aws-lambda-go":                                 {"sluice/workers/setup"},
+		"github.com/aws/aws-sdk-go-v2/service/s3":                      {"sluice/pipeline/sqsqueue", "sluice/workers/uploads"},
+		"github.com/aws/aws-sdk-go-v2/service/sqs":                     {"sluice/pipeline/sqsqueue", "sluice/deploy/eventsource"},
+		"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue": {"sluice/pipeline/dynamotable"},
+		"github.com/disintegration/imaging":                            {"sluice/thumbnail"},
+	} {
+		var importers []string
+		for _, line := range packages {
+			fields := strings.Fields(line)
+			uses := slices.ContainsFunc(fields[1:], func(imported string) bool { return imported == module || strings.HasPrefix(imported, module+"/") })
+			if uses && !strings.HasSuffix(fields[0], "/bench") {
+				importers = append(importers, fields[0])
+			}
+		}
+		t.Logf("%s: imported by %s", module, strings.Join(importers, ", "))
+		for _, pkg := range want {
+			if !slices.ContainsFunc(importers, func(importer string) bool { return importer == pkg || strings.HasPrefix(importer, pkg+"/") }) {
+				t.Errorf("%s: imported by %v, want %s among them", module, importers, pkg)
+			}
+		}
+	}
+}
+
+// maxFiles is the number of Go files above which a package is split.
+const maxFiles = 25
+
+func TestPackagesAreSmall(t *testing.T) {
+	t.Parallel()
+	for _, dir := range goList(t, "-f", "{{.Dir}}", "./...") {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+		if len(files) > maxFiles {
+			t.Errorf("%s: got %d files beside tests, want %d at most", dir, len(files), maxFiles)
+		}
+	}
+}
+
+// workerNames are the names of the workers, by their mains.
+func workerNames(t *testing.T) []string {
+	t.Helper()
+	mains, err := filepath.Glob("*/bootstrap/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("mains: got %v, %v, want some", mains, err)
+	}
+	for i, main := range mains {
+		mains[i], _, _ = strings.Cut(filepath.ToSlash(main), "/")
+	}
+	return mains
+}
+
+func TestWorkersAreIndependent(t *testing.T) {
+	t.Parallel()
+	names := workerNames(t)
+	for _, worker := range names {
+		for _, pkg := range goList(t, "-deps", "./workers/"+worker+"/...") {
+			for _, other := range names {
+				if other != worker && (pkg == "sluice/workers/"+other || strings.HasPrefix(pkg, "sluice/workers/"+other+"/")) {
+					t.Errorf("worker %s depends on %s, want no other worker", worker, pkg)
 				}
 			}
 		}
 	}
 }
 
-// TestBootstraps builds each worker as it is deployed.
-func TestBootstraps(t *testing.T) {
+// TestBinariesAreStaticAndDifferent builds each worker as it is deployed.
+func TestBinariesAreStaticAndDifferent(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("builds three binaries: left out by -short")
+		t.Skip("-short: the test builds a binary of each worker")
 	}
 	dist := t.TempDir()
 	seen := make(map[[32]byte]string)
-	for _, worker := range []string{"uploads", "changes", "messages"} {
+	for _, worker := range workerNames(t) {
 		out := filepath.Join(dist, worker, "bootstrap")
 		cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", out, "./workers/"+worker+"/bootstrap")
 		cmd.Dir = ".."
@@ -127,7 +196,7 @@ func TestBootstraps(t *testing.T) {
 		}
 		sum := sha256.Sum256(b)
 		if other, ok := seen[sum]; ok {
-			t.Errorf("workers %s and %s are the same file", worker, other)
+			t.Errorf("workers %s and %s: got the same binary, want different ones", worker, other)
 		}
 		seen[sum] = worker
 		file, err := elf.Open(out)
