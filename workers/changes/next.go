@@ -10,11 +10,11 @@ import (
 	"sluice/workers/schema"
 )
 
-// next returns the messages of the jobs that follow from a change of key: a user
-// who became pending is to be registered, an order that became received is to be
-// processed. Their ids follow from the change's, so a change that is seen twice
-// makes the same messages. They follow from no message, and their hops begin anew:
-// what a message changed is followed up by the message's own job.
+// next returns the messages of the jobs that follow from a change of key: the
+// registration of a user who became pending, and the processing of an order that
+// became received. Their ids are derived from the change's, so that a change that
+// is delivered twice makes the same messages. Their hops start at zero, since a
+// change that a message made has no jobs here.
 func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([]pipeline.Message, error) {
 	var messages []pipeline.Message
 	add := func(typ string, data any) error {
@@ -27,7 +27,7 @@ func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([
 		return nil
 	}
 	if cause := text(c.New, "cause"); cause != "" && cause != text(c.Old, "cause") {
-		// A message made this change, and does the job itself.
+		// A message made this change, and its own job continues.
 		return nil, nil
 	}
 	for _, e := range notify.Events(c) {
@@ -49,7 +49,7 @@ func (w *Worker) next(ctx context.Context, c notify.Change, key pipeline.Key) ([
 	return messages, nil
 }
 
-// hops is how many messages the one followed from that changed item last.
+// hops returns the hops of the message that changed item last.
 func hops(item map[string]any) int {
 	n, _ := item["hops"].(json.Number)
 	i, err := strconv.Atoi(n.String())

@@ -7,10 +7,11 @@ import (
 	"sluice/workers/schema"
 )
 
-// DefaultRules tell users of their registration and their orders, and operator,
-// if there is one, of pictures. All of them go by the channel "email".
+// DefaultRules notify users of their registration and orders, and operator, unless
+// it is empty, of pictures. They use the channel "email".
 //
-// The one who uploads never chooses who is told: else an upload could send mail.
+// The metadata of an upload never chooses the recipient, since an upload could
+// then send mail to anyone.
 func DefaultRules(operator string) []notify.Rule {
 	status := func(name, keys, to, recipient, subject, body string) notify.Rule {
 		return notify.Rule{

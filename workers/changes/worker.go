@@ -1,7 +1,6 @@
-// Package changes is the worker that a change of a record wakes: it queues what
-// follows from the change, the next job's message and the notifications that
-// rules ask for. It never talks to whoever is notified: a slow mail server must
-// not hold up the stream.
+// Package changes is the worker of the change stream of table records. It queues
+// the jobs that follow from a change, and the notifications of the rules. It does
+// not send them, so that a slow mail server does not delay the stream.
 package changes
 
 import (
@@ -62,13 +61,13 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return w.runner.Run(ctx, payload, w.handle)
 }
 
-// handle queues what follows from one change. Jobs go first: should it fail half
-// way, the next delivery sends all of it again, under the same ids.
+// handle queues the messages that follow from one change, jobs first. If it fails
+// in between, the next delivery sends all of them again, with the same ids.
 func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
 	c, key, err := read(r)
 	if errors.Is(err, streamchange.ErrNoImages) {
-		// Every record of this stream will fail so, and none is to blame.
-		w.log.ErrorContext(ctx, "wrong stream", "error", err)
+		// Every record of this stream fails with it.
+		w.log.ErrorContext(ctx, "stream without images", "error", err)
 	}
 	if err != nil {
 		return err
@@ -83,11 +82,11 @@ func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
 	return w.notify(ctx, c)
 }
 
-// notify queues the notifications that rules ask for. A rule that breaks on
-// this change is permanent, but only after those of the other rules are queued.
+// notify queues the notifications of the rules. A rule that fails on this change is
+// a permanent error, after the notifications of the other rules are queued.
 func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 	if age := time.Since(c.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
-		w.log.WarnContext(ctx, "change too old to tell anybody", "key", c.Key, "age", age)
+		w.log.WarnContext(ctx, "change too old to be notified", "key", c.Key, "age", age)
 		return nil
 	}
 	notifications, broken := w.rules.Notifications(c)
@@ -97,10 +96,10 @@ func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 		if err != nil {
 			return pipeline.Permanent(err)
 		}
-		// The notification's own id is derived already; the message takes it, so
-		// that one id can be followed from here to the receiver.
+		// The message has the notification's id, so that one id can be followed
+		// from here to the receiver.
 		m.ID, m.Source, m.Subject, m.Time = n.ID, "sluice/changes", c.Key, c.At
-		if text(c.New, "cause") != "" { // else no message made the record what it is
+		if text(c.New, "cause") != "" { // a message caused the change
 			m.Hops, m.TraceParent = hops(c.New)+1, text(c.New, "trace")
 		}
 		messages = append(messages, m)
@@ -111,8 +110,8 @@ func (w *Worker) notify(ctx context.Context, c notify.Change) error {
 	return pipeline.Permanent(broken)
 }
 
-// Notifications tells which notifications a change asks for, without queueing
-// them. The record is one that Invoke would be handed.
+// Notifications returns the change of a record of an event, and its notifications,
+// without queueing them.
 func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notification, error) {
 	c, _, err := read(r)
 	if err != nil {
@@ -122,8 +121,8 @@ func (w *Worker) Notifications(r pipeline.Record) (notify.Change, []notify.Notif
 	return c, notifications, err
 }
 
-// Jobs tells which messages of jobs follow from a change, without queueing them.
-// The record is one that Invoke would be handed.
+// Jobs returns the messages of jobs that follow from a change, without queueing
+// them. r is a record of an event.
 func (w *Worker) Jobs(ctx context.Context, r pipeline.Record) ([]pipeline.Message, error) {
 	c, key, err := read(r)
 	if err != nil {
@@ -132,8 +131,8 @@ func (w *Worker) Jobs(ctx context.Context, r pipeline.Record) ([]pipeline.Messag
 	return w.next(ctx, c, key)
 }
 
-// read is the record's change as package notify takes it, and its key: the
-// text of a key can be read in two ways.
+// read returns the record's change for package notify, and its key, which the text
+// of the change's key does not determine.
 func read(r pipeline.Record) (notify.Change, pipeline.Key, error) {
 	c, err := streamchange.Decode(r)
 	if err != nil {
@@ -161,7 +160,7 @@ func keyOf(c streamchange.Change) (pipeline.Key, error) {
 	pk, okPK := keys[pipeline.AttrPK].(string)
 	sk, okSK := keys[pipeline.AttrSK].(string)
 	if !okPK || !okSK {
-		return pipeline.Key{}, errors.New("the change's keys are not the strings PK and SK: is this the stream of table records?")
+		return pipeline.Key{}, errors.New("keys: want strings PK and SK: the event source mapping must read the stream of table records")
 	}
 	return pipeline.Key{PK: pk, SK: sk}, nil
 }

@@ -128,8 +128,8 @@ func New(ctx context.Context, environ map[string]string) (*Worker, error) {
 
 // Clients are the backends of a worker.
 type Clients struct {
-	Records     pipeline.Table // what people care about; streamed
-	State       pipeline.Table // what machines need; not streamed
+	Records     pipeline.Table // has a change stream
+	State       pipeline.Table // has none
 	SQS         sqsqueue.Client
 	DeadLetters sqsqueue.DeadLetterStore // may be nil without Config.DeadLetterBucket
 

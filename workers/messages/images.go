@@ -19,14 +19,14 @@ func (w *Worker) imageRejected(ctx context.Context, r pipeline.Record, m schema.
 	return w.image(ctx, schema.Image{Change: change(ctx, r, schema.StatusRejected), Source: m.Source, Reason: m.Reason})
 }
 
-// imageRemoved writes a record also where there was none: an older message may
-// still be on its way, and must find that it is older.
+// imageRemoved writes a record even if there is none, so that an older message that
+// arrives later finds a newer one.
 func (w *Worker) imageRemoved(ctx context.Context, r pipeline.Record, m schema.ImageRemoved) error {
 	return w.image(ctx, schema.Image{Change: change(ctx, r, schema.StatusRemoved), Source: m.Source})
 }
 
-// image brings an image's record to next. A message whose notice is older than
-// the record's changes nothing, and so does one that was seen before.
+// image updates an image's record to next. A message changes nothing if its S3
+// event is older than the record's, or if it was handled before.
 func (w *Worker) image(ctx context.Context, next schema.Image) error {
 	key := schema.ImageKey(next.Bucket, next.Key)
 	_, err := pipeline.Update(ctx, w.records, key, func(current schema.Image, exists bool) (any, error) {
@@ -39,7 +39,8 @@ func (w *Worker) image(ctx context.Context, next schema.Image) error {
 			return nil, nil
 		}
 		next := next
-		// Who has no sequencer must not open the door to older ones.
+		// A message without a sequencer keeps the record's, so that older messages
+		// are still recognised.
 		next.Sequencer = cmp.Or(next.Sequencer, current.Sequencer)
 		return replaceMembers(current, next)
 	})
@@ -49,8 +50,8 @@ func (w *Worker) image(ctx context.Context, next schema.Image) error {
 	return nil
 }
 
-// replaceMembers is the patch from current to next: what next does not have is
-// removed, and members that neither knows stay.
+// replaceMembers returns the patch from current to next. It removes the members
+// that only current has, and keeps those that T does not declare.
 func replaceMembers[T any](current, next T) (map[string]json.RawMessage, error) {
 	old, err := members(current)
 	if err != nil {

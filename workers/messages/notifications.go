@@ -12,8 +12,7 @@ import (
 	"sluice/workers/schema"
 )
 
-// notification sends one notification, once. Its id is its own, or the
-// message's.
+// notification sends a notification once. If it has no id, it gets the message's.
 func (w *Worker) notification(ctx context.Context, r pipeline.Record) error {
 	var n notify.Notification
 	if err := pipeline.DecodeJSON(r.Body, &n); err != nil {
@@ -25,7 +24,7 @@ func (w *Worker) notification(ctx context.Context, r pipeline.Record) error {
 	return w.send(ctx, r, n)
 }
 
-// emailNotification is the short form of a notification by mail.
+// emailNotification sends the short form of a notification by mail.
 func (w *Worker) emailNotification(ctx context.Context, r pipeline.Record, m schema.EmailNotification) error {
 	return w.send(ctx, r, notify.Notification{ID: r.Cause, Channel: "email", To: m.To, Subject: m.Subject, Body: m.Body})
 }
@@ -38,19 +37,19 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 		return pipeline.Permanent(err)
 	}
 	if age := time.Since(n.At); w.config.NotifyMaxAge > 0 && age > w.config.NotifyMaxAge {
-		// Nobody is to be told, so there is nothing to mend: no letter, no alarm.
+		// A dead letter would ask an operator to act, but nothing is to be done.
 		w.log.WarnContext(ctx, "notification too old to be sent", "notification", n.ID, "channel", n.Channel, "age", age, "limit", w.config.NotifyMaxAge)
 		return nil
 	}
-	before := true
+	sentBefore := true
 	_, err := w.once.Do(ctx, notificationClaim(n.ID), func(ctx context.Context) (json.RawMessage, error) {
-		before = false
+		sentBefore = false
 		return nil, judgeSend(w.channels.Send(ctx, n))
 	})
 	if err != nil {
 		return fmt.Errorf("notification %q by %s: %w", n.ID, n.Channel, err)
 	}
-	if before {
+	if sentBefore {
 		w.log.InfoContext(ctx, "notification was sent before", "notification", n.ID, "channel", n.Channel)
 		return nil
 	}
@@ -58,7 +57,7 @@ func (w *Worker) send(ctx context.Context, r pipeline.Record, n notify.Notificat
 	return nil
 }
 
-// judgeSend says in the pipeline's words what a channel's error means.
+// judgeSend converts a channel's error into an error of package pipeline.
 func judgeSend(err error) error {
 	if _, ok := errors.AsType[*notify.RejectedError](err); ok {
 		return pipeline.Permanent(err)
@@ -69,10 +68,11 @@ func judgeSend(err error) error {
 	return err
 }
 
-// Sent reports whether the notification with this id was sent, as far as is
-// remembered.
+// Sent reports whether the notification with this id was sent within the last 15
+// days.
 func (w *Worker) Sent(ctx context.Context, id string) (bool, error) {
 	return w.once.Done(ctx, notificationClaim(id))
 }
 
+// notificationClaim is the claim on a notification's send.
 func notificationClaim(id string) string { return "notification#" + id }

@@ -150,8 +150,8 @@ func TestNotificationThatCannotBeSent(t *testing.T) {
 		{"no channel", telling("m1", news("n1", "")), `unknown channel ""`},
 		{"not valid", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":"n1","channel":"email"}`}, "subject and body are both missing"},
 		{"not a notification", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":7}`}, `field "id"`},
-		{"short form without a body", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"to":"ada@example.com","subject":"s"}`}, "body is missing"},
-		{"short form to nobody", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"subject":"s","body":"b"}`}, "to is missing"},
+		{"short form without a body", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"to":"ada@example.com","subject":"s"}`}, "body is required"},
+		{"short form to nobody", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"subject":"s","body":"b"}`}, "to is required"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

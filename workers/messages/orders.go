@@ -11,13 +11,13 @@ import (
 	"sluice/workers/schema"
 )
 
-// A Step does what an order asks for, between "processing" and "completed". nil
-// completes the order; pipeline.Permanent fails it, with the error as reason;
-// pipeline.RetryAfter waits; any other error tries again. A step that was cut
-// off is begun again, so it should know orders by email and id.
+// A Step fulfils an order, between the statuses "processing" and "completed". A nil
+// error completes the order; pipeline.Permanent fails it, with the error as its
+// reason; pipeline.RetryAfter and other errors retry the step. A step that was
+// interrupted is started again, so it should recognise orders by email and id.
 type Step func(ctx context.Context, o schema.Order) error
 
-// step is the Step of ORDER_ENDPOINT. Without an endpoint an order needs none.
+// step returns the Step of ORDER_ENDPOINT. Without an endpoint it does nothing.
 func (c Config) step() Step {
 	if c.OrderEndpoint == "" {
 		return func(context.Context, schema.Order) error { return nil }
@@ -25,9 +25,9 @@ func (c Config) step() Step {
 	return postStep(c.OrderEndpoint)
 }
 
-// orderProcessing takes an order from received over processing to completed or
-// failed. A worker that dies in between leaves "processing", and the next
-// delivery goes on from there. A cancelled order stays cancelled.
+// orderProcessing changes an order from received to processing, and from there to
+// completed or failed. If the worker stops in between, the next delivery continues
+// with an order in processing. A cancelled order stays cancelled.
 func (w *Worker) orderProcessing(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) error {
 	if err := w.order(ctx, r, m); err != nil {
 		return fmt.Errorf("order %q of %q: %w", m.ID, m.Email, err)
@@ -47,7 +47,7 @@ func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderPro
 	_, err = pipeline.Update(ctx, w.records, schema.OrderKey(m.Email, m.ID), func(current schema.Order, _ bool) (any, error) {
 		switch {
 		case current.Status != schema.StatusProcessing || current.Cause != order.Cause:
-			// Cancelled, say, or received again and begun anew: not ours to end.
+			// The order was cancelled, or received again, so its status is kept.
 			w.log.WarnContext(ctx, "order was changed during its step", "email", m.Email, "order", m.ID, "status", current.Status)
 			return nil, nil
 		case result.Failed != "":
@@ -58,19 +58,19 @@ func (w *Worker) order(ctx context.Context, r pipeline.Record, m schema.OrderPro
 	return err
 }
 
-// orderPatch is what a step of an order changes in its record. What was ordered
-// stays as it stands there, with all that this worker does not know of it.
+// orderPatch is the patch of an order's record. It keeps the order's details and
+// the members that this worker does not know.
 type orderPatch struct {
 	schema.Change
-	Reason *string `json:"reason"` // nil takes it away
-	// What follows is left as it is where it is empty.
+	Reason *string `json:"reason"` // nil removes it
+	// Empty fields keep the record's.
 	Email string `json:"email,omitempty"`
 	ID    string `json:"id,omitempty"`
 	schema.OrderDetails
 }
 
-// beginOrder brings a received order to processing and returns it as it stands.
-// An order that is not known yet is written as received first.
+// beginOrder changes a received order to processing and returns the record's
+// content. A new order is first written as received.
 func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) (schema.Order, error) {
 	var order schema.Order
 	key := schema.OrderKey(m.Email, m.ID)
@@ -83,8 +83,8 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 	if err != nil {
 		return order, err
 	}
-	// A message whose step is done already does not begin an order that was
-	// received again: the change to received has a message of its own.
+	// A message whose step is done does not start an order that was received
+	// again: that change has a message of its own.
 	spent, err := w.once.Done(ctx, stepClaim(m.Email, m.ID, r.Cause))
 	if err != nil {
 		return order, err
@@ -105,13 +105,13 @@ func (w *Worker) beginOrder(ctx context.Context, r pipeline.Record, m schema.Ord
 	return order, it.Decode(&order)
 }
 
-// stepResult is what a claim remembers of a step.
+// stepResult is the result of a step that its claim stores.
 type stepResult struct {
-	Failed string `json:"failed,omitempty"` // why; "" for success
+	Failed string `json:"failed,omitempty"` // the reason; "" for success
 }
 
-// stepOnce runs the step, unless it ran before for what brought the order to
-// processing. An order that is received again is a case of its own.
+// stepOnce runs the step, unless it ran before for the cause that changed the order
+// to processing. An order that is received again has another cause.
 func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, error) {
 	var result stepResult
 	raw, err := w.once.Do(ctx, stepClaim(order.Email, order.ID, order.Cause), func(ctx context.Context) (json.RawMessage, error) {
@@ -121,7 +121,7 @@ func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, 
 			if !ok {
 				return nil, fmt.Errorf("step: %w", err)
 			}
-			done.Failed = cmp.Or(permanent.Error(), "the step gave no reason")
+			done.Failed = cmp.Or(permanent.Error(), "the step returned no reason")
 		}
 		return json.Marshal(done)
 	})
@@ -131,7 +131,8 @@ func (w *Worker) stepOnce(ctx context.Context, order schema.Order) (stepResult, 
 	return result, json.Unmarshal(raw, &result)
 }
 
-// stepClaim is the claim on an order's step, for what brought it to processing.
+// stepClaim is the claim on an order's step. The cause is that of the change to
+// processing.
 func stepClaim(email, id, cause string) string {
 	return "order#" + pipeline.DeriveID(email, id, cause)
 }

@@ -125,7 +125,7 @@ func TestOrderStepThatFailsIsTriedAgain(t *testing.T) {
 func TestOrderStepThatIsPermanentFailsTheOrder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ says, reason string }{
-		{"out of stock", "out of stock"}, {"", "the step gave no reason"},
+		{"out of stock", "out of stock"}, {"", "the step returned no reason"},
 	} {
 		f, s := newOrders(t, func(int) error { return pipeline.Permanentf("%s", c.says) })
 		f.done(t, ordering("m1")) // the message is done, though the order failed

@@ -18,28 +18,28 @@ import (
 )
 
 const (
-	stepTimeout   = 20 * time.Second
-	stepRetry     = 30 * time.Second // where a 429 or 503 does not say
-	maxStepWait   = time.Hour        // that an answer can ask for
-	maxStepAnswer = 4 << 10
+	stepTimeout     = 20 * time.Second
+	stepRetry       = 30 * time.Second // after a 429 or 503 without Retry-After
+	maxStepWait     = time.Hour        // for a Retry-After
+	maxStepResponse = 4 << 10
 )
 
-// postStep posts the order as JSON to endpoint, with its identity as
-// Idempotency-Key. 2xx is done. 408, 409, 425, 429 and 5xx come again, not before
-// Retry-After says, up to an hour. Any other answer fails the order, with what it
-// said as reason. Redirects are not followed. Errors do not tell the URL: it may
-// hold a key.
+// postStep returns a Step that posts the order as JSON to endpoint, with a key of
+// the order as Idempotency-Key. A status 2xx completes the order. 408, 409, 425,
+// 429 and 5xx are retried, after Retry-After, which is limited to an hour. Any
+// other status fails the order, with the response as its reason. Redirects are
+// not followed. Errors do not contain the URL, which may hold a key.
 func postStep(endpoint string) Step {
 	client := &http.Client{
 		Timeout:       stepTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return func(ctx context.Context, o schema.Order) error {
-		body, err := json.Marshal(o)
+		order, err := json.Marshal(o)
 		if err != nil {
 			return pipeline.Permanent(err)
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(order))
 		if err != nil {
 			return withoutURL(err)
 		}
@@ -50,22 +50,22 @@ func postStep(endpoint string) Step {
 			return withoutURL(err)
 		}
 		defer res.Body.Close()
-		// The status is the answer: what it says beside that may be cut short.
-		said, _ := io.ReadAll(io.LimitReader(res.Body, maxStepAnswer))
-		return judgeStep(res, said)
+		// A body that ends early does not change the meaning of the status.
+		body, _ := io.ReadAll(io.LimitReader(res.Body, maxStepResponse))
+		return judgeStep(res, body)
 	}
 }
 
-// withoutURL takes the URL out of what package net/http met.
+// withoutURL removes the URL from an error of package net/http.
 func withoutURL(err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return fmt.Errorf("post to the order's endpoint: %w", err)
+	return fmt.Errorf("post to ORDER_ENDPOINT: %w", err)
 }
 
-func judgeStep(res *http.Response, said []byte) error {
-	err := fmt.Errorf("the order's endpoint answered %s: %s", res.Status, strings.ToValidUTF8(string(bytes.TrimSpace(said)), "\uFFFD"))
+func judgeStep(res *http.Response, body []byte) error {
+	err := fmt.Errorf("ORDER_ENDPOINT responded with status %s: %s", res.Status, strings.ToValidUTF8(string(bytes.TrimSpace(body)), "\uFFFD"))
 	switch code := res.StatusCode; {
 	case code/100 == 2:
 		return nil
@@ -80,14 +80,14 @@ func judgeStep(res *http.Response, said []byte) error {
 	}
 }
 
-// stepWait is how long an answer asks to wait; 0 where it does not say, and the
-// status does not mean to wait.
+// stepWait returns the wait that a response asks for by its Retry-After or status,
+// or 0.
 func stepWait(res *http.Response) time.Duration {
-	said := res.Header.Get("Retry-After")
-	if s, err := strconv.ParseUint(said, 10, 32); err == nil && s > 0 {
+	after := res.Header.Get("Retry-After")
+	if s, err := strconv.ParseUint(after, 10, 32); err == nil && s > 0 {
 		return min(time.Duration(s)*time.Second, maxStepWait)
 	}
-	if at, err := http.ParseTime(said); err == nil && time.Until(at) > 0 {
+	if at, err := http.ParseTime(after); err == nil && time.Until(at) > 0 {
 		return min(time.Until(at), maxStepWait)
 	}
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {

@@ -172,7 +172,7 @@ func TestPostStepReadsAnAnswerInBounds(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("%d: got %v", c.code, err)
 		}
-		if err != nil && len(err.Error()) > maxStepAnswer+200 {
+		if err != nil && len(err.Error()) > maxStepResponse+200 {
 			t.Errorf("%d: an error of %d bytes", c.code, len(err.Error()))
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"sluice/workers/schema"
 )
 
-// userRegistration fills in the user's profile and makes the user active. Who
-// is not known yet is written as pending first, so that the change stream sees
-// the same step however a user came. Only a pending user becomes active.
+// userRegistration completes the user's profile and makes a pending user active. A
+// new user is first written as pending, so that the change stream has the same
+// step for every user.
 func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m schema.UserRegistration) error {
 	key := schema.UserKey(m.Email)
 	_, err := pipeline.Update(ctx, w.records, key, func(current schema.User, exists bool) (any, error) {

@@ -1,6 +1,6 @@
-// Package messages is the worker that a queue's message wakes: one message, one
-// job, chosen by the message's type. Two queues run it, jobs and notifications,
-// so that a dead mail server does not starve the jobs.
+// Package messages is the worker of queued messages. Each message is one job, which
+// its type selects. The worker runs on two queues, jobs and notifications, so that
+// a mail server that is down does not block the jobs.
 package messages
 
 import (
@@ -75,7 +75,7 @@ func build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 	return w, nil
 }
 
-// jobs has the job of each type of message. This is the place to add one.
+// jobs has the job of each type of message. A new type is added here.
 func (w *Worker) jobs() pipeline.Router {
 	return pipeline.Router{
 		schema.TypeImageProcessed:    pipeline.Typed(w.imageProcessed),
@@ -88,8 +88,8 @@ func (w *Worker) jobs() pipeline.Router {
 	}
 }
 
-// storable is a middleware: an item that no table would take, such as one with
-// too long a key, is no better the next time.
+// storable is a middleware that makes the error of an item permanent which no table
+// accepts, such as one with too long a key.
 func storable(h pipeline.Handler) pipeline.Handler {
 	return func(ctx context.Context, r pipeline.Record) error {
 		err := h(ctx, r)
@@ -100,7 +100,8 @@ func storable(h pipeline.Handler) pipeline.Handler {
 	}
 }
 
-// Use wraps the handling of all messages. Call it before the first Invoke.
+// Use adds middleware around the handler of all messages. It must be called before
+// the first Invoke.
 func (w *Worker) Use(ms ...pipeline.Middleware) { w.handler = pipeline.Chain(w.handler, ms...) }
 
 // Invoke handles a Lambda event and returns the response to Lambda. It is
@@ -109,7 +110,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return w.runner.Run(ctx, payload, w.handler)
 }
 
-// change is what a record's change carries of its cause.
+// change returns the members of a record that describe its change by r.
 func change(ctx context.Context, r pipeline.Record, status string) schema.Change {
 	c := schema.Change{Status: status, Cause: r.Cause, At: r.At}
 	if m, ok := pipeline.MessageFrom(ctx); ok {
@@ -125,8 +126,8 @@ func change(ctx context.Context, r pipeline.Record, status string) schema.Change
 	return c
 }
 
-// patch is v, which holds a change, as a patch of a record. What the record's
-// last change had and this one does not is taken away.
+// patch returns v, which contains a change, as a patch of a record. It removes the
+// members of the previous change that this one does not have.
 func patch(v any) (any, error) {
 	m, err := members(v)
 	if err != nil {

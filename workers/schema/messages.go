@@ -1,5 +1,5 @@
-// Package schema is what the workers share: the messages they send each other,
-// and the records they keep. Nothing here does anything.
+// Package schema declares the messages that the workers exchange and the records
+// that they store.
 package schema
 
 import (
@@ -27,8 +27,8 @@ const (
 	QueueNotifications = "notifications"
 )
 
-// QueueOf is the queue whose function does a message's job. Those that talk to a
-// slow provider have one of their own, so that they do not starve the others.
+// QueueOf returns the queue for a type of message. Notifications, which depend on
+// slow providers, have a queue of their own, so that they do not delay other jobs.
 func QueueOf(typ string) string {
 	switch typ {
 	case TypeNotification, TypeEmailNotification:
@@ -37,28 +37,28 @@ func QueueOf(typ string) string {
 	return QueueJobs
 }
 
-// Source names an object, and the notice that told of it.
+// Source identifies an object and its S3 event.
 type Source struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 	ETag   string `json:"etag,omitempty"`
-	// Sequencer orders the notices of one key, see lambdaevent.CompareSequencers.
+	// Sequencer orders the S3 events of one key, see lambdaevent.CompareSequencers.
 	Sequencer string `json:"sequencer,omitempty"`
 	VersionID string `json:"versionId,omitempty"`
 }
 
 func (s Source) String() string { return s.Bucket + "/" + s.Key }
 
-// Validate reports what is missing.
+// Validate reports missing fields.
 func (s Source) Validate() error { return required("bucket", s.Bucket, "key", s.Key) }
 
-// ImageProcessed is the data of TypeImageProcessed: a picture's thumbnails stand.
+// ImageProcessed is the data of TypeImageProcessed: a picture has its thumbnails.
 type ImageProcessed struct {
 	Source
 	Picture
 }
 
-// Picture is what is known of a picture that has thumbnails.
+// Picture describes a picture that has thumbnails.
 type Picture struct {
 	Format     string      `json:"format"`
 	Width      int         `json:"width"`  // pixels, upright
@@ -67,7 +67,7 @@ type Picture struct {
 	Thumbnails []Thumbnail `json:"thumbnails"`
 }
 
-// Thumbnail is one thumbnail that stands in a bucket.
+// Thumbnail describes one thumbnail in a bucket.
 type Thumbnail struct {
 	Size        string `json:"size"` // as configured, such as 200x200
 	Bucket      string `json:"bucket"`
@@ -84,13 +84,13 @@ type ImageRejected struct {
 	Reason string `json:"reason"`
 }
 
-// Validate reports what is missing.
+// Validate reports missing fields.
 func (i ImageRejected) Validate() error {
 	return errors.Join(i.Source.Validate(), required("reason", i.Reason))
 }
 
-// ImageRemoved is the data of TypeImageRemoved: the picture went, and its
-// thumbnails with it.
+// ImageRemoved is the data of TypeImageRemoved: a picture and its thumbnails were
+// removed.
 type ImageRemoved struct{ Source }
 
 // UserRegistration is the data of TypeUserRegistration.
@@ -100,18 +100,18 @@ type UserRegistration struct {
 	ID    string `json:"id,omitempty"`
 }
 
-// Validate reports an e-mail address that is missing or none.
+// Validate reports a missing or wrong e-mail address.
 func (u UserRegistration) Validate() error { return checkEmail("email", u.Email) }
 
 // OrderProcessing is the data of TypeOrderProcessing.
 type OrderProcessing struct {
-	Email string `json:"email"` // whose order it is
+	Email string `json:"email"` // the user's
 	ID    string `json:"id"`
 	OrderDetails
 }
 
-// OrderDetails is what was ordered. All of it may be empty where the order's
-// record holds it already.
+// OrderDetails is the content of an order. It may be empty if the order's record
+// has it.
 type OrderDetails struct {
 	Items    []OrderItem `json:"items,omitempty"`
 	Amount   int64       `json:"amount,omitempty"` // in the currency's smallest unit
@@ -128,11 +128,11 @@ type OrderItem struct {
 func (o OrderProcessing) Validate() error {
 	problems := []error{checkEmail("email", o.Email), required("id", o.ID)}
 	if o.Amount < 0 {
-		problems = append(problems, fmt.Errorf("amount: %d is negative", o.Amount))
+		problems = append(problems, fmt.Errorf("amount: got %d, want 0 or more", o.Amount))
 	}
 	for i, it := range o.Items {
 		if it.SKU == "" || it.Quantity < 1 {
-			problems = append(problems, fmt.Errorf("items[%d]: wants a sku and a quantity of at least 1", i))
+			problems = append(problems, fmt.Errorf("items[%d]: got sku %q and quantity %d, want a sku and a quantity of 1 or more", i, it.SKU, it.Quantity))
 		}
 	}
 	return errors.Join(problems...)
@@ -151,32 +151,33 @@ func (e EmailNotification) Validate() error {
 	return errors.Join(checkEmail("to", e.To), required("subject", e.Subject, "body", e.Body))
 }
 
-// required reports the names whose values are empty.
+// required reports the names with empty values.
 func required(nameValue ...string) error {
 	var problems []error
 	for i := 0; i < len(nameValue); i += 2 {
 		if nameValue[i+1] == "" {
-			problems = append(problems, fmt.Errorf("%s is missing", nameValue[i]))
+			problems = append(problems, fmt.Errorf("%s is required", nameValue[i]))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// noDomain reports whether r stands in no domain's name. The package net/mail
-// takes more there, and more than the text of a record's key can tell apart.
+// noDomain reports whether r is not allowed in a domain's name. Package net/mail
+// allows more, such as a slash, which would make the text of a record's key
+// ambiguous.
 func noDomain(r rune) bool {
 	return r < utf8.RuneSelf && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
-// checkEmail takes a bare address: no name, no brackets, no quotes.
+// checkEmail accepts an address without a name, brackets or quotes.
 func checkEmail(field, address string) error {
 	if address == "" {
-		return fmt.Errorf("%s is missing", field)
+		return fmt.Errorf("%s is required", field)
 	}
 	a, err := mail.ParseAddress(address)
 	_, domain, _ := strings.Cut(address, "@")
 	if err != nil || a.Address != address || strings.ContainsFunc(domain, noDomain) || len(address) > 254 {
-		return fmt.Errorf("%s: %q is no e-mail address", field, address)
+		return fmt.Errorf("%s: got %q, want an e-mail address such as ann@example.com", field, address)
 	}
 	return nil
 }

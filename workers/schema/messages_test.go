@@ -27,24 +27,24 @@ func TestValidate(t *testing.T) {
 		want []string // none: it is valid
 	}{
 		{"processed", ImageProcessed{Source: src}, nil},
-		{"processed, empty", ImageProcessed{}, []string{"bucket is missing", "key is missing"}},
+		{"processed, empty", ImageProcessed{}, []string{"bucket is required", "key is required"}},
 		{"rejected", ImageRejected{Source: src, Reason: "r"}, nil},
-		{"rejected, empty", ImageRejected{}, []string{"bucket is missing", "key is missing", "reason is missing"}},
+		{"rejected, empty", ImageRejected{}, []string{"bucket is required", "key is required", "reason is required"}},
 		{"removed", ImageRemoved{src}, nil},
-		{"removed, empty", ImageRemoved{Source{Key: "k"}}, []string{"bucket is missing"}},
+		{"removed, empty", ImageRemoved{Source{Key: "k"}}, []string{"bucket is required"}},
 		{"user", UserRegistration{Email: "ada@example.com"}, nil},
-		{"user without an address", UserRegistration{Name: "Ada"}, []string{"email is missing"}},
-		{"user with a name around", UserRegistration{Email: "Ada <ada@example.com>"}, []string{`email: "Ada <ada@example.com>" is no e-mail address`}},
-		{"user with too long an address", UserRegistration{Email: long}, []string{"is no e-mail address"}},
+		{"user without an address", UserRegistration{Name: "Ada"}, []string{"email is required"}},
+		{"user with a name around", UserRegistration{Email: "Ada <ada@example.com>"}, []string{`email: got "Ada <ada@example.com>", want an e-mail address`}},
+		{"user with too long an address", UserRegistration{Email: long}, []string{"want an e-mail address"}},
 		{"order", OrderProcessing{Email: "ada@example.com", ID: "1", OrderDetails: OrderDetails{Items: []OrderItem{{"mug", 1}}, Amount: 1}}, nil},
 		{"order that says no more", OrderProcessing{Email: "ada@example.com", ID: "1"}, nil},
 		{
 			"order, all wrong",
 			OrderProcessing{Email: "ada", OrderDetails: OrderDetails{Items: []OrderItem{{"mug", 1}, {"", 1}, {"mug", 0}}, Amount: -1}},
-			[]string{`email: "ada"`, "id is missing", "amount: -1 is negative", "items[1]: ", "items[2]: "},
+			[]string{`email: got "ada"`, "id is required", "amount: got -1", "items[1]: ", "items[2]: "},
 		},
 		{"mail", EmailNotification{To: "ada@example.com", Subject: "s", Body: "b"}, nil},
-		{"mail, empty", EmailNotification{}, []string{"to is missing", "subject is missing", "body is missing"}},
+		{"mail, empty", EmailNotification{}, []string{"to is required", "subject is required", "body is required"}},
 		{"mail to two", EmailNotification{To: "a@x.org, b@x.org", Subject: "s", Body: "b"}, []string{"to: "}},
 	}
 	for _, r := range rows {

@@ -9,7 +9,7 @@ import (
 
 // Statuses of the records.
 const (
-	StatusUploaded = "uploaded" // an image that is expected
+	StatusUploaded = "uploaded" // an image
 	StatusReady    = "ready"
 	StatusRejected = "rejected"
 	StatusRemoved  = "removed"
@@ -29,7 +29,7 @@ const (
 	imagePrefix = "image#"
 	userPrefix  = "user#"
 	orderPrefix = "order#"
-	onlySK      = "-" // the sort key of a record that is alone under its partition
+	onlySK      = "-" // the sort key of the only record of a partition key
 )
 
 // ImageKey is the key of an image's record: image#<bucket>/<key>.
@@ -60,8 +60,7 @@ func OrderOf(k pipeline.Key) (email, id string, ok bool) {
 	return email, id, isUser && isOrder
 }
 
-// KeyText is a key as people write it: the sort key is left out where it says
-// nothing.
+// KeyText is a key as text. It leaves out the sort key of a single record.
 func KeyText(k pipeline.Key) string {
 	if k.SK == onlySK {
 		return k.PK
@@ -69,9 +68,9 @@ func KeyText(k pipeline.Key) string {
 	return k.PK + "/" + k.SK
 }
 
-// ParseKeyText reads what KeyText writes. An image's key may hold slashes and
-// "order#", so only a user's is split, and only behind the name of the address,
-// which may hold them too; its domain may not.
+// ParseKeyText parses the text of KeyText. Only the key of a user is split, since
+// an image's key may contain slashes and "order#"; and only after the local part of
+// the address, which may contain them too. Its domain may not.
 func ParseKeyText(s string) pipeline.Key {
 	if email, ok := strings.CutPrefix(s, userPrefix); ok {
 		domain := len(s) - len(email) + max(0, strings.IndexByte(email, '@'))
@@ -82,15 +81,15 @@ func ParseKeyText(s string) pipeline.Key {
 	return pipeline.Key{PK: s, SK: onlySK}
 }
 
-// Change is in every record: what made it as it is.
+// Change is the part of every record that describes its last change.
 type Change struct {
 	Status string `json:"status"`
-	// Cause is the id of the message behind the last change, so the same
-	// message changes nothing twice.
+	// Cause is the id of the message that made the change, so that a message
+	// which is delivered twice changes nothing.
 	Cause string    `json:"cause,omitempty"`
-	At    time.Time `json:"at,omitzero"` // when the cause was taken in
-	// Hops and Trace are the message's, so that a circle through the table ends
-	// and a trace goes on behind it.
+	At    time.Time `json:"at,omitzero"` // the time of the cause
+	// Hops and Trace are those of the message, so that a cycle through the table
+	// ends, and a trace continues after it.
 	Hops  int    `json:"hops,omitempty"`
 	Trace string `json:"trace,omitempty"`
 }

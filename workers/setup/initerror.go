@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// What Lambda is told about a start that failed, in its own words.
+// Types of errors of a start, as Lambda names them.
 const (
 	configInvalid = "Runtime.ConfigInvalid"
 	unknownReason = "Runtime.UnknownReason"
 )
 
-// initErrorTimeout bounds the report: the process ends in any case.
+// initErrorTimeout bounds the report. The process ends in any case.
 const initErrorTimeout = 2 * time.Second
 
-// reportInitError tells the Runtime API at the address api why the function
-// cannot start. Without it an invocation's error would be "exit status 1", and
-// what is missing stood in the log alone.
+// reportInitError reports the error of a start to the Runtime API at the address
+// api. Without it, the error of an invocation would be "exit status 1", and only
+// the log would name the cause.
 func reportInitError(api string, cause error) error {
 	kind := unknownReason
 	if _, ok := errors.AsType[*ConfigError](cause); ok {
@@ -36,7 +36,7 @@ func reportInitError(api string, cause error) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
-	// Lambda's own address is never behind a proxy.
+	// Proxies of the environment do not apply to the Runtime API.
 	client := &http.Client{Transport: &http.Transport{}, Timeout: initErrorTimeout}
 	res, err := client.Do(req)
 	if err != nil {
@@ -44,7 +44,7 @@ func reportInitError(api string, cause error) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("the runtime API answers %s", res.Status)
+		return fmt.Errorf("runtime API: got status %s, want 2xx", res.Status)
 	}
 	return nil
 }

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// LimitMemory tells Go's collector how much memory the function has, so that it
-// collects before Lambda kills the process: by itself it lets the heap grow to
-// twice what is in use. A fifth is left for what the limit does not count, the
-// program itself and the kernel's share. It does nothing outside of Lambda, and
-// where GOMEMLIMIT says another limit.
+// LimitMemory sets Go's memory limit to four fifths of the function's memory, so
+// that the garbage collector runs before Lambda ends the process; by default the
+// heap may grow to twice the live memory. The last fifth is for memory that the
+// limit does not count, such as the program itself. LimitMemory does nothing
+// outside of Lambda or if GOMEMLIMIT is set.
 func LimitMemory(environ map[string]string) {
 	mb, err := strconv.ParseInt(environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], 10, 64)
 	if err != nil || mb <= 0 || mb > 1<<20 || environ["GOMEMLIMIT"] != "" {

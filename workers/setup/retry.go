@@ -6,16 +6,15 @@ import (
 	"sluice/pipeline"
 )
 
-// MaxAttempts is the default of MAX_ATTEMPTS. With Backoff's waits a message is
-// tried for 15 minutes at least, and 30 at most, before it becomes a dead letter:
-// a dependency that is restarted or deployed meanwhile leaves no letters behind.
+// MaxAttempts is the default of MAX_ATTEMPTS. With the waits of Backoff, a message
+// is tried for 15 to 30 minutes before it becomes a dead letter, so that the
+// restart of a service that it depends on causes no dead letters.
 //
-// The queue's own maxReceiveCount is twice that: receives that say nothing
-// against a message, such as those of a function that had no time, count there
-// and not here.
+// The queue's maxReceiveCount is twice that, since it also counts receives that are
+// no attempts here, such as those of a function that ran out of time.
 const MaxAttempts = 8
 
-// Backoff is the pipeline.Options.Backoff of the workers that queues wake.
+// Backoff is the pipeline.Options.Backoff of workers with a source queue.
 func Backoff(attempt int) time.Duration {
 	return pipeline.Backoff(15*time.Second, 15*time.Minute)(attempt)
 }

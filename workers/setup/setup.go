@@ -1,5 +1,5 @@
-// Package setup is what the mains of all workers do alike: settings from the
-// environment, a logger, the configuration of AWS's clients, and the start.
+// Package setup has the parts that the workers' mains share: settings from the
+// environment, the logger, the configuration of AWS clients, and the start.
 package setup
 
 import (
@@ -15,9 +15,9 @@ import (
 	"sluice/pipeline"
 )
 
-// Logger returns a worker's logger. In Lambda it writes as
-// lambdacontext.NewLogHandler does, with the request's id; elsewhere readable
-// lines on standard error. Lines of a record carry its id, source and attempt.
+// Logger returns a worker's logger. In Lambda it writes with
+// lambdacontext.NewLogHandler, which adds the request's id; elsewhere it writes
+// text to standard error. Lines of a record have its id, source and attempt.
 func Logger(worker string) *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
 	if os.Getenv(envRuntimeAPI) != "" {
@@ -26,9 +26,9 @@ func Logger(worker string) *slog.Logger {
 	return slog.New(pipeline.LogHandler(h)).With("worker", worker)
 }
 
-// AWS loads what the SDK's clients need, once a process. AWS_ENDPOINT_URL and
-// its forms for one service are honoured by the SDK. Requests carry the trace of
-// the invocation they are made for.
+// AWS loads the configuration of the SDK's clients. It is called once in a process.
+// The SDK reads AWS_ENDPOINT_URL and its forms for single services. Requests carry
+// the trace of the invocation of their context.
 func AWS(ctx context.Context) (aws.Config, error) {
 	c, err := config.LoadDefaultConfig(ctx)
 	if err != nil {

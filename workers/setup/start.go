@@ -7,18 +7,17 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// envRuntimeAPI is where Lambda says how it is talked to.
+// envRuntimeAPI has the address of Lambda's Runtime API.
 const envRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
 
-// Start builds a worker from the environment and serves Lambda with it. It does
-// not return. The error of a worker that cannot be built is logged and reported
-// to Lambda, and ends the process.
+// Start builds a worker from the environment and serves Lambda's invocations. It
+// does not return. If build fails, Start logs the error, reports it to Lambda and
+// ends the process.
 //
-// It does not ask for SIGTERM. An invocation's work is done when it is answered,
-// between two of them the process is frozen, and nothing is kept for later: there
-// is nothing to save, and what SIGKILL cuts off comes again by its source. To ask
-// would cost each start a call more, and each end the half second that Lambda
-// then waits.
+// It does not handle SIGTERM. The work of an invocation ends with its response, and
+// the process is frozen between invocations, so nothing is left to save; a source
+// delivers the records of an interrupted invocation again. Handling it would cost
+// each start a request, and each end the half second that Lambda then waits.
 func Start[W lambda.Handler](name string, build func(ctx context.Context, environ map[string]string) (W, error)) {
 	environ := Environ()
 	LimitMemory(environ)

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// traceKey is where aws-lambda-go keeps an invocation's X-Ray trace header.
+	// traceKey is the context key of aws-lambda-go for an invocation's X-Ray trace
+	// header.
 	traceKey    = "x-amzn-trace-id"
 	traceHeader = "X-Amzn-Trace-Id"
 )
 
-// addTrace makes requests carry the trace header of the invocation in their
-// context: X-Ray joins them to it, SQS hands it on with each message of the
-// request as AWSTraceHeader, and Lambda's detection of recursion counts it.
+// addTrace adds the trace header of the context's invocation to requests. X-Ray
+// joins them by it, SQS passes it on with each message as AWSTraceHeader, and
+// Lambda's detection of recursion counts it.
 //
-// The SDK does the same from the environment, which is right only while a
-// process has one invocation at a time: not on managed instances, nor for what a
-// past invocation has left running.
+// The SDK adds the header of the environment, which is the right one only if a
+// process has one invocation at a time, and so not on managed instances.
 func addTrace(stack *middleware.Stack) error {
 	return stack.Build.Add(middleware.BuildMiddlewareFunc("SluiceTrace", func(
 		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,

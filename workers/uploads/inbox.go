@@ -21,26 +21,26 @@ import (
 const (
 	// maxInboxBytes bounds a file of messages, which is read whole.
 	maxInboxBytes = 8 << 20
-	// maxInboxMessages bounds what a run can send before its deadline.
+	// maxInboxMessages bounds what one invocation can send before its deadline.
 	maxInboxMessages = 10_000
-	// maxInboxProblems is how many bad messages of a file are told apart.
+	// maxInboxProblems is how many bad messages of a file an error lists.
 	maxInboxProblems = 20
 )
 
-// inbox puts the messages of an uploaded file on their queues: those of a .json
-// file, one message or a list of them, or the lines of an .ndjson file. Either
-// all of them are sent or none: a file with a bad message is permanent, and its
-// error tells of each by its place. Removing a file takes nothing back. What was
-// overwritten before it was read is not sent: its successor has its own notice.
-func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Event) error {
-	if n.Type == lambdaevent.Removed {
+// inbox queues the messages of an uploaded file: a .json file with one message or
+// an array of them, or an .ndjson file with one message in each line. If one
+// message is bad, none is sent, and the permanent error names each bad one by its
+// place. Removing a file has no effect. A file that was overwritten before it was
+// read is not sent, since the new file has an S3 event of its own.
+func (w *Worker) inbox(ctx context.Context, e lambdaevent.S3Event) error {
+	if e.Type == lambdaevent.Removed {
 		return nil
 	}
-	split, ok := map[string]func([]byte) ([]inboxPart, error){".json": splitJSON, ".ndjson": splitLines}[strings.ToLower(path.Ext(n.Key))]
+	split, ok := map[string]func([]byte) ([]inboxPart, error){".json": splitJSON, ".ndjson": splitLines}[strings.ToLower(path.Ext(e.Key))]
 	if !ok {
-		return pipeline.Permanentf("a file under %s is .json or .ndjson", w.config.InboxPrefix)
+		return pipeline.Permanentf("got a file named %q, want .json or .ndjson under %s", path.Base(e.Key), w.config.InboxPrefix)
 	}
-	data, err := w.inboxFile(ctx, n)
+	data, err := w.inboxFile(ctx, e)
 	if err != nil || data == nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Event) error {
 	messages := make([]pipeline.Message, 0, len(parts))
 	var problems []error
 	for i, part := range parts {
-		m, err := w.inboxMessage(ctx, n, i, part.text)
+		m, err := w.inboxMessage(ctx, e, i, part.text)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", part.place, err))
 		}
@@ -63,11 +63,11 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Event) error {
 			more = fmt.Sprintf("; and %d more", len(problems)-maxInboxProblems)
 			problems = problems[:maxInboxProblems]
 		}
-		return pipeline.Permanentf("nothing of the file was sent: %s%s",
+		return pipeline.Permanentf("no message of the file was sent: %s%s",
 			strings.ReplaceAll(errors.Join(problems...).Error(), "\n", "; "), more)
 	}
-	// Should the second queue fail, the next delivery sends all of them again,
-	// under the same ids.
+	// If the second queue fails, the next delivery sends all messages again, with
+	// the same ids.
 	var jobs, notifications []pipeline.Message
 	for _, m := range messages {
 		if schema.QueueOf(m.Type) == schema.QueueNotifications {
@@ -82,37 +82,37 @@ func (w *Worker) inbox(ctx context.Context, n lambdaevent.S3Event) error {
 	if err := w.notifications.Send(ctx, notifications...); err != nil {
 		return err
 	}
-	w.log.InfoContext(ctx, "messages queued", "bucket", n.Bucket, "key", n.Key, "messages", len(messages))
+	w.log.InfoContext(ctx, "messages queued", "bucket", e.Bucket, "key", e.Key, "messages", len(messages))
 	return nil
 }
 
-// inboxFile reads the file that the notice tells of; nil if it is gone, or
-// another one stands in its place. Read for both of their notices, that one's
-// messages would be sent under two ids.
-func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Event) ([]byte, error) {
-	in := &s3.GetObjectInput{Bucket: &n.Bucket, Key: &n.Key}
-	if n.VersionID != "" {
-		in.VersionId = &n.VersionID
+// inboxFile reads the file of an S3 event. It returns nil if the file is gone or
+// was overwritten: the messages of the new file would be sent under two ids if it
+// were read for both events.
+func (w *Worker) inboxFile(ctx context.Context, e lambdaevent.S3Event) ([]byte, error) {
+	in := &s3.GetObjectInput{Bucket: &e.Bucket, Key: &e.Key}
+	if e.VersionID != "" {
+		in.VersionId = &e.VersionID
 	}
 	object, err := w.s3.GetObject(ctx, in)
 	if isNotFound(err) {
-		w.log.InfoContext(ctx, "file is gone", "bucket", n.Bucket, "key", n.Key)
+		w.log.InfoContext(ctx, "file is gone", "bucket", e.Bucket, "key", e.Key)
 		return nil, nil
 	}
 	if err != nil {
-		return nil, readError(n.Bucket, n.Key, err)
+		return nil, readError(e.Bucket, e.Key, err)
 	}
 	defer object.Body.Close()
-	if now := newState(object.ETag, nil).etag; n.ETag != "" && now != n.ETag {
-		w.log.InfoContext(ctx, "file was overwritten", "bucket", n.Bucket, "key", n.Key, "etag", n.ETag, "now", now)
+	if now := newState(object.ETag, nil).etag; e.ETag != "" && now != e.ETag {
+		w.log.InfoContext(ctx, "file was overwritten", "bucket", e.Bucket, "key", e.Key, "etag", e.ETag, "now", now)
 		return nil, nil
 	}
 	data, err := io.ReadAll(io.LimitReader(object.Body, maxInboxBytes+1))
 	if err != nil {
-		return nil, readError(n.Bucket, n.Key, err)
+		return nil, readError(e.Bucket, e.Key, err)
 	}
 	if len(data) > maxInboxBytes {
-		return nil, pipeline.Permanentf("the file is over %d bytes", maxInboxBytes)
+		return nil, pipeline.Permanentf("file: got more than %d bytes, want %[1]d at most", maxInboxBytes)
 	}
 	if data == nil {
 		data = []byte{}
@@ -120,22 +120,22 @@ func (w *Worker) inboxFile(ctx context.Context, n lambdaevent.S3Event) ([]byte, 
 	return data, nil
 }
 
-// inboxMessage reads one message of a file. Its id is its own, or follows from
-// the file and the message's place in it.
-func (w *Worker) inboxMessage(ctx context.Context, n lambdaevent.S3Event, i int, part json.RawMessage) (pipeline.Message, error) {
+// inboxMessage decodes one message of a file. A message without an id gets one that
+// is derived from the S3 event and its place in the file.
+func (w *Worker) inboxMessage(ctx context.Context, e lambdaevent.S3Event, i int, part json.RawMessage) (pipeline.Message, error) {
 	m, err := pipeline.DecodeMessage(part)
 	if err != nil {
 		return m, err
 	}
 	if !slices.Contains(w.config.InboxTypes, m.Type) {
-		allowed := "none are"
+		allowed := "no file of messages, since no type is allowed"
 		if len(w.config.InboxTypes) > 0 {
 			allowed = strings.Join(w.config.InboxTypes, ", ")
 		}
-		return m, fmt.Errorf("type %q is not allowed in a file; allowed by INBOX_TYPES: %s", m.Type, allowed)
+		return m, fmt.Errorf("type: got %q, want %s (INBOX_TYPES)", m.Type, allowed)
 	}
 	if m.ID == "" {
-		m.ID = pipeline.DeriveID("inbox", n.Cause(), fmt.Sprint(i))
+		m.ID = pipeline.DeriveID("inbox", e.Cause(), fmt.Sprint(i))
 	}
 	if m.Source == "" {
 		m.Source = "sluice/uploads"
@@ -148,12 +148,12 @@ func (w *Worker) inboxMessage(ctx context.Context, n lambdaevent.S3Event, i int,
 
 // inboxPart is one message of a file.
 type inboxPart struct {
-	place string // for people: "message 2", "line 7"
+	place string // for errors: "message 2", "line 7"
 	text  json.RawMessage
 }
 
 func errTooManyMessages() error {
-	return fmt.Errorf("the file holds more than %d messages", maxInboxMessages)
+	return fmt.Errorf("file: got more than %d messages, want %[1]d at most", maxInboxMessages)
 }
 
 func splitJSON(data []byte) ([]inboxPart, error) {
@@ -185,7 +185,7 @@ func splitJSON(data []byte) ([]inboxPart, error) {
 		return fail(err)
 	}
 	if rest := bytes.TrimSpace(data[d.InputOffset():]); len(rest) > 0 {
-		return fail(errors.New("something follows the list"))
+		return fail(errors.New("got data after the array, want the end of the file"))
 	}
 	return parts, nil
 }

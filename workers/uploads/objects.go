@@ -22,22 +22,22 @@ type Objects interface {
 	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
 }
 
-// AccessDeniedError says that S3 refused to show an object. It is retried: a
-// permission can be given.
+// AccessDeniedError reports that S3 refused a request for an object. It is not
+// permanent, since a permission can be added.
 type AccessDeniedError struct {
 	Bucket, Key string
 	Err         error
 }
 
 func (e *AccessDeniedError) Error() string {
-	return fmt.Sprintf("read %q: S3 answered 403: either the worker may not read it (s3:GetObject), "+
-		"or it is gone and the worker may not list the bucket (s3:ListBucket), without which S3 does not say so: %v",
+	return fmt.Sprintf("read %q: S3 responded with status 403: allow s3:GetObject, and s3:ListBucket, "+
+		"without which S3 does not report that an object is gone: %v",
 		e.Bucket+"/"+e.Key, e.Err)
 }
 
 func (e *AccessDeniedError) Unwrap() error { return e.Err }
 
-// readError says what came of reading an object, where it is not simply gone.
+// readError returns the error of reading an object that is not gone.
 func readError(bucket, key string, err error) error {
 	if status(err) == http.StatusForbidden && deniesAccess[errorCode(err)] {
 		return &AccessDeniedError{bucket, key, err}
@@ -45,19 +45,19 @@ func readError(bucket, key string, err error) error {
 	return fmt.Errorf("read %q: %w", bucket+"/"+key, err)
 }
 
-// deniesAccess are the codes of a 403 that is about permissions: GET's and
-// HEAD's, whose answer has no body. Others tell of an archived object, a wrong
-// signature, a wrong clock.
+// deniesAccess has the error codes of a status 403 that concerns permissions, with
+// those of HEAD, whose response has no body. Other codes mean an archived object,
+// a wrong signature or a wrong clock.
 var deniesAccess = map[string]bool{"AccessDenied": true, "Forbidden": true, "UnknownError": true, "": true}
 
-// isNotFound reports whether the object is gone. A bucket that is gone is
-// another matter: somebody's mistake, worth trying again. HEAD's answer has no
-// body and cannot tell the two apart, GET's and DELETE's can.
+// isNotFound reports whether the object is gone. A missing bucket does not count,
+// since it is a mistake that can be corrected; but the response to HEAD has no
+// body, so HEAD does not tell the two apart.
 func isNotFound(err error) bool {
 	return err != nil && status(err) == http.StatusNotFound && errorCode(err) != "NoSuchBucket"
 }
 
-// status is the HTTP status of S3's answer, or 0 where there was none.
+// status returns the HTTP status of S3's response, or 0 without a response.
 func status(err error) int {
 	if re, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		return re.HTTPStatusCode()
@@ -65,7 +65,8 @@ func status(err error) int {
 	return 0
 }
 
-// errorCode is the code in S3's answer. The SDK has no types for most of them.
+// errorCode returns the error code of S3's response, or "". The SDK has no types
+// for most codes.
 func errorCode(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()

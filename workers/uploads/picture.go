@@ -17,14 +17,15 @@ import (
 	"sluice/workers/schema"
 )
 
-// lookAgain bounds how often a picture that keeps changing is started over
-// before its notice goes back to the queue.
-const lookAgain = 5
+// maxReconciles is how often a picture that keeps changing is started over before
+// its S3 event is retried.
+const maxReconciles = 5
 
-// sourceETag is the metadata that a thumbnail carries: what it was made of.
+// sourceETag is the metadata of a thumbnail with the ETag of its source.
 const sourceETag = "source-etag"
 
-// state is what was seen of an object. The zero state is an object that is gone.
+// state identifies the content of an object. The zero state means that the object
+// is gone.
 type state struct {
 	exists          bool
 	etag, versionID string
@@ -34,84 +35,85 @@ func newState(etag, versionID *string) state {
 	return state{true, strings.Trim(aws.ToString(etag), `"`), aws.ToString(versionID)}
 }
 
-// outcome is what the thumbnails were brought to.
+// outcome is the result of reconcile.
 type outcome struct {
 	state
-	picture *schema.Picture // nil: gone or rejected
-	reason  string          // of a rejected one
+	picture *schema.Picture // nil if the object is gone or rejected
+	reason  string          // of a rejection
 }
 
-// picture brings the thumbnails to what the object is now, whatever the notice
-// said, and looks again until it has not changed meanwhile. So the last writer
-// always saw what it wrote, and thumbnails converge however notices come.
+// picture reconciles the thumbnails with the object as it is now, whatever the S3
+// event says, and repeats it if the object has changed meanwhile. The last writer
+// has therefore seen the content that its thumbnails show, so they converge
+// whatever the order of events.
 //
-// A removal whose object stands was followed by a creation, which has a notice of
-// its own: there is nothing to do. Not so the removal of one version, or of a
-// delete marker: what it leaves, an older version, has no other notice.
-func (w *Worker) picture(ctx context.Context, n lambdaevent.S3Event) error {
-	if n.Type == lambdaevent.Removed && !uncovers(n) && firstDelivery(ctx) {
-		seen, err := w.look(ctx, n.Bucket, n.Key)
+// A removal whose object exists was followed by a creation with an S3 event of its
+// own, so nothing is left to do. The removal of a version or of a delete marker
+// is different: the older version that it uncovers has no other S3 event.
+func (w *Worker) picture(ctx context.Context, e lambdaevent.S3Event) error {
+	if e.Type == lambdaevent.Removed && !uncovers(e) && firstDelivery(ctx) {
+		seen, err := w.head(ctx, e.Bucket, e.Key)
 		if err != nil {
 			return err
 		}
 		if seen.exists {
-			w.log.InfoContext(ctx, "object was created again", "bucket", n.Bucket, "key", n.Key)
+			w.log.InfoContext(ctx, "object was created again", "bucket", e.Bucket, "key", e.Key)
 			return nil
 		}
 	}
-	for range lookAgain {
-		done, err := w.bring(ctx, n.Bucket, n.Key)
+	for range maxReconciles {
+		done, err := w.reconcile(ctx, e.Bucket, e.Key)
 		if err != nil {
 			return err
 		}
-		seen, err := w.look(ctx, n.Bucket, n.Key)
+		seen, err := w.head(ctx, e.Bucket, e.Key)
 		if err != nil {
 			return err
 		}
 		if seen == done.state {
-			return w.tell(ctx, n, done)
+			return w.report(ctx, e, done)
 		}
-		w.log.InfoContext(ctx, "object changed meanwhile", "bucket", n.Bucket, "key", n.Key)
+		w.log.InfoContext(ctx, "object changed, starting over", "bucket", e.Bucket, "key", e.Key)
 	}
-	return fmt.Errorf("the object changed %d times while its thumbnails were made", lookAgain)
+	return fmt.Errorf("the object changed %d times while its thumbnails were made: retry", maxReconciles)
 }
 
 // uncovers reports whether a removal can have uncovered an older version.
-func uncovers(n lambdaevent.S3Event) bool {
-	return n.Type == lambdaevent.Removed && n.VersionID != "" && !n.DeleteMarker
+func uncovers(e lambdaevent.S3Event) bool {
+	return e.Type == lambdaevent.Removed && e.VersionID != "" && !e.DeleteMarker
 }
 
-// firstDelivery reports whether nobody has worked on the record before. What an
-// earlier delivery wrote, and did not live to look at again, must be brought
-// right, so it may not be left to the notices of others.
+// firstDelivery reports whether the record is delivered for the first time. An
+// earlier delivery may have written thumbnails without checking the object
+// afterwards, so a later one cannot leave them to other S3 events.
 func firstDelivery(ctx context.Context) bool {
 	r, ok := pipeline.RecordFrom(ctx)
 	return ok && r.Attempt == 1
 }
 
-// tell announces the outcome if it is the notice's own: a notice of a creation
-// whose object is gone leaves it to the removal's notice to say so, and the
-// other way round, unless the removal uncovered what stands now.
-func (w *Worker) tell(ctx context.Context, n lambdaevent.S3Event, done outcome) error {
-	src := source(n, done.etag)
-	if done.exists && (done.versionID != "" || uncovers(n)) {
-		src.VersionID = done.versionID // not the one that went
+// report announces the outcome if it is the one of the S3 event. The event of a
+// creation whose object is gone leaves that to the event of the removal, and the
+// reverse, unless the removal uncovered the present version.
+func (w *Worker) report(ctx context.Context, e lambdaevent.S3Event, done outcome) error {
+	src := source(e, done.etag)
+	if done.exists && (done.versionID != "" || uncovers(e)) {
+		src.VersionID = done.versionID // instead of the removed one
 	}
-	switch removed := n.Type == lambdaevent.Removed; {
+	switch removed := e.Type == lambdaevent.Removed; {
 	case removed && !done.exists:
-		return w.announce(ctx, n, schema.TypeImageRemoved, schema.ImageRemoved{Source: src})
-	case removed && !uncovers(n) || !done.exists:
+		return w.announce(ctx, e, schema.TypeImageRemoved, schema.ImageRemoved{Source: src})
+	case removed && !uncovers(e) || !done.exists:
 		return nil
 	case done.picture == nil:
-		return w.announce(ctx, n, schema.TypeImageRejected, schema.ImageRejected{Source: src, Reason: done.reason})
+		return w.announce(ctx, e, schema.TypeImageRejected, schema.ImageRejected{Source: src, Reason: done.reason})
 	default:
-		return w.announce(ctx, n, schema.TypeImageProcessed, schema.ImageProcessed{Source: src, Picture: *done.picture})
+		return w.announce(ctx, e, schema.TypeImageProcessed, schema.ImageProcessed{Source: src, Picture: *done.picture})
 	}
 }
 
-// bring makes the thumbnails of the object as it is now, or removes them where
-// it is gone or no picture.
-func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error) {
+// reconcile makes the thumbnails of the object as it is now. It removes them if the
+// object is gone or is not a picture.
+func (w *Worker) reconcile(ctx context.Context, bucket, key string) (outcome, error) {
 	object, err := w.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if isNotFound(err) {
 		return outcome{}, w.removeThumbnails(ctx, bucket, key)
@@ -145,7 +147,7 @@ func (w *Worker) bring(ctx context.Context, bucket, key string) (outcome, error)
 	return outcome{state: seen, picture: p}, nil
 }
 
-// checkKeys refuses a picture if one of its thumbnails could not be written.
+// checkKeys returns an error if the key of a thumbnail is too long for S3.
 func (w *Worker) checkKeys(bucket, key string) error {
 	for _, size := range w.options.Sizes {
 		if out := w.template.key(size.Name(), bucket, key); len(out) > maxKeyBytes {
@@ -155,18 +157,18 @@ func (w *Worker) checkKeys(bucket, key string) error {
 	return nil
 }
 
-// keyTooLongError says that a thumbnail's key would be longer than S3 takes.
+// keyTooLongError reports a thumbnail's key that is longer than S3 accepts.
 type keyTooLongError struct {
 	size  string
 	bytes int
 }
 
 func (e *keyTooLongError) Error() string {
-	return fmt.Sprintf("the key of the %s thumbnail would have %d bytes, the limit is %d: the name is too long for THUMBNAIL_KEY", e.size, e.bytes, maxKeyBytes)
+	return fmt.Sprintf("key of the %s thumbnail: got %d bytes, want %d at most: shorten the object's key or THUMBNAIL_KEY", e.size, e.bytes, maxKeyBytes)
 }
 
-// thumbnails decodes the object as it streams in. The memory of all pictures in
-// hand is weighed by what their headers say.
+// thumbnails decodes the object as it streams in. All pictures in progress share
+// the worker's memory, by the costs that their headers imply.
 func (w *Worker) thumbnails(ctx context.Context, object *s3.GetObjectOutput) (*thumbnail.Result, error) {
 	p, err := thumbnail.Open(object.Body, w.options)
 	if err != nil {
@@ -178,8 +180,8 @@ func (w *Worker) thumbnails(ctx context.Context, object *s3.GetObjectOutput) (*t
 	defer w.memory.Release(p.Cost())
 	made, err := p.Thumbnails(ctx)
 	if p.Cost() > w.options.MemoryBytes/4 {
-		// The next picture would be decoded beside this one's remains: its planes
-		// are a few large pieces, which the collector sees when they are there.
+		// The planes of a large picture are a few large allocations. They are freed
+		// before the next picture is decoded, so that both need not fit.
 		runtime.GC()
 	}
 	return made, err
@@ -206,7 +208,7 @@ func (w *Worker) removeThumbnails(ctx context.Context, bucket, key string) error
 	for _, size := range w.options.Sizes {
 		out := w.template.key(size.Name(), bucket, key)
 		if len(out) > maxKeyBytes {
-			continue // it was never written
+			continue // no thumbnail was written
 		}
 		_, err := w.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &w.config.ThumbnailBucket, Key: &out})
 		if err != nil && !isNotFound(err) {
@@ -216,8 +218,8 @@ func (w *Worker) removeThumbnails(ctx context.Context, bucket, key string) error
 	return errors.Join(problems...)
 }
 
-// look tells what the object is now.
-func (w *Worker) look(ctx context.Context, bucket, key string) (state, error) {
+// head returns the present state of the object.
+func (w *Worker) head(ctx context.Context, bucket, key string) (state, error) {
 	head, err := w.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
 	if isNotFound(err) {
 		return state{}, nil
@@ -228,8 +230,7 @@ func (w *Worker) look(ctx context.Context, bucket, key string) (state, error) {
 	return newState(head.ETag, head.VersionId), nil
 }
 
-// isRejection reports whether no other delivery would make thumbnails of what
-// the object is.
+// isRejection reports whether retrying cannot make thumbnails of the object.
 func isRejection(err error) bool {
 	_, unsupported := errors.AsType[*thumbnail.UnsupportedError](err)
 	_, tooLarge := errors.AsType[*thumbnail.TooLargeError](err)
@@ -238,8 +239,8 @@ func isRejection(err error) bool {
 	return unsupported || tooLarge || corrupt || keyTooLong
 }
 
-// rejection is the reason of a rejection. A limit is named by the worker's own
-// setting.
+// rejection returns the reason of a rejection. It names a limit by the worker's
+// environment variable.
 func rejection(err error) string {
 	if e, ok := errors.AsType[*thumbnail.TooLargeError](err); ok {
 		named := *e

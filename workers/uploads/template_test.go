@@ -42,9 +42,9 @@ func TestKeyTemplateRefused(t *testing.T) {
 		{"{size}", "{key} 0 times"},
 		{"{size}{size}{key}", "{size} 2 times"},
 		{"{size}{key}{bucket}{bucket}", "{bucket} 2 times"},
-		{"{size}/{key}/{name}", "only {size}, {key} and {bucket}"},
-		{"{size}/{key}}", "only"},
-		{"{{size}/{key}", "only"},
+		{"{size}/{key}/{name}", "no braces but {size}, {key} and {bucket}"},
+		{"{size}/{key}}", "no braces but"},
+		{"{{size}/{key}", "no braces but"},
 	}
 	for _, r := range rows {
 		if _, err := parseTemplate(r.template); err == nil || !strings.Contains(err.Error(), r.want) {

@@ -1,6 +1,6 @@
-// Package uploads is the worker that an upload wakes: a picture created makes
-// thumbnails, an object removed takes its thumbnails along, and a file of
-// messages under inbox/ is put on the queue.
+// Package uploads is the worker of S3 event notifications. It makes thumbnails of
+// created pictures, removes the thumbnails of removed objects, and queues the
+// messages of files under inbox/.
 package uploads
 
 import (
@@ -89,29 +89,29 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return w.runner.Run(ctx, payload, w.handler)
 }
 
-// handle does what the notices in one record ask for. They stand or fall
-// together: a message cannot come back in part.
+// handle handles the S3 events in one record. They succeed or fail together, since
+// a message cannot be retried in part.
 func (w *Worker) handle(ctx context.Context, r pipeline.Record) error {
-	notices, err := lambdaevent.S3Events(r.Body)
+	events, err := lambdaevent.S3Events(r.Body)
 	if err != nil {
 		return err
 	}
-	if len(notices) == 0 {
-		w.log.InfoContext(ctx, "test event: the bucket's notifications reach the queue")
+	if len(events) == 0 {
+		w.log.InfoContext(ctx, "test event of the bucket's notification configuration")
 		return nil
 	}
 	var problems []error
-	for _, n := range notices {
-		if err := w.notice(ctx, n); err != nil {
-			problems = append(problems, fmt.Errorf("%s %q: %w", n.EventName, n.Bucket+"/"+n.Key, err))
+	for _, e := range events {
+		if err := w.event(ctx, e); err != nil {
+			problems = append(problems, fmt.Errorf("%s %q: %w", e.EventName, e.Bucket+"/"+e.Key, err))
 		}
 	}
-	return together(problems)
+	return joined(problems)
 }
 
-// together joins the errors of a record's notices. The record is permanent only
-// if all of them are: else the others must come back.
-func together(problems []error) error {
+// joined joins the errors of a record's S3 events. The result is permanent only if
+// all of them are, since the others are to be retried.
+func joined(problems []error) error {
 	retry := 0
 	for _, err := range problems {
 		if !pipeline.IsPermanent(err) {
@@ -121,56 +121,56 @@ func together(problems []error) error {
 	if retry == 0 || retry == len(problems) {
 		return errors.Join(problems...)
 	}
-	return fmt.Errorf("%d of %d notices may be retried: %s", retry, len(problems), strings.ReplaceAll(errors.Join(problems...).Error(), "\n", "; "))
+	return fmt.Errorf("%d of %d S3 events can be retried: %s", retry, len(problems), strings.ReplaceAll(errors.Join(problems...).Error(), "\n", "; "))
 }
 
-// notice does what one notice asks for.
-func (w *Worker) notice(ctx context.Context, n lambdaevent.S3Event) error {
-	own, err := w.own(n)
+// event handles one S3 event.
+func (w *Worker) event(ctx context.Context, e lambdaevent.S3Event) error {
+	own, err := w.own(e)
 	switch {
 	case err != nil:
 		return err
 	case own:
-		w.log.DebugContext(ctx, "own output skipped", "bucket", n.Bucket, "key", n.Key)
+		w.log.DebugContext(ctx, "own output skipped", "bucket", e.Bucket, "key", e.Key)
 		return nil
-	case strings.HasSuffix(n.Key, "/"):
-		w.log.DebugContext(ctx, "folder skipped", "bucket", n.Bucket, "key", n.Key)
+	case strings.HasSuffix(e.Key, "/"):
+		w.log.DebugContext(ctx, "folder skipped", "bucket", e.Bucket, "key", e.Key)
 		return nil
-	case n.Type == lambdaevent.Other:
-		w.log.InfoContext(ctx, "event of no concern", "event", n.EventName, "bucket", n.Bucket, "key", n.Key)
+	case e.Type == lambdaevent.Other:
+		w.log.InfoContext(ctx, "event of another type skipped", "event", e.EventName, "bucket", e.Bucket, "key", e.Key)
 		return nil
-	case strings.HasPrefix(n.Key, w.config.InboxPrefix):
-		return w.inbox(ctx, n)
+	case strings.HasPrefix(e.Key, w.config.InboxPrefix):
+		return w.inbox(ctx, e)
 	default:
-		return w.picture(ctx, n)
+		return w.picture(ctx, e)
 	}
 }
 
 // own reports whether the object is one that this worker writes.
-func (w *Worker) own(n lambdaevent.S3Event) (bool, error) {
-	if n.Bucket == w.config.DeadLetterBucket && strings.HasPrefix(n.Key, "letters/") {
+func (w *Worker) own(e lambdaevent.S3Event) (bool, error) {
+	if e.Bucket == w.config.DeadLetterBucket && strings.HasPrefix(e.Key, "letters/") {
 		return true, nil
 	}
-	if n.Bucket != w.config.ThumbnailBucket {
+	if e.Bucket != w.config.ThumbnailBucket {
 		return false, nil
 	}
 	if w.template.prefix == "" {
-		return false, pipeline.Permanentf("thumbnails would be written among the uploads: THUMBNAIL_KEY %q needs a prefix of its own", w.config.KeyTemplate)
+		return false, pipeline.Permanentf("THUMBNAIL_KEY: got %q, want a prefix before {size}, because the bucket of uploads is also that of thumbnails", w.config.KeyTemplate)
 	}
-	return strings.HasPrefix(n.Key, w.template.prefix), nil
+	return strings.HasPrefix(e.Key, w.template.prefix), nil
 }
 
-// announce sends the message that tells what became of the notice's object. The
-// message's id depends on the notice alone: sent twice, it is the same.
-func (w *Worker) announce(ctx context.Context, n lambdaevent.S3Event, typ string, data any) error {
-	m, err := pipeline.NewMessage(ctx, typ, n.Cause(), data)
+// announce sends a message about the object of an S3 event. The message's id is
+// derived from the event, so that a second message has the same id.
+func (w *Worker) announce(ctx context.Context, e lambdaevent.S3Event, typ string, data any) error {
+	m, err := pipeline.NewMessage(ctx, typ, e.Cause(), data)
 	if err != nil {
 		return pipeline.Permanent(err)
 	}
-	m.Source, m.Subject, m.Time = "sluice/uploads", n.Bucket+"/"+n.Key, n.EventTime
+	m.Source, m.Subject, m.Time = "sluice/uploads", e.Bucket+"/"+e.Key, e.EventTime
 	return w.jobs.Send(ctx, m)
 }
 
-func source(n lambdaevent.S3Event, etag string) schema.Source {
-	return schema.Source{Bucket: n.Bucket, Key: n.Key, ETag: etag, Sequencer: n.Sequencer, VersionID: n.VersionID}
+func source(e lambdaevent.S3Event, etag string) schema.Source {
+	return schema.Source{Bucket: e.Bucket, Key: e.Key, ETag: etag, Sequencer: e.Sequencer, VersionID: e.VersionID}
 }

@@ -62,7 +62,7 @@ func TestBucketSharedWithUploads(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, func(c *Config) { c.ThumbnailBucket, c.KeyTemplate = "uploads", "{size}/{key}" })
 		b.s3.put("uploads/a.png", red)
-		b.deadLettered(`THUMBNAIL_KEY "{size}/{key}" needs a prefix`, b.created("a.png"))
+		b.deadLettered(`THUMBNAIL_KEY: got "{size}/{key}", want a prefix`, b.created("a.png"))
 		if len(b.s3.calls) != 0 {
 			t.Errorf("S3 was asked %q", b.s3.calls)
 		}
@@ -145,7 +145,7 @@ func TestNoticesOfOneMessage(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)
 		inbox, refused := b.created("inbox/a.txt"), b.created("denied.png")
-		err := b.fails("1 of 2 notices may be retried", inbox, refused)
+		err := b.fails("1 of 2 S3 events can be retried", inbox, refused)
 		if !strings.Contains(err.Error(), "a.txt") || !strings.Contains(err.Error(), "denied.png") {
 			t.Errorf("%v does not name both", err)
 		}
@@ -185,7 +185,7 @@ func TestTogether(t *testing.T) {
 		{[]error{plain, permanent, plain}, false, []string{"permanent", "plain", "2 of 3"}},
 	}
 	for _, r := range rows {
-		err := together(r.problems)
+		err := joined(r.problems)
 		if (err == nil) != (r.problems == nil) || pipeline.IsPermanent(err) != r.permanent {
 			t.Errorf("%v: got %v, permanent %v", r.problems, err, pipeline.IsPermanent(err))
 		}
