@@ -173,7 +173,7 @@ func FuzzS3Events(f *testing.F) {
 			}
 			return
 		}
-		if (len(events) == 0) != lambdaevent.IsTest(body) {
+		if (len(events) == 0) != isTestEvent(body) {
 			t.Fatal("got no events, but IsTest is false")
 		}
 		for _, n := range events {

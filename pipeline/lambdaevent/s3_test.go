@@ -41,7 +41,7 @@ func TestInvalidDirectS3RecordHasItsPositionAsID(t *testing.T) {
 func TestFunctionAcceptsTheTestEvent(t *testing.T) {
 	t.Parallel()
 	b := decode(t, `{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"uploads"}`, lambdaevent.S3)
-	if len(b.Records) != 1 || b.Kind != lambdaevent.S3 || !lambdaevent.IsTest(b.Records[0].Body) {
+	if len(b.Records) != 1 || b.Kind != lambdaevent.S3 || !isTestEvent(b.Records[0].Body) {
 		t.Errorf("got %+v", b)
 	}
 }

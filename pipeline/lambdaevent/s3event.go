@@ -107,13 +107,6 @@ func S3Events(body []byte) ([]S3Event, error) {
 	return nil, pipeline.Permanent(&EventError{Form: formS3Event, Field: "Message", Reason: "has too many envelopes"})
 }
 
-// IsTest reports whether body is the test event that S3 sends when a notification
-// is configured, in any envelope.
-func IsTest(body []byte) bool {
-	events, err := S3Events(body)
-	return err == nil && len(events) == 0
-}
-
 // envelope is a decoded body: S3 events, or an inner body, or an error.
 type envelope struct {
 	events  []S3Event
