@@ -50,6 +50,7 @@ func build(c Config, rules *notify.Rules, clients Clients, log *slog.Logger) *Wo
 			Worker: "changes", Kinds: []lambdaevent.Kind{lambdaevent.DynamoDBStream},
 			Parallel: c.Parallel, Reserve: c.Reserve,
 			SQS: clients.SQS, DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.DeadLetters,
+			Connect: []func(context.Context) error{sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL}.Connect},
 		}, log),
 		log: log,
 	}

@@ -14,6 +14,7 @@ import (
 	"sluice/notify"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
+	"sluice/pipeline/sqsqueue"
 	"sluice/workers/schema"
 	"sluice/workers/setup"
 	"sluice/workers/setup/runner"
@@ -68,6 +69,7 @@ func build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 			Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve,
 			SQS: clients.SQS, SourceQueueURL: c.SourceQueueURL,
 			DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.DeadLetters,
+			Connect: []func(context.Context) error{sqsqueue.Queue{Client: clients.SQS, URL: c.DeadLetterQueueURL}.Connect, connectTable(clients.Records)},
 		}, log),
 		log: log,
 	}

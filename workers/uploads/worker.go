@@ -65,6 +65,7 @@ func Build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 			Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve,
 			SQS: clients.SQS, SourceQueueURL: c.SourceQueueURL,
 			DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.S3,
+			Connect: []func(context.Context) error{sqsqueue.Queue{Client: clients.SQS, URL: c.JobsQueueURL}.Connect, connectS3(clients.S3, c.DeadLetterBucket)},
 		}, log),
 		log:      log,
 		template: template,

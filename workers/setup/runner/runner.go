@@ -7,6 +7,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -41,6 +42,10 @@ type Config struct {
 	// If the bucket is empty, such a record is a failure. Objects may then be nil.
 	DeadLetterBucket string
 	Objects          sqsqueue.DeadLetterStore
+
+	// Connect are what a warm-up calls to connect the worker's clients. Each
+	// needs no permission that the worker's records do not.
+	Connect []func(context.Context) error
 }
 
 // Runner runs a worker's batches. Safe for concurrent use.
@@ -48,10 +53,13 @@ type Runner struct {
 	Options     pipeline.Options // of each batch
 	deadLetters sqsqueue.DeadLetters
 	kinds       []lambdaevent.Kind
+	connect     []func(context.Context) error
+	log         *slog.Logger
 }
 
-// New returns a Runner that logs to log.
+// New returns a Runner that logs to log. A nil log discards.
 func New(c Config, log *slog.Logger) *Runner {
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	r := &Runner{
 		Options: pipeline.Options{
 			Worker: c.Worker, Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve, Backoff: setup.Backoff, Logger: log,
@@ -59,7 +67,9 @@ func New(c Config, log *slog.Logger) *Runner {
 		deadLetters: sqsqueue.DeadLetters{
 			Client: c.SQS, URL: c.DeadLetterQueueURL, Worker: c.Worker, Objects: c.Objects, Bucket: c.DeadLetterBucket,
 		},
-		kinds: slices.Clone(c.Kinds),
+		kinds:   slices.Clone(c.Kinds),
+		connect: slices.Clone(c.Connect),
+		log:     log,
 	}
 	if c.DeadLetterQueueURL != "" {
 		r.Options.DeadLetter = r.deadLetters.Write
@@ -75,13 +85,16 @@ func New(c Config, log *slog.Logger) *Runner {
 func (r *Runner) OpenDeadLetters(h pipeline.Handler) pipeline.Handler { return r.deadLetters.Open(h) }
 
 // Run runs h on each record of a Lambda event and returns the response to
-// Lambda.
+// Lambda. A warm-up has no records: Run connects the clients.
 //
 // If all records of a batch from a queue fail, and there are two or more, Run
 // returns an error, which slows Lambda's polling. A single failed record says
 // little about the services that the worker depends on, so it neither slows the
 // polling nor triggers the alarm on errors.
 func (r *Runner) Run(ctx context.Context, payload []byte, h pipeline.Handler) ([]byte, error) {
+	if setup.IsWarmUp(payload) {
+		return setup.WarmUp(ctx, r.log, r.connect...), nil
+	}
 	batch, err := lambdaevent.Decode(payload, r.kinds...)
 	if err != nil {
 		return nil, err

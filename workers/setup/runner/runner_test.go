@@ -134,3 +134,19 @@ func TestRunRefusesOtherKindsOfEvents(t *testing.T) {
 		t.Error("a change of a table: got no error")
 	}
 }
+
+func TestRunRespondsToAWarmUpWithoutARecord(t *testing.T) {
+	t.Parallel()
+	queue, connected := new(calls), 0
+	r := newRunner(queue, func(c *runner.Config) {
+		c.Kinds = append(c.Kinds, lambdaevent.EventBridge)
+		c.Connect = append(c.Connect, func(context.Context) error { connected++; return nil })
+	})
+	response, err := r.Run(t.Context(), []byte(`{"id":"1","source":"aws.events","detail-type":"Scheduled Event"}`), nil)
+	if want := `{"statusCode":200,"body":"Warmed up"}`; err != nil || string(response) != want {
+		t.Errorf("got %s, %v, want %s", response, err, want)
+	}
+	if connected != 1 || len(queue.deadLetters) != 0 {
+		t.Errorf("got %d connects and %d dead letters, want 1 and none", connected, len(queue.deadLetters))
+	}
+}
