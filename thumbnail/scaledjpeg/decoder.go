@@ -116,7 +116,7 @@ type component struct {
 	dc     []byte   // progressive at 1/8: coefficients, 2 bytes each
 }
 
-// DecodeHeader reads what r says before its first scan.
+// DecodeHeader reads the header of r, up to its first scan.
 func DecodeHeader(r io.Reader) (Header, error) {
 	return new(Decoder).ReadHeader(r)
 }
@@ -316,7 +316,7 @@ func (d *Decoder) allocate() error {
 	if err := d.fits(d.rows, false); err != nil {
 		return err
 	}
-	// What is left of larger pictures may be more than this one is allowed.
+	// The memory of larger pictures before may be more than this one is allowed.
 	if limit := d.opts.MaxBytes; limit > 0 && d.memory(d.rows, true, false) > limit {
 		d.Trim(0)
 	}
@@ -463,7 +463,7 @@ func sized[T any](s []T, n int, v T, keep bool) []T {
 	}
 	s = s[:n]
 	fresh := s[old:]
-	// A piece that stays in the cache is copied on and on.
+	// A piece that stays in the cache is copied repeatedly.
 	head := fresh[:min(len(fresh), 4096)]
 	for i := range head {
 		head[i] = v

@@ -1,7 +1,7 @@
 // Package scaledjpeg decodes JPEG pictures to planes of 1/1, 1/2, 1/4 or 1/8 of
 // their size, from a stream, in memory that depends on the planes and not on
-// the file. It is made for thumbnails: who wants 200 pixels of 6000 needs none
-// of the detail that most of a decoder's time goes into.
+// the file. It is made for thumbnails: 200 pixels of 6000 need none of the detail that
+// most of a decoder's time goes into.
 //
 // It reads baseline, extended and progressive pictures of 8 bits, of any
 // sampling, gray, YCbCr, RGB, CMYK and YCCK, with restart markers, with scans
@@ -42,7 +42,7 @@
 //
 // # The walk
 //
-// At 1/8 the 63 AC coefficients of a block are worth nothing, but the next
+// At 1/8 the 63 AC coefficients of a block are not needed, but the next
 // block begins where they end, and only their codes tell where that is. So they
 // are not decoded, they are walked over: a code and its magnitude are a number
 // of bits to skip, and a number of places that the zig-zag index advances. A

@@ -15,7 +15,7 @@ var (
 	// ErrUnsupported: a JPEG of a kind this package does not decode: 12 bits,
 	// arithmetic coding, lossless, hierarchical, or 2 components.
 	ErrUnsupported = errors.New("unsupported JPEG")
-	// ErrLimit: a limit of [Options] would be passed.
+	// ErrLimit: a limit of [Options] would be exceeded.
 	ErrLimit = errors.New("over the limit")
 )
 
@@ -40,7 +40,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// LimitError says which limit a picture passes. It wraps [ErrLimit].
+// LimitError names the limit that a picture exceeds. It wraps [ErrLimit].
 type LimitError struct {
 	// Setting is the name of the field in [Options].
 	Setting string

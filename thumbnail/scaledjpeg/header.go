@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// ColorModel says what the planes of a picture mean.
+// ColorModel is the meaning of the planes of a picture.
 type ColorModel uint8
 
 // The color models, in the order of their planes.
@@ -39,7 +39,7 @@ func (m ColorModel) String() string {
 // components: (2,2), (1,1), (1,1) is 4:2:0.
 type Sampling struct{ H, V uint8 }
 
-// Header is what a JPEG says before its first scan.
+// Header describes a JPEG, from the data before its first scan.
 type Header struct {
 	// Width and Height are in pixels. Height is 0 when the file gives it only
 	// after the first scan (a DNL marker); a decoded [Image] always knows it.
@@ -59,7 +59,7 @@ type Header struct {
 	// Nil where there is none.
 	EXIF []byte
 	// ICC is the embedded color profile, its parts joined in their order.
-	// Nil where there is none or it is not usable; ICCErr tells why then.
+	// Nil where there is none or it is not usable; ICCErr is the reason then.
 	ICC    []byte
 	ICCErr error
 }

@@ -18,7 +18,7 @@ type Plane struct {
 	// Scale is the Image's, or half of that for a finer component of
 	// Options.FineChroma.
 	Scale int
-	// Droop tells how much the reduction has damped fine detail: a wave of f
+	// Droop is how much the reduction has damped fine detail: a wave of f
 	// cycles a sample has 1 - Droop*(2*pi*f)^2 of its height left, as long as f
 	// is small. A resampling filter that takes Droop times the second
 	// difference off its input, or off its own weights, puts that right: 1 to
