@@ -1,11 +1,14 @@
 package sqsserver_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,19 +17,50 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// TestAWSCLI sends, receives and deletes with each AWS CLI that is here: the one on the path and Debian's, which may be one of before
-// the JSON protocol. Requests are signed and checked.
-func TestAWSCLI(t *testing.T) {
-	t.Parallel()
-	var found []string
+// awsCLIs returns the AWS CLIs that start: that of the path and Debian's, which
+// may be older than the JSON protocol. problems has those that do not start.
+func awsCLIs(ctx context.Context) (found, problems []string) {
+	var paths []string
 	if path, err := exec.LookPath("aws"); err == nil {
+		paths = append(paths, path)
+	}
+	const debian = "/usr/bin/aws"
+	if _, err := os.Stat(debian); err == nil && !slices.Contains(paths, debian) {
+		paths = append(paths, debian)
+	}
+	for _, path := range paths {
+		cmd := exec.CommandContext(ctx, path, "--version")
+		cmd.Env = cliEnv()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			problems = append(problems, fmt.Sprintf("%s --version: %v: %.200s", path, err, out))
+			continue
+		}
 		found = append(found, path)
 	}
-	if _, err := os.Stat("/usr/bin/aws"); err == nil && (len(found) == 0 || found[0] != "/usr/bin/aws") {
-		found = append(found, "/usr/bin/aws")
+	return found, problems
+}
+
+// cliEnv is the environment without the settings of the machine that could lead a
+// client elsewhere, and with env.
+func cliEnv(env ...string) []string {
+	out := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(kv), "=")
+		return strings.HasPrefix(name, "AWS_") || strings.HasSuffix(name, "_PROXY") || strings.HasSuffix(name, "_CA_BUNDLE") || name == "SSL_CERT_FILE"
+	})
+	return append(out, append(env, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=")...)
+}
+
+// TestAWSCLI sends, receives and deletes with each AWS CLI of the machine. The
+// requests are signed and verified.
+func TestAWSCLI(t *testing.T) {
+	t.Parallel()
+	found, problems := awsCLIs(t.Context())
+	for _, p := range problems {
+		t.Logf("an aws CLI does not start: %s", p)
 	}
 	if len(found) == 0 {
-		t.Skip("there is no aws CLI here")
+		t.Skipf("no aws CLI starts on this machine %v", problems)
 	}
 	for _, aws := range found {
 		t.Run(strings.ReplaceAll(aws, "/", "_"), func(t *testing.T) {
@@ -44,8 +78,7 @@ func TestAWSCLI(t *testing.T) {
 			t.Cleanup(srv.Close)
 			run := func(secret string, args ...string) (string, error) {
 				cmd := exec.CommandContext(t.Context(), aws, append([]string{"--endpoint-url", srv.URL, "--output", "json", "sqs"}, args...)...)
-				cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION=us-east-1",
-					"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1", "AWS_PAGER=")
+				cmd.Env = cliEnv("AWS_ACCESS_KEY_ID="+creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_DEFAULT_REGION=us-east-1")
 				out, err := cmd.CombinedOutput()
 				return string(out), err
 			}
@@ -87,15 +120,15 @@ func TestAWSCLI(t *testing.T) {
 				"SignatureDoesNotMatch|InvalidSignature": func() (string, error) { return run("wrong", "list-queues") },
 			} {
 				out, err := f()
-				said := false
+				names := false
 				for word := range strings.SplitSeq(what, "|") {
-					said = said || strings.Contains(out, word)
+					names = names || strings.Contains(out, word)
 				}
-				if err == nil || !said {
+				if err == nil || !names {
 					t.Errorf("want the error %s, got %v: %s", what, err, out)
 				}
 			}
-			t.Logf("%s asked by %v", aws, kinds)
+			t.Logf("%s sends %v", aws, kinds)
 		})
 	}
 }

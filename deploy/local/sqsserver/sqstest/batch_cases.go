@@ -15,7 +15,7 @@ func entry(id, body string) types.SendMessageBatchRequestEntry {
 
 func (t *T) sendBatch(url string, entries ...types.SendMessageBatchRequestEntry) (*sqs.SendMessageBatchOutput, error) {
 	if entries == nil {
-		entries = []types.SendMessageBatchRequestEntry{} // nil does not leave the SDK
+		entries = []types.SendMessageBatchRequestEntry{} // the SDK refuses nil
 	}
 	return t.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: entries})
 }
@@ -23,7 +23,7 @@ func (t *T) sendBatch(url string, entries ...types.SendMessageBatchRequestEntry)
 var batchCases = []Case{
 	{
 		Name: "send batch",
-		Rule: "A batch of ten is sent in order, and each entry's answer has its id, its message's id and digest.",
+		Rule: "A batch of ten is sent in order, and the result of each entry has its id, and the id and digest of its message.",
 		Check: func(t *T) {
 			url := t.queue()
 			var entries []types.SendMessageBatchRequestEntry
@@ -45,8 +45,8 @@ var batchCases = []Case{
 		},
 	},
 	{
-		Name: "batches refused whole",
-		Rule: "A batch without entries, with more than ten, with ids that repeat or that AWS does not allow, is refused whole.",
+		Name: "batches refused as a whole",
+		Rule: "A batch without entries, with more than ten, or with repeated or invalid ids is refused as a whole.",
 		Check: func(t *T) {
 			url := t.queue()
 			_, err := t.sendBatch(url)
@@ -71,7 +71,7 @@ var batchCases = []Case{
 	},
 	{
 		Name: "batch size",
-		Rule: "A batch has at most 1 MiB in all.",
+		Rule: "A batch has at most 1 MiB in total.",
 		Check: func(t *T) {
 			url := t.queue()
 			half := strings.Repeat("x", mib/2)
@@ -84,8 +84,8 @@ var batchCases = []Case{
 		},
 	},
 	{
-		Name: "send batch in part",
-		Rule: "An entry that is refused says why, and the others are sent.",
+		Name: "send batch with failed entries",
+		Rule: "An entry that fails has an error, and the others are sent.",
 		Check: func(t *T) {
 			url := t.queue("MaximumMessageSize", "1024")
 			late := entry("late", "x")
@@ -108,7 +108,7 @@ var batchCases = []Case{
 		},
 	},
 	{
-		Name: "delete batch in part",
+		Name: "delete batch with failed entries",
 		Rule: "In a batch of deletes each entry has its own outcome.",
 		Check: func(t *T) {
 			url := t.queue()
@@ -127,7 +127,7 @@ var batchCases = []Case{
 		},
 	},
 	{
-		Name: "change visibility batch in part",
+		Name: "change visibility batch with failed entries",
 		Rule: "In a batch of visibility changes each entry has its own outcome.",
 		Check: func(t *T) {
 			url := t.queue()

@@ -13,14 +13,16 @@ func redrive(arn string, max any) string {
 	return fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%v}`, arn, max)
 }
 
-// withDead makes a queue with a dead-letter queue that takes what was received max times.
+// withDead creates a queue whose messages move to a dead-letter queue after max
+// receives.
 func (t *T) withDead(max int, kv ...string) (url, dead string) {
 	dead = t.queue()
 	return t.queue(append([]string{"RedrivePolicy", redrive(t.arn(dead), max), "VisibilityTimeout", "0"}, kv...)...), dead
 }
 
-// bury sends a message and lets it go to the dead-letter queue, where max is one.
-func (t *T) bury(url, body string) {
+// sendDead sends a message and makes it move to the dead-letter queue of a queue
+// with a maxReceiveCount of one.
+func (t *T) sendDead(url, body string) {
 	t.send(url, body)
 	t.one(url, body)
 	t.none(url)
@@ -44,14 +46,14 @@ func (t *T) moved(arn string) types.ListMessageMoveTasksResultEntry {
 		}
 		t.sleep(100 * time.Millisecond)
 	}
-	t.Fatal("the move task does not end")
+	t.Fatal("the move task did not end in 10 s")
 	panic("unreachable")
 }
 
 var deadLetterCases = []Case{
 	{
 		Name: "dead letters",
-		Rule: "A message goes to the dead-letter queue at the receive after maxReceiveCount, with its id, attributes and age; the receives go on counting.",
+		Rule: "A message moves to the dead-letter queue at the receive after maxReceiveCount; it keeps its id, attributes, age and receive count.",
 		Check: func(t *T) {
 			url, dead := t.withDead(2)
 			sent := t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("x"), MessageAttributes: map[string]types.MessageAttributeValue{"a": str("b")}})
@@ -80,8 +82,8 @@ var deadLetterCases = []Case{
 		},
 	},
 	{
-		Name: "a dead letter makes room",
-		Rule: "A receive that moves messages away delivers others in the same call.",
+		Name: "a receive that moves dead letters still delivers",
+		Rule: "A receive that moves messages to the dead-letter queue delivers others in the same call.",
 		Check: func(t *T) {
 			url, dead := t.withDead(1, "VisibilityTimeout", "1")
 			t.send(url, "bad")
@@ -93,13 +95,13 @@ var deadLetterCases = []Case{
 		},
 	},
 	{
-		Name: "a dead letter wakes its queue",
-		Rule: "A receive that waits at the dead-letter queue gets the message that is moved there.",
+		Name: "a dead letter ends a long poll",
+		Rule: "A long poll on the dead-letter queue returns a message when it moves there.",
 		Check: func(t *T) {
 			url, dead := t.withDead(1)
-			done := t.inLine(dead)
+			done := t.longPoll(dead)
 			start := time.Now()
-			t.bury(url, "x")
+			t.sendDead(url, "x")
 			if ms := <-done; len(ms) != 1 || time.Since(start) > time.Second {
 				t.Errorf("got %v after %v", bodies(ms), time.Since(start))
 			}
@@ -107,7 +109,7 @@ var deadLetterCases = []Case{
 	},
 	{
 		Name: "redrive policy",
-		Rule: "A redrive policy names an existing queue of the same kind and 1 to 1000 receives; empty, it is taken away.",
+		Rule: "A redrive policy names an existing queue of the same type and 1 to 1000 receives; an empty one removes it.",
 		Check: func(t *T) {
 			dead, fifo := t.queue(), t.fifo()
 			url := t.queue()
@@ -117,11 +119,11 @@ var deadLetterCases = []Case{
 			}
 			arn := t.arn(dead)
 			for what, policy := range map[string]string{
-				"no JSON": "x", "no target": `{"maxReceiveCount":1}`, "no count": fmt.Sprintf(`{"deadLetterTargetArn":%q}`, arn),
+				"not JSON": "x", "no target": `{"maxReceiveCount":1}`, "no count": fmt.Sprintf(`{"deadLetterTargetArn":%q}`, arn),
 				"count 0": redrive(arn, 0), "count 1001": redrive(arn, 1001), "no such queue": redrive(arn+"-no", 1), "FIFO": redrive(t.arn(fifo), 1),
 			} {
 				if set(policy) == nil {
-					t.Errorf("%s: it is taken", what)
+					t.Errorf("%s: the policy is accepted", what)
 				}
 			}
 			if got := t.attributes(url)["RedrivePolicy"]; got != "" {
@@ -140,13 +142,13 @@ var deadLetterCases = []Case{
 				t.Errorf("sources: got %v, %v, want %s", out, err, url)
 			}
 			if err := set(""); err != nil || t.attributes(url)["RedrivePolicy"] != "" {
-				t.Errorf("taken away: %v, got %v", err, t.attributes(url))
+				t.Errorf("removed: %v, got %v", err, t.attributes(url))
 			}
 		},
 	},
 	{
 		Name: "FIFO dead letters",
-		Rule: "A FIFO queue's dead letter leaves its group to the next message, and stands in the same group in its queue.",
+		Rule: "A dead letter of a FIFO queue no longer blocks its group, and keeps its group in the dead-letter queue.",
 		Check: func(t *T) {
 			dead := t.fifo()
 			url := t.fifo("RedrivePolicy", redrive(t.arn(dead), 1), "VisibilityTimeout", "1")
@@ -162,7 +164,7 @@ var deadLetterCases = []Case{
 	},
 	{
 		Name: "redrive to the source",
-		Rule: "A move task without a destination brings each message back to its queue, as a new one.",
+		Rule: "A move task without a destination returns each message to its source queue as a new message.",
 		Check: func(t *T) {
 			dead := t.queue()
 			var urls []string
@@ -173,7 +175,7 @@ var deadLetterCases = []Case{
 			old := t.send(urls[0], "a")
 			t.one(urls[0], "a")
 			t.none(urls[0])
-			t.bury(urls[1], "b")
+			t.sendDead(urls[1], "b")
 			t.wantCounts(dead, 2, 0, 0)
 			if _, err := t.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: &arn}); err != nil {
 				t.Fatal(err)
@@ -190,14 +192,14 @@ var deadLetterCases = []Case{
 		},
 	},
 	{
-		Name: "redrive elsewhere",
-		Rule: "A move task with a destination and a rate brings the messages there, at most so many a second; only one runs for a queue, and it can be cancelled.",
+		Name: "redrive to a destination",
+		Rule: "A move task with a destination and a rate moves at most that many messages a second; only one runs for a queue, and it can be cancelled.",
 		Check: func(t *T) {
 			url, dead := t.withDead(1)
 			dest := t.queue()
 			arn, destARN := t.arn(dead), t.arn(dest)
 			for i := range 4 {
-				t.bury(url, fmt.Sprint(i))
+				t.sendDead(url, fmt.Sprint(i))
 			}
 			start := &sqs.StartMessageMoveTaskInput{SourceArn: &arn, DestinationArn: &destARN, MaxNumberOfMessagesPerSecond: aws.Int32(1)}
 			out, err := t.StartMessageMoveTask(t.Context(), start)
@@ -224,7 +226,7 @@ var deadLetterCases = []Case{
 	},
 	{
 		Name: "redrive refused",
-		Rule: "Only a dead-letter queue can be moved from, and only what exists moved to; a message that was sent there by hand has no source.",
+		Rule: "The source must be a dead-letter queue and the destination must exist; a message that was sent to the dead-letter queue directly has no source.",
 		Check: func(t *T) {
 			url, dead := t.withDead(1)
 			arn, no := t.arn(url), t.arn(url)+"-no"

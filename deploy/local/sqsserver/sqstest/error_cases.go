@@ -12,7 +12,7 @@ const ErrorTypes = "error types"
 var errorCases = []Case{
 	{
 		Name: ErrorTypes,
-		Rule: "A refusal has AWS's type, or where the SDK has none, AWS's code.",
+		Rule: "An error has AWS's type, or AWS's code where the SDK has no type.",
 		Check: func(t *T) {
 			t.strict = true
 			url := t.queue()

@@ -13,7 +13,7 @@ import (
 var fifoCases = []Case{
 	{
 		Name: "order in a group",
-		Rule: "Messages of a group come in the order they were sent, several in one receive, with rising sequence numbers.",
+		Rule: "Messages of a group arrive in the order in which they were sent, several in one receive, with rising sequence numbers.",
 		Check: func(t *T) {
 			url := t.fifo()
 			last := ""
@@ -36,8 +36,8 @@ var fifoCases = []Case{
 		},
 	},
 	{
-		Name: "a message in flight holds its group",
-		Rule: "While a message is in flight, later ones of its group wait, and those of other groups do not.",
+		Name: "a message in flight blocks its group",
+		Rule: "While a message is in flight, later messages of its group wait, and those of other groups do not.",
 		Check: func(t *T) {
 			url := t.fifo()
 			t.sendTo(url, "a", "1", "a1")
@@ -51,8 +51,8 @@ var fifoCases = []Case{
 		},
 	},
 	{
-		Name: "a group comes back in order",
-		Rule: "After the visibility timeout the group comes again, from its first message on.",
+		Name: "a group returns in order",
+		Rule: "After the visibility timeout the group is received again from its first message on.",
 		Check: func(t *T) {
 			url := t.fifo("VisibilityTimeout", "1")
 			for i := range 3 {
@@ -67,8 +67,8 @@ var fifoCases = []Case{
 		},
 	},
 	{
-		Name: "a longer visibility holds what is behind",
-		Rule: "Of a group, the messages before one that is still in flight can be received, those behind it cannot.",
+		Name: "a longer visibility blocks later messages of the group",
+		Rule: "The messages of a group before one that is in flight can be received, those behind it cannot.",
 		Check: func(t *T) {
 			for at, want := range map[int][]string{0: nil, 1: {"0"}, 2: {"0", "1"}} {
 				url := t.fifo("VisibilityTimeout", "1")
@@ -86,7 +86,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "deduplication id",
-		Rule: "A message with an id that was sent within five minutes is accepted and not delivered, also when the first is gone; later it is.",
+		Rule: "A message with a deduplication id of the last five minutes is accepted and not delivered, even if the first was deleted; later it is delivered.",
 		Check: func(t *T) {
 			url := t.fifo()
 			first := t.sendTo(url, "g", "d", "x")
@@ -104,7 +104,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "content-based deduplication",
-		Rule: "With ContentBasedDeduplication the body is the id, unless the message has one.",
+		Rule: "With ContentBasedDeduplication the body determines the deduplication id, unless the message has one.",
 		Check: func(t *T) {
 			url := t.fifo("ContentBasedDeduplication", "true")
 			t.sendTo(url, "g", "", "x")
@@ -116,7 +116,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "deduplication by group",
-		Rule: "With DeduplicationScope messageGroup the same id counts in each group by itself.",
+		Rule: "With DeduplicationScope messageGroup, deduplication ids of different groups are independent.",
 		Check: func(t *T) {
 			url := t.fifo("DeduplicationScope", "messageGroup", "FifoThroughputLimit", "perMessageGroupId")
 			t.sendTo(url, "a", "d", "a1")
@@ -128,8 +128,8 @@ var fifoCases = []Case{
 		},
 	},
 	{
-		Name: "what a FIFO message needs",
-		Rule: "A message of a FIFO queue has a group, and a deduplication id or a queue that makes one; its own delay is refused.",
+		Name: "required parameters of a FIFO message",
+		Rule: "A FIFO message requires a group, and a deduplication id unless the queue derives it; a delay of its own is refused.",
 		Check: func(t *T) {
 			url := t.fifo()
 			send := func(in sqs.SendMessageInput) error {
@@ -150,7 +150,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "the delay of a FIFO queue",
-		Rule: "A FIFO queue's delay holds back its messages and keeps their order.",
+		Rule: "The delay of a FIFO queue applies to its messages and keeps their order.",
 		Check: func(t *T) {
 			url := t.fifo("DelaySeconds", "1")
 			t.sendTo(url, "g", "1", "1")
@@ -162,7 +162,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "an expired FIFO handle",
-		Rule: "On a FIFO queue a receipt handle is of no use after the visibility timeout: the delete is refused, and the message comes again.",
+		Rule: "On a FIFO queue a receipt handle expires with the visibility timeout: the delete is refused, and the message is received again.",
 		Check: func(t *T) {
 			url := t.fifo("VisibilityTimeout", "1")
 			t.sendTo(url, "g", "1", "x")
@@ -176,7 +176,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "FIFO batch",
-		Rule: "A batch keeps its order, and one that lacks groups or ids is refused whole.",
+		Rule: "A batch keeps its order, and a batch without groups or ids is refused as a whole.",
 		Check: func(t *T) {
 			url := t.fifo()
 			var entries []types.SendMessageBatchRequestEntry
@@ -197,7 +197,7 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "FIFO counts",
-		Rule: "Messages that wait for their group count as visible, only received ones as in flight.",
+		Rule: "Messages that wait for their group count as visible, and only received ones as in flight.",
 		Check: func(t *T) {
 			url := t.fifo()
 			for i := range 6 {
@@ -210,13 +210,13 @@ var fifoCases = []Case{
 	},
 	{
 		Name: "long poll on a FIFO queue",
-		Rule: "A receive that waits gets the next of a group as soon as the one before is deleted.",
+		Rule: "A long poll returns the next message of a group as soon as the one before is deleted.",
 		Check: func(t *T) {
 			url := t.fifo()
 			t.sendTo(url, "g", "1", "1")
 			t.sendTo(url, "g", "2", "2")
 			m := t.receive(url, 1)[0]
-			done := t.inLine(url)
+			done := t.longPoll(url)
 			start := time.Now()
 			t.delete(url, m)
 			if ms := <-done; len(ms) != 1 || *ms[0].Body != "2" || time.Since(start) > time.Second {
@@ -225,8 +225,8 @@ var fifoCases = []Case{
 		},
 	},
 	{
-		Name: "FIFO stays FIFO",
-		Rule: "A queue's kind cannot be changed.",
+		Name: "queue type is fixed",
+		Rule: "The type of a queue cannot be changed.",
 		Check: func(t *T) {
 			url := t.fifo()
 			_, err := t.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attrs("FifoQueue", "false")})

@@ -26,7 +26,7 @@ func num(v string) types.MessageAttributeValue {
 var messageCases = []Case{
 	{
 		Name: "round trip",
-		Rule: "A message comes with the id of its sending, its body, its digest, and the time it was sent; deleted, it is gone.",
+		Rule: "A received message has the id that the send returned, its body, its digest and its sent time; after a delete it is not received again.",
 		Check: func(t *T) {
 			url := t.queue()
 			body := "<hello> & \"world\" \\ \t\r\n ü 日本 🎈 \u2028"
@@ -55,7 +55,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "message attributes",
-		Rule: "Message attributes come back with their types and bytes, and with the digest AWS defines.",
+		Rule: "Message attributes keep their types and bytes, and have the digest that AWS defines.",
 		Check: func(t *T) {
 			url := t.queue()
 			in := map[string]types.MessageAttributeValue{
@@ -76,7 +76,8 @@ var messageCases = []Case{
 					t.Errorf("%s: got %v, want %v", name, got, want)
 				}
 			}
-			// The digest over the four, sorted by name, as the developer guide describes it, computed apart from this program.
+			// The digest over the four attributes, sorted by name, as the developer guide
+			// describes it. It was computed independently.
 			const want = "d7999a48e46d42964ebfa54c1d10c2e4"
 			if aws.ToString(out.MD5OfMessageAttributes) != want || aws.ToString(m.MD5OfMessageAttributes) != want {
 				t.Errorf("MD5OfMessageAttributes: sent %s, received %s, want %s",
@@ -86,7 +87,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "attribute filters",
-		Rule: "A receive shows the attributes it asks for, by name, prefix or All, and none unasked; the digest is that of those shown.",
+		Rule: "A receive returns the attributes that it asks for by name, prefix or All, and no others; the digest covers the returned ones.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "0")
 			t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("msg"), MessageAttributes: map[string]types.MessageAttributeValue{
@@ -114,7 +115,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "system attribute filters",
-		Rule: "A receive shows the system attributes it asks for, by the old parameter or the new, and none unasked.",
+		Rule: "A receive returns the system attributes that it asks for by the old or the new parameter, and no others.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "0")
 			t.send(url, "x")
@@ -138,7 +139,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "trace header",
-		Rule: "The system attribute AWSTraceHeader travels with the message, and its digest is answered; no other may be sent.",
+		Rule: "A message keeps its system attribute AWSTraceHeader, and the send returns its digest; no other may be sent.",
 		Check: func(t *T) {
 			url := t.queue()
 			v := "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
@@ -158,7 +159,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "characters",
-		Rule: "A body with characters that XML does not allow is refused whole, with InvalidMessageContents.",
+		Rule: "A body with characters that XML does not allow is refused with InvalidMessageContents.",
 		Check: func(t *T) {
 			url := t.queue()
 			for _, body := range []string{"a\x00", "\x0b", "\x1f", "\uFFFE", "\uFFFF"} {
@@ -172,7 +173,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "message size",
-		Rule: "A message of 1 MiB with its attributes is taken, one byte more is not; a queue may ask for less.",
+		Rule: "A message has at most 1 MiB with its attributes; a queue may set a lower limit.",
 		Check: func(t *T) {
 			url := t.queue()
 			a := map[string]types.MessageAttributeValue{"name": str("value")} // 4 + 6 + 5 bytes
@@ -190,7 +191,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "empty body",
-		Rule: "A message has a body.",
+		Rule: "A message without a body is refused.",
 		Check: func(t *T) {
 			url := t.queue()
 			_, err := t.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("")})
@@ -224,7 +225,7 @@ var messageCases = []Case{
 				"two dots":       {"a..b": str("x")},
 				"space":          {"a b": str("x")},
 				"long name":      {strings.Repeat("a", 257): str("x")},
-				"no number":      {"a": num("twelve")},
+				"not a number":   {"a": num("twelve")},
 				"unknown type":   {"a": {DataType: aws.String("Bool"), StringValue: aws.String("x")}},
 				"control char":   {"a": str("\x00")},
 			} {
@@ -234,7 +235,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "queue delay",
-		Rule: "In a queue with a delay a message is invisible for that time after it was sent, and counted as delayed.",
+		Rule: "In a queue with a delay a message is invisible for that time after its send, and counts as delayed.",
 		Check: func(t *T) {
 			url := t.queue("DelaySeconds", "2")
 			t.send(url, "x")
@@ -248,7 +249,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "message delay",
-		Rule: "A message's own delay goes before the queue's, and is at most 900 seconds.",
+		Rule: "The delay of a message overrides the queue's, and is at most 900 seconds.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("late"), DelaySeconds: 1})
@@ -263,7 +264,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "long delay",
-		Rule: "A delay of 900 seconds is kept to the end.",
+		Rule: "A delay of 900 seconds lasts to its end.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("late"), DelaySeconds: 900})
@@ -275,7 +276,7 @@ var messageCases = []Case{
 	},
 	{
 		Name: "retention",
-		Rule: "A message is gone when the queue's retention period after its sending is over, in flight or not.",
+		Rule: "A message is deleted when the retention period since its send is over, in flight or not.",
 		Check: func(t *T) {
 			url := t.queue("MessageRetentionPeriod", "70", "VisibilityTimeout", "1000")
 			t.send(url, "in flight")
@@ -285,13 +286,13 @@ var messageCases = []Case{
 			t.send(url, "younger")
 			t.sleep(21 * time.Second)
 			t.one(url, "younger")
-			t.sleep(40 * time.Second) // engines may take a while to count it
+			t.sleep(40 * time.Second) // an engine may update its counts late
 			t.wantCounts(url, 0, 1, 0)
 		},
 	},
 	{
 		Name: "group on a standard queue",
-		Rule: "A standard queue takes a MessageGroupId, for fairness, and shows it; order is not its business. A deduplication id is refused.",
+		Rule: "A standard queue accepts a MessageGroupId and returns it, without keeping order; it refuses a deduplication id.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.sendTo(url, "g", "", "a")

@@ -14,7 +14,7 @@ import (
 var queueCases = []Case{
 	{
 		Name: "create is idempotent",
-		Rule: "CreateQueue of a queue that exists with the same attributes gives its URL, with others QueueNameExists.",
+		Rule: "CreateQueue of an existing queue returns its URL if the attributes are the same, and otherwise QueueNameExists.",
 		Check: func(t *T) {
 			name := t.name()
 			url := t.create(name, attrs("VisibilityTimeout", "7"))
@@ -30,7 +30,7 @@ var queueCases = []Case{
 	},
 	{
 		Name: "queue names",
-		Rule: "A queue's name has 1 to 80 letters, digits, hyphens and underscores, and .fifo stands at the end of FIFO queues only.",
+		Rule: "A queue name has 1 to 80 letters, digits, hyphens and underscores, and ends with .fifo if and only if the queue is FIFO.",
 		Check: func(t *T) {
 			for _, name := range []string{"a b", "a/b", "ä", "a.b", strings.Repeat("a", 81), "a.fifo"} {
 				_, err := t.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
@@ -67,7 +67,7 @@ var queueCases = []Case{
 	},
 	{
 		Name: "get URL",
-		Rule: "GetQueueUrl gives the URL that CreateQueue gave.",
+		Rule: "GetQueueUrl returns the URL that CreateQueue returned.",
 		Check: func(t *T) {
 			name := t.name()
 			url := t.create(name, nil)
@@ -79,7 +79,7 @@ var queueCases = []Case{
 	},
 	{
 		Name: "attributes and their defaults",
-		Rule: "GetQueueAttributes shows AWS's defaults, what was set, and counts; what is not asked for is not shown.",
+		Rule: "GetQueueAttributes returns set values, AWS's defaults and counts, and only the attributes that were asked for.",
 		Check: func(t *T) {
 			url := t.queue("DelaySeconds", "3")
 			got := t.attributes(url)
@@ -129,7 +129,7 @@ var queueCases = []Case{
 	},
 	{
 		Name: "set attributes",
-		Rule: "SetQueueAttributes changes what is given and leaves the rest.",
+		Rule: "SetQueueAttributes changes the given attributes and leaves the others.",
 		Check: func(t *T) {
 			url := t.queue("DelaySeconds", "3")
 			_, err := t.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
@@ -148,7 +148,7 @@ var queueCases = []Case{
 	},
 	{
 		Name: "list queues",
-		Rule: "ListQueues shows the queues with a prefix, in pages if asked.",
+		Rule: "ListQueues returns the queues with a prefix, in pages on request.",
 		Check: func(t *T) {
 			prefix := t.name()
 			var want []string
@@ -209,7 +209,7 @@ var queueCases = []Case{
 		},
 	},
 	{
-		Name: "purge again",
+		Name: "second purge",
 		Rule: "A second PurgeQueue within 60 seconds is PurgeQueueInProgress.",
 		Check: func(t *T) {
 			url := t.queue()

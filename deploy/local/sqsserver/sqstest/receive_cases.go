@@ -13,7 +13,7 @@ import (
 var receiveCases = []Case{
 	{
 		Name: "number of messages",
-		Rule: "A receive gives one message unless it asks for up to ten.",
+		Rule: "A receive returns one message unless it asks for more, up to ten.",
 		Check: func(t *T) {
 			url := t.queue()
 			for i := range 12 {
@@ -48,10 +48,10 @@ var receiveCases = []Case{
 	},
 	{
 		Name: "long poll ends with a message",
-		Rule: "A receive that waits gets a message as soon as one is sent.",
+		Rule: "A long poll returns a message as soon as one is sent.",
 		Check: func(t *T) {
 			url := t.queue()
-			done := t.inLine(url)
+			done := t.longPoll(url)
 			start := time.Now()
 			t.send(url, "x")
 			if ms := <-done; len(ms) != 1 || time.Since(start) > time.Second {
@@ -61,7 +61,7 @@ var receiveCases = []Case{
 	},
 	{
 		Name: "long poll ends without one",
-		Rule: "A receive that waits ends empty, and without an error, when its time is over; a short one at once.",
+		Rule: "A long poll without a message returns nothing and no error when its time is over; a short poll does so at once.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.mayNeed(2 * time.Second)
@@ -76,8 +76,8 @@ var receiveCases = []Case{
 		},
 	},
 	{
-		Name: "the queue's wait",
-		Rule: "ReceiveMessageWaitTimeSeconds of the queue holds for receives that say nothing.",
+		Name: "default wait of the queue",
+		Rule: "ReceiveMessageWaitTimeSeconds of the queue applies to receives without a wait time.",
 		Check: func(t *T) {
 			t.mayNeed(2 * time.Second)
 			url := t.queue("ReceiveMessageWaitTimeSeconds", "2")
@@ -90,7 +90,7 @@ var receiveCases = []Case{
 	},
 	{
 		Name: "long poll sees a message become visible",
-		Rule: "A receive that waits gets a delayed message, or one whose visibility timeout ends, at that time.",
+		Rule: "A long poll returns a delayed message, or one whose visibility timeout ends, at that time.",
 		Check: func(t *T) {
 			t.mayNeed(2 * time.Second)
 			url := t.queue("VisibilityTimeout", "1")
@@ -106,8 +106,8 @@ var receiveCases = []Case{
 		},
 	},
 	{
-		Name: "many wait",
-		Rule: "Each of many receives that wait gets its message: none is told twice, none is left lying.",
+		Name: "many long polls",
+		Rule: "With many long polls, every message is delivered at once, and to one of them.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.mayNeed(500 * time.Millisecond)
@@ -138,7 +138,7 @@ var receiveCases = []Case{
 	},
 	{
 		Name: "receive counts",
-		Rule: "A message shows how often it was received, and when first.",
+		Rule: "A message has its receive count and the time of its first receive.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "0")
 			t.send(url, "x")
@@ -160,7 +160,7 @@ var receiveCases = []Case{
 		},
 	},
 	{
-		Name: "every message once",
+		Name: "every message is received once",
 		Rule: "With many senders and receivers at once, every message is received and deleted once within its visibility timeout.",
 		Check: func(t *T) {
 			url := t.queue()

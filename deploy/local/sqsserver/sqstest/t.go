@@ -16,15 +16,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// T is one case at work: the test, a client, and short forms of the actions that fail the test where the engine does.
+// T is a running case: the test, a client, and helpers for the actions that fail
+// the test when the engine returns an error.
 type T struct {
 	testing.TB
 	*sqs.Client
 	target *Target
-	strict bool // errors must be AWS's, whatever the target says
+	strict bool // require AWS's errors even if the target departs in them
 }
 
-// attrs are queue attributes: name, value, name, value.
+// attrs returns queue attributes from name, value, name, value.
 func attrs(kv ...string) map[string]string {
 	m := map[string]string{}
 	for i := 0; i < len(kv); i += 2 {
@@ -33,13 +34,13 @@ func attrs(kv ...string) map[string]string {
 	return m
 }
 
-// name is a queue name that was not used before.
+// name returns a unique queue name.
 func (t *T) name() string { return "t-" + strings.ToLower(rand.Text()) }
 
-// queue makes a standard queue and gives its URL.
+// queue creates a standard queue and returns its URL.
 func (t *T) queue(kv ...string) string { return t.create(t.name(), attrs(kv...)) }
 
-// fifo makes a FIFO queue and gives its URL.
+// fifo creates a FIFO queue and returns its URL.
 func (t *T) fifo(kv ...string) string {
 	a := attrs("FifoQueue", "true")
 	maps.Copy(a, attrs(kv...))
@@ -52,7 +53,7 @@ func (t *T) create(name string, a map[string]string) string {
 	if err != nil {
 		t.Fatalf("create queue %s: %v", name, err)
 	}
-	// A test that ends removes what it made: the engine may be one that stays.
+	// The engine may outlive the test.
 	client := t.Client
 	t.Cleanup(func() { _, _ = client.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: out.QueueUrl}) })
 	return *out.QueueUrl
@@ -72,7 +73,7 @@ func (t *T) attributes(url string, names ...types.QueueAttributeName) map[string
 
 func (t *T) arn(url string) string { return t.attributes(url, "QueueArn")["QueueArn"] }
 
-// counts are the numbers of messages that are visible, in flight and delayed.
+// counts returns the numbers of messages that are visible, in flight and delayed.
 func (t *T) counts(url string) [3]int {
 	t.Helper()
 	a := t.attributes(url)
@@ -90,13 +91,14 @@ func (t *T) wantCounts(url string, visible, inFlight, delayed int) {
 	}
 }
 
-// send puts a plain message into a queue.
+// send sends a message without attributes.
 func (t *T) send(url, body string) *sqs.SendMessageOutput {
 	t.Helper()
 	return t.sendInput(&sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
 }
 
-// sendTo puts a message into a group of a FIFO queue. An empty id leaves the deduplication id out.
+// sendTo sends a message to a group of a FIFO queue. An empty id omits the
+// deduplication id.
 func (t *T) sendTo(url, group, id, body string) *sqs.SendMessageOutput {
 	t.Helper()
 	in := &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body, MessageGroupId: &group}
@@ -115,7 +117,7 @@ func (t *T) sendInput(in *sqs.SendMessageInput) *sqs.SendMessageOutput {
 	return out
 }
 
-// receive takes up to max messages without waiting, with all there is to know.
+// receive receives up to max messages with all attributes, without waiting.
 func (t *T) receive(url string, max int32) []types.Message {
 	t.Helper()
 	return t.receiveInput(&sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: max})
@@ -154,7 +156,7 @@ func (t *T) none(url string) {
 	}
 }
 
-// wantBodies receives once and compares what came, in order.
+// wantBodies receives once and compares the bodies in order.
 func (t *T) wantBodies(url string, want ...string) []types.Message {
 	t.Helper()
 	ms := t.receive(url, 10)
@@ -178,21 +180,23 @@ func (t *T) hide(url string, m types.Message, seconds int32) error {
 	return err
 }
 
-// sleep lets time pass, or ends the case where that would take too long.
+// sleep sleeps, or skips the rest of the case if that would take too long.
 func (t *T) sleep(d time.Duration) {
 	t.mayNeed(d)
 	time.Sleep(d)
 }
 
-// mayNeed ends the case where it could not sleep that long. A case calls it before it starts goroutines and sleeps beside them.
+// mayNeed skips the rest of the case if it may not sleep for d. A case calls it
+// before it starts goroutines and sleeps meanwhile.
 func (t *T) mayNeed(d time.Duration) {
 	if limit := t.target.MaxSleep; limit != 0 && d > limit {
 		t.Skipf("too slow: the rest would sleep for %v", d)
 	}
 }
 
-// inLine starts a receive that waits, lets it get in line, and gives what it will receive.
-func (t *T) inLine(url string) <-chan []types.Message {
+// longPoll starts a long poll, gives it time to begin waiting, and returns a
+// channel of its messages.
+func (t *T) longPoll(url string) <-chan []types.Message {
 	t.mayNeed(500 * time.Millisecond)
 	done := make(chan []types.Message, 1)
 	go func() {
@@ -218,7 +222,7 @@ func bodies(ms []types.Message) []string {
 	return out
 }
 
-// wantError checks that err is the SDK's type E.
+// wantError checks that err is of the SDK's type E.
 func wantError[E error](t *T, what string, err error) {
 	t.Helper()
 	if _, ok := errors.AsType[E](err); !ok && !(t.errorsDiffer() && refused(err)) {
@@ -236,13 +240,13 @@ func wantCode(t *T, what string, err error, code string) {
 	}
 }
 
-// errorsDiffer tells that the engine's errors are its own.
+// errorsDiffer reports whether the engine has error types of its own.
 func (t *T) errorsDiffer() bool {
 	_, ok := t.target.Departs[ErrorTypes]
 	return ok && !t.strict
 }
 
-// refused tells that the engine answered with an error.
+// refused reports whether err is an error response of the engine.
 func refused(err error) bool {
 	_, ok := errors.AsType[smithy.APIError](err)
 	return ok

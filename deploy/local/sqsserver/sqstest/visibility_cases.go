@@ -11,7 +11,7 @@ import (
 var visibilityCases = []Case{
 	{
 		Name: "visibility timeout",
-		Rule: "A received message is invisible for the queue's timeout and then comes again.",
+		Rule: "A received message is invisible for the queue's visibility timeout and is then received again.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "2")
 			t.send(url, "x")
@@ -26,7 +26,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "visibility of a receive",
-		Rule: "A receive's own visibility timeout goes before the queue's.",
+		Rule: "The visibility timeout of a receive overrides the queue's.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "30")
 			t.send(url, "x")
@@ -38,7 +38,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "change visibility",
-		Rule: "ChangeMessageVisibility counts anew from now, longer or shorter, and zero makes the message visible at once.",
+		Rule: "ChangeMessageVisibility sets a longer or shorter timeout from now, and zero makes the message visible at once.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "1")
 			t.send(url, "x")
@@ -60,13 +60,13 @@ var visibilityCases = []Case{
 		},
 	},
 	{
-		Name: "change visibility wakes",
-		Rule: "A receive that waits gets a message that is made visible meanwhile.",
+		Name: "a visibility change ends a long poll",
+		Rule: "A long poll returns a message when it is made visible.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.send(url, "x")
 			m := t.one(url, "x")
-			done := t.inLine(url)
+			done := t.longPoll(url)
 			start := time.Now()
 			if err := t.hide(url, m, 0); err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "visibility ends 12 hours after the receive",
-		Rule: "A change that would hide a message for longer than 12 hours after it was received is refused, not cut.",
+		Rule: "A change that would hide a message for longer than 12 hours after its receive is refused, not cut.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.send(url, "x")
@@ -93,8 +93,8 @@ var visibilityCases = []Case{
 		},
 	},
 	{
-		Name: "a long flight",
-		Rule: "A worker that extends in time keeps its message for 12 hours, and no longer.",
+		Name: "repeated visibility changes",
+		Rule: "Repeated changes hide a message for up to 12 hours.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.send(url, "x")
@@ -116,7 +116,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "old receipt handle",
-		Rule: "After a message was received again, the older handle deletes nothing and hides nothing; the delete succeeds all the same.",
+		Rule: "After a second receive, the first receipt handle neither deletes nor hides the message, although the delete succeeds.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "1")
 			t.send(url, "x")
@@ -137,7 +137,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "delete after the timeout",
-		Rule: "On a standard queue the last receive's handle deletes the message also after its visibility timeout, and a second delete succeeds.",
+		Rule: "On a standard queue the handle of the last receive deletes the message even after its visibility timeout, and a second delete succeeds.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "1")
 			t.send(url, "x")
@@ -150,8 +150,8 @@ var visibilityCases = []Case{
 		},
 	},
 	{
-		Name: "hide after the timeout",
-		Rule: "A message whose visibility timeout is over is not hidden again by its old handle: that is MessageNotInflight, or does nothing.",
+		Name: "change visibility after the timeout",
+		Rule: "A change after the visibility timeout does not hide the message: it is MessageNotInflight, or has no effect.",
 		Check: func(t *T) {
 			url := t.queue("VisibilityTimeout", "1")
 			t.send(url, "x")
@@ -171,8 +171,8 @@ var visibilityCases = []Case{
 		},
 	},
 	{
-		Name: "hide what is gone",
-		Rule: "Changing the visibility of a message that was deleted fails.",
+		Name: "change visibility of a deleted message",
+		Rule: "A visibility change of a deleted message fails.",
 		Check: func(t *T) {
 			url := t.queue()
 			t.send(url, "x")
@@ -183,7 +183,7 @@ var visibilityCases = []Case{
 	},
 	{
 		Name: "invalid receipt handle",
-		Rule: "What is no receipt handle, or is another queue's, is ReceiptHandleIsInvalid.",
+		Rule: "An invalid receipt handle, or that of another queue, is ReceiptHandleIsInvalid.",
 		Check: func(t *T) {
 			url, other := t.queue(), t.queue()
 			t.send(other, "x")

@@ -1,5 +1,6 @@
-// Package queuestest is the suite of what Sluice needs from SQS. It runs through the real SDK, against any engine: the one of
-// the one-machine home, ElasticMQ, or AWS itself.
+// Package sqstest is the conformance suite of the SQS rules that Sluice depends
+// on. It runs through the SDK against any engine: the local stack's, ElasticMQ, or
+// AWS itself.
 //
 //	sqstest.Run(t, sqstest.Target{With: func(t *testing.T, check func(*testing.T, *sqs.Client)) { check(t, client) }})
 package sqstest
@@ -14,31 +15,34 @@ import (
 
 // Target is the engine under test.
 type Target struct {
-	// With runs check with a client of the engine, and returns when check has. Cases make their own queues, with names that
-	// differ, so one engine may serve them all, and they may run at the same time.
+	// With runs check with a client of the engine, and returns when check does.
+	// Cases create queues with unique names, so one engine may serve all cases, and
+	// they may run concurrently.
 	//
-	// Where a rule is about time, a case sleeps. An engine in the same process can run check inside testing/synctest, where that
-	// takes none.
+	// Cases about time sleep. An engine in the same process can run check inside
+	// testing/synctest, where sleeping takes no time.
 	With func(t *testing.T, check func(t *testing.T, c *sqs.Client))
 
-	// Departs says of cases, by name, how the engine departs from AWS. They run all the same: one that passes fails the suite,
-	// since the engine no longer departs. Where [ErrorTypes] is among them, the other cases ask only that the engine refuses, and
-	// not with which type and code.
+	// Departs describes, by the name of a case, how the engine departs from AWS.
+	// Such a case still runs, and one that passes fails the suite, since the engine
+	// no longer departs. If [ErrorTypes] is listed, the other cases require an error
+	// and not a certain type and code.
 	Departs map[string]Departure
 
-	// MaxSleep is the longest a case may sleep at a time, for engines where that takes real time; what would sleep for longer is
-	// skipped from there on. Zero sets no limit. Negative lets no case sleep.
+	// MaxSleep is the longest sleep of a case, for engines where sleeping takes real
+	// time; a case is skipped where it would sleep longer. Zero is without a limit,
+	// a negative value allows no sleep.
 	MaxSleep time.Duration
 }
 
 // Departure is how an engine departs from AWS in a case.
 type Departure struct {
-	Why  string // what the engine does
-	Page string // where AWS documents the rule, under [Docs]
-	At   string // what to look for on that page
+	Why  string // what the engine does instead
+	Page string // where AWS documents the rule, relative to [Docs]
+	At   string // the section or parameter on that page
 }
 
-// Docs begins the addresses of AWS's documentation.
+// Docs is the base URL of AWS's documentation of SQS.
 const Docs = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/"
 
 func (d Departure) String() string { return d.Why + "; AWS: " + Docs + d.Page + ", " + d.At }
@@ -50,7 +54,8 @@ type Case struct {
 	Check func(*T)
 }
 
-// Run runs every case as a subtest. Those that an engine departs in are skipped, with what it does, when they have failed.
+// Run runs every case as a subtest. A case in Departs that fails is skipped with
+// the description of the departure.
 func Run(t *testing.T, target Target) {
 	t.Helper()
 	for _, c := range Cases() {
@@ -66,7 +71,7 @@ func Run(t *testing.T, target Target) {
 	}
 	for name := range target.Departs {
 		if !known(name) {
-			t.Errorf("Departs names %q, which is no case", name)
+			t.Errorf("Departs names %q, which is not a case", name)
 		}
 	}
 }
@@ -75,13 +80,14 @@ func (c Case) run(t *testing.T, target *Target, client *sqs.Client) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
-			t.Logf("the rule: %s", c.Rule)
+			t.Logf("rule: %s", c.Rule)
 		}
 	}()
 	c.Check(&T{TB: t, Client: client, target: target})
 }
 
-// departedLimit is how long a case may take in which an engine departs, beside its sleeps: one of an engine's ways is not to answer.
+// departedLimit bounds a case in Departs, without its sleeps: an engine may depart
+// by not responding.
 const departedLimit = 30 * time.Second
 
 // runDeparted expects the case to fail.
@@ -93,14 +99,14 @@ func (c Case) runDeparted(t *testing.T, target *Target, client *sqs.Client, d De
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	w := &witness{TB: t, ctx: ctx}
+	w := &recorder{TB: t, ctx: ctx}
 	done := make(chan struct{})
-	go func() { // of its own, since FailNow and SkipNow end it
+	go func() { // FailNow and SkipNow end the goroutine
 		defer close(done)
 		c.Check(&T{TB: w, Client: client, target: target})
 	}()
 	<-done
-	switch failure, skipped := w.verdict(); {
+	switch failure, skipped := w.outcome(); {
 	case failure != "":
 		t.Skipf("departs: %s (seen: %s)", d, failure)
 	case skipped != "":
@@ -110,7 +116,7 @@ func (c Case) runDeparted(t *testing.T, target *Target, client *sqs.Client, d De
 	}
 }
 
-// Cases are all the rules.
+// Cases returns all cases.
 func Cases() []Case {
 	var all []Case
 	for _, part := range [][]Case{queueCases, messageCases, receiveCases, visibilityCases, batchCases, fifoCases, deadLetterCases, errorCases} {

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// deaf is an engine that answers nothing.
-var deaf = Target{With: func(t *testing.T, check func(*testing.T, *sqs.Client)) {
+// unreachable is an engine that does not respond.
+var unreachable = Target{With: func(t *testing.T, check func(*testing.T, *sqs.Client)) {
 	check(t, sqs.New(sqs.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://sqs.test"), Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1, HTTPClient: noEngine{},
 	}))
@@ -22,14 +22,15 @@ var deaf = Target{With: func(t *testing.T, check func(*testing.T, *sqs.Client)) 
 
 type noEngine struct{}
 
-func (noEngine) Do(*http.Request) (*http.Response, error) { return nil, errors.New("nobody is there") }
+func (noEngine) Do(*http.Request) (*http.Response, error) { return nil, errors.New("no engine") }
 
-const envChild = "SLUICE_QUEUESTEST_CHILD"
+const envChild = "SLUICE_SQSTEST_CHILD"
 
-// TestChild is the child of TestDeparturesAreHeld: a departed case that fails, one that passes, and one that cannot be looked at.
+// TestChild is the child of TestDepartedCasesMustFail. It runs departed cases that
+// fail, one that passes, and one that is skipped.
 func TestChild(t *testing.T) {
 	if os.Getenv(envChild) == "" {
-		t.Skip("only runs as a child of TestDeparturesAreHeld")
+		t.Skip("runs only as a child of TestDepartedCasesMustFail")
 	}
 	for _, c := range []Case{
 		{Name: "fails", Check: func(t *T) { t.queue() }},
@@ -42,15 +43,14 @@ func TestChild(t *testing.T) {
 		{Name: "sleeps", Check: func(t *T) { t.Skipf("too slow: %d", 7) }},
 	} {
 		t.Run(c.Name, func(t *testing.T) {
-			deaf.With(t, func(t *testing.T, client *sqs.Client) {
-				c.runDeparted(t, &deaf, client, Departure{Why: "does " + c.Name})
+			unreachable.With(t, func(t *testing.T, client *sqs.Client) {
+				c.runDeparted(t, &unreachable, client, Departure{Why: "does " + c.Name})
 			})
 		})
 	}
 }
 
-// TestDeparturesAreHeld looks at what becomes of cases that are listed as departures.
-func TestDeparturesAreHeld(t *testing.T) {
+func TestDepartedCasesMustFail(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()
 	if err != nil {
@@ -63,7 +63,7 @@ func TestDeparturesAreHeld(t *testing.T) {
 		t.Errorf("want a failure because of the case that passes:\n%s", out)
 	}
 	for _, want := range []string{
-		"--- SKIP: TestChild/fails ", "departs: does fails;", "nobody is there",
+		"--- SKIP: TestChild/fails ", "departs: does fails;", "no engine",
 		"--- SKIP: TestChild/fails_beside ", "seen: seen beside",
 		"--- FAIL: TestChild/passes ", "no longer departs: the case passes, and is listed as: does passes",
 		"--- SKIP: TestChild/sleeps ", "too slow: 7; listed as: departs: does sleeps",
@@ -74,7 +74,6 @@ func TestDeparturesAreHeld(t *testing.T) {
 	}
 }
 
-// TestDeparturesCiteAWS: who doubts a departure finds the rule.
 func TestDeparturesCiteAWS(t *testing.T) {
 	t.Parallel()
 	page := regexp.MustCompile(`^(APIReference/[A-Za-z_]+|SQSDeveloperGuide/[a-z-]+)\.html$`)
