@@ -22,8 +22,9 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// BenchmarkPath sends, receives and deletes durable messages of 200 bytes through the protocol, in batches, over loopback. One
-// operation is one message that went all the way. Clients and server share the machine's cores.
+// BenchmarkPath sends, receives and deletes durable messages of 200 bytes through
+// the protocol, in batches, over loopback. One operation is one message. Clients
+// and server share the cores of the machine.
 func BenchmarkPath(b *testing.B) {
 	for _, via := range []string{"raw", "sdk"} {
 		for _, batch := range []int{1, 10} {
@@ -49,14 +50,15 @@ func BenchmarkPath(b *testing.B) {
 	}
 }
 
-// path is one way to speak to the service. It is safe for concurrent use.
+// path is a client of the service. It is safe for concurrent use.
 type path interface {
 	send(ctx context.Context) error
 	receive(ctx context.Context) (handles []string, err error)
 	delete(ctx context.Context, handles []string) error
 }
 
-// drive lets every client send a batch, receive one and delete it, until b.N messages are gone.
+// drive lets every client send, receive and delete a batch until b.N messages are
+// deleted.
 func drive(b *testing.B, p path, batch, clients int) {
 	var toSend, deleted atomic.Int64
 	toSend.Store(int64(b.N))
@@ -111,7 +113,7 @@ func quantile(ds []time.Duration, q float64) time.Duration {
 
 var benchBody = strings.Repeat("0123456789", 20)
 
-// sdkPath goes through the SDK, as the workers do.
+// sdkPath uses the SDK, as the workers do.
 type sdkPath struct {
 	c     *sqs.Client
 	url   string
@@ -147,7 +149,8 @@ func (p *sdkPath) delete(ctx context.Context, hs []string) error {
 	return err
 }
 
-// rawPath speaks the protocol itself, so that what is measured is mostly the server.
+// rawPath writes the protocol itself, so that most of the measured time is the
+// server's.
 type rawPath struct {
 	c                 *http.Client
 	base, url         string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has used of the cores, by itself and through the kernel. Unlike a clock it does not count what
-// others do on the machine.
+// cpuTime is the CPU time of this process, in user and kernel mode. Unlike elapsed
+// time it does not include other processes.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -10,8 +10,9 @@ import (
 	"sluice/deploy/local/sqsserver/sqstest"
 )
 
-// TestSuiteOnEngine runs the rules against another engine, where AWS_ENDPOINT_URL_SQS says there is one. SLUICE_TEST_MAX_SLEEP=1h
-// lets the cases run too that take up to hours there (go test -timeout=24h).
+// TestSuiteOnEngine runs the suite against the engine that AWS_ENDPOINT_URL_SQS
+// names. SLUICE_TEST_MAX_SLEEP=1h also runs the cases that take hours there (go
+// test -timeout=24h).
 func TestSuiteOnEngine(t *testing.T) {
 	endpoint := os.Getenv("AWS_ENDPOINT_URL_SQS")
 	if endpoint == "" {

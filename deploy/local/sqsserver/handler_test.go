@@ -29,8 +29,8 @@ func post(h http.Handler, target, contentType, body string) *httptest.ResponseRe
 	return w
 }
 
-// TestWire looks at what goes over the wire where an SDK would hide it.
-func TestWire(t *testing.T) {
+// TestErrorsHaveTypeAndQueryCode reads responses that an SDK would hide.
+func TestErrorsHaveTypeAndQueryCode(t *testing.T) {
 	t.Parallel()
 	s := newService(t, store.Options{NoSync: true})
 	const jsonType = "application/x-amz-json-1.0"
@@ -93,9 +93,9 @@ func TestWire(t *testing.T) {
 	})
 }
 
-// TestSyncBeforeAnswer looks whether each action that changes something is answered after a sync that came after the request,
-// and whether those that change nothing leave the disk alone.
-func TestSyncBeforeAnswer(t *testing.T) {
+// TestSyncBeforeResponse: an action that changes something syncs the store between
+// request and response, and an action that changes nothing does not sync.
+func TestSyncBeforeResponse(t *testing.T) {
 	t.Parallel()
 	var syncs atomic.Int64
 	s := newService(t, store.Options{Synced: func(int) { syncs.Add(1) }})
@@ -208,7 +208,7 @@ func TestSyncBeforeAnswer(t *testing.T) {
 		return err
 	})
 
-	// q becomes a dead-letter queue with much in it and a slow task to move that elsewhere.
+	// q becomes a dead-letter queue, and a slow task moves its messages elsewhere.
 	step("create a source", 1, func() error {
 		_, err := c.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("source"), Attributes: map[string]string{
 			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:q","maxReceiveCount":1}`,
@@ -222,14 +222,14 @@ func TestSyncBeforeAnswer(t *testing.T) {
 		})
 	}
 	var task *string
-	atLeast := func(what string, do func() error) { // the task works beside it
+	atLeast := func(what string, do func() error) { // the task may sync too
 		t.Helper()
 		before := syncs.Load()
 		if err := do(); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 		if syncs.Load() == before {
-			t.Errorf("%s: answered without a sync", what)
+			t.Errorf("%s: response without a sync", what)
 		}
 	}
 	atLeast("start a move", func() error {
@@ -249,20 +249,19 @@ func TestSyncBeforeAnswer(t *testing.T) {
 		_, err := c.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: url})
 		return err
 	})
-	// Whatever changes something above stands here; what does not, here too.
+	// An action that is not in this list needs a step above.
 	for name := range sqsserver.Actions() {
 		if !slices.Contains([]string{
 			"CreateQueue", "SendMessage", "SendMessageBatch", "ReceiveMessage", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "DeleteMessage",
 			"DeleteMessageBatch", "SetQueueAttributes", "TagQueue", "UntagQueue", "PurgeQueue", "StartMessageMoveTask", "CancelMessageMoveTask", "DeleteQueue",
 			"GetQueueAttributes", "GetQueueUrl", "ListQueues", "ListQueueTags", "ListDeadLetterSourceQueues", "ListMessageMoveTasks", "AddPermission", "RemovePermission",
 		}, name) {
-			t.Errorf("%s is new: does it sync before it answers?", name)
+			t.Errorf("%s has no step: does it sync before its response?", name)
 		}
 	}
 }
 
-// TestFullDisk fills the disk with messages and empties it again.
-func TestFullDisk(t *testing.T) {
+func TestFullDiskRefusesSendsAndAllowsDeletes(t *testing.T) {
 	t.Parallel()
 	s := newService(t, store.Options{NoSync: true, MaxBytes: 20 << 20, ReserveBytes: 4 << 20})
 	c := newClient("http://sqs.test", inProcess{s})
@@ -277,7 +276,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	sent--
 	if err == nil || !strings.Contains(err.Error(), "no room") {
-		t.Fatalf("after %d MB in 20: %v, want an error that says there is no room", sent, err)
+		t.Fatalf("after %d MB in 20: %v, want an error that names the full disk", sent, err)
 	}
 	for range sent {
 		got, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: out.QueueUrl})

@@ -14,11 +14,13 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// envMemoryMessages asks TestMemoryFlat for more messages than it takes by default, a million for example.
+// envMemoryMessages is the number of messages of TestMemoryDoesNotGrow, for example
+// a million.
 const envMemoryMessages = "SLUICE_MEMORY_MESSAGES"
 
-// TestMemoryFlat looks whether heap, goroutines and file are after all messages what they were after a tenth of them.
-func TestMemoryFlat(t *testing.T) {
+// TestMemoryDoesNotGrow compares heap, goroutines and file after all messages with
+// those after a tenth of them.
+func TestMemoryDoesNotGrow(t *testing.T) {
 	total := 30_000
 	if v := os.Getenv(envMemoryMessages); v != "" {
 		n, err := strconv.Atoi(v)
@@ -41,7 +43,7 @@ func TestMemoryFlat(t *testing.T) {
 	p := newRawPath("http://sqs.test", *out.QueueUrl, 10, &http.Client{Transport: transport{inProcess{s}}})
 	measure := func() (heap uint64, goroutines int, file int64) {
 		runtime.GC()
-		runtime.GC() // what a pool held is gone after the second
+		runtime.GC() // the second empties the pools
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		size, err := db.Size()
@@ -78,7 +80,7 @@ func TestMemoryFlat(t *testing.T) {
 	}
 }
 
-// transport is inProcess where an http.Client is wanted.
+// transport is inProcess for an http.Client.
 type transport struct{ inProcess }
 
 func (c transport) RoundTrip(r *http.Request) (*http.Response, error) { return c.Do(r) }

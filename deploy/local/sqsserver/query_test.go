@@ -14,10 +14,10 @@ import (
 
 const formType = "application/x-www-form-urlencoded; charset=utf-8"
 
-// changing is what differs from run to run: ids, handles and times.
+// changing matches ids, handles and times, which differ from run to run.
 var changing = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Za-z0-9+/]{42}[A-Za-z0-9+/=]{2}|\b1[0-9]{9,12}\b`)
 
-// recordedQueries are requests of AWS CLI 2.9.19 and what they are answered, in order.
+// recordedQueries are requests of AWS CLI 2.9.19 with their responses, in order.
 var recordedQueries = []struct{ form, want string }{
 	{
 		`Action=CreateQueue&Version=2012-11-05&QueueName=jobs&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=30&Attribute.2.Name=DelaySeconds&Attribute.2.Value=0&Tag.1.Key=team&Tag.1.Value=a`,
@@ -57,7 +57,7 @@ var recordedQueries = []struct{ form, want string }{
 	},
 }
 
-func TestQueryProtocol(t *testing.T) {
+func TestQueryProtocolRespondsToRecordedRequests(t *testing.T) {
 	t.Parallel()
 	s := newService(t, store.Options{NoSync: true})
 	for _, r := range recordedQueries {
@@ -72,7 +72,7 @@ func TestQueryProtocol(t *testing.T) {
 	}
 }
 
-func TestQueryRefuses(t *testing.T) {
+func TestQueryProtocolRefusesInvalidForms(t *testing.T) {
 	t.Parallel()
 	s := newService(t, store.Options{NoSync: true})
 	if err := s.Create(t.Context(), "q", nil); err != nil {
@@ -111,14 +111,14 @@ func TestQueryRefuses(t *testing.T) {
 	}
 }
 
-// TestQueryByPath sends to the queue's own address and names the queue nowhere else.
-func TestQueryByPath(t *testing.T) {
+// TestQueryTakesTheQueueFromThePath sends to the queue's URL without a QueueUrl.
+func TestQueryTakesTheQueueFromThePath(t *testing.T) {
 	t.Parallel()
 	s := newService(t, store.Options{NoSync: true})
 	if err := s.Create(t.Context(), "q", nil); err != nil {
 		t.Fatal(err)
 	}
-	// Numbers say the order, whatever the gaps; ten comes after two.
+	// The numbers give the order and may have gaps; ten comes after two.
 	form := url.Values{"Action": {"SendMessageBatch"}}
 	want := []string{"1", "2", "3", "5", "8", "9", "10", "11", "20", "100"}
 	for _, n := range want {

@@ -19,7 +19,8 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// inProcess serves requests without a network, so that testing/synctest sees who waits for what.
+// inProcess serves requests without a network, so that testing/synctest sees which
+// goroutines wait.
 type inProcess struct{ h http.Handler }
 
 func (c inProcess) Do(r *http.Request) (*http.Response, error) {
@@ -44,7 +45,7 @@ func newService(t testing.TB, o store.Options) *sqsserver.Service {
 	return serviceOver(t, db)
 }
 
-// serviceOver makes a service that ends, with its store, when the test does.
+// serviceOver returns a service that is closed with its store when the test ends.
 func serviceOver(t testing.TB, db *store.DB) *sqsserver.Service {
 	t.Helper()
 	s, err := sqsserver.New(db, sqsserver.Options{})
@@ -75,7 +76,7 @@ func newClient(endpoint string, h sqs.HTTPClient) *sqs.Client {
 	})
 }
 
-// TestSuite runs every rule with a clock of its own.
+// TestSuite runs every case inside synctest.
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	sqstest.Run(t, sqstest.Target{With: func(t *testing.T, check func(*testing.T, *sqs.Client)) {
@@ -87,7 +88,8 @@ func TestSuite(t *testing.T) {
 	}})
 }
 
-// TestSuiteOverHTTP runs the rules over real connections, as far as they need no sleep.
+// TestSuiteOverHTTP runs the cases over real connections, as far as they do not
+// sleep.
 func TestSuiteOverHTTP(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(newService(t, store.Options{}))

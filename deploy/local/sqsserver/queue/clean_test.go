@@ -9,10 +9,11 @@ import (
 	"sluice/deploy/local/sqsserver/settings"
 )
 
-// TestShortPollSeesPastWhatIsOver has more messages that are over, or to be moved, than one transaction cleans.
-func TestShortPollSeesPastWhatIsOver(t *testing.T) {
+// TestShortPollSkipsExpiredAndDeadMessages has more messages to remove or to move
+// than one transaction handles.
+func TestShortPollSkipsExpiredAndDeadMessages(t *testing.T) {
 	t.Parallel()
-	const over = 10*cleanLimit + 50
+	const old = 10*cleanLimit + 50
 	for name, attrs := range map[string]map[string]string{
 		"expired":   {settings.MessageRetentionPeriod: "60"},
 		"too often": {settings.VisibilityTimeout: "0"},
@@ -32,12 +33,12 @@ func TestShortPollSeesPastWhatIsOver(t *testing.T) {
 				if err := s.Create(t.Context(), "q", attrs); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(sweepInterval / 30) // off the sweeper's beat, which would help
-				for range over {
+				time.Sleep(sweepInterval / 30) // between two sweeps, which would remove them
+				for range old {
 					mustSend(t, s, "q", "old")
 				}
 				if name == "too often" {
-					for n := 0; n < over; n += 10 { // with a visibility timeout, lest one is taken twice
+					for n := 0; n < old; n += 10 { // with a visibility timeout, so that none is received twice
 						hidden := int64(1)
 						if got, err := s.receive(t.Context(), "q", receiveOptions{max: 10, visibility: &hidden}); err != nil || len(got) != 10 {
 							t.Fatal(len(got), err)
@@ -48,7 +49,7 @@ func TestShortPollSeesPastWhatIsOver(t *testing.T) {
 				mustSend(t, s, "q", "new")
 				got, err := s.receive(t.Context(), "q", receiveOptions{max: 1})
 				if err != nil || len(got) != 1 || got[0].body != "new" {
-					t.Errorf("got %v, %v, want the message behind %d others", got, err, over)
+					t.Errorf("got %v, %v, want the message behind %d old ones", got, err, old)
 				}
 			})
 		})

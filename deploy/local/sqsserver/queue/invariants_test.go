@@ -9,7 +9,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// checkTrees reads all that is stored about a queue and says where two parts of it disagree.
+// checkTrees reads everything that is stored about a queue and fails the test
+// where two parts of it disagree.
 func checkTrees(t *testing.T, s *Service, name string) {
 	t.Helper()
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -30,7 +31,7 @@ func (q *queue) agree() error {
 	err := q.waiting().ForEach(func(tk, v []byte) error {
 		_, k := splitTimeKey(tk)
 		if _, ok := places[k]; ok {
-			return fmt.Errorf("%x waits twice", k)
+			return fmt.Errorf("%x is waiting twice", k)
 		}
 		places[k] = v[0]
 		if v[0] == kindDelayed {
@@ -46,7 +47,7 @@ func (q *queue) agree() error {
 	err = q.ready().ForEach(func(tk, _ []byte) error {
 		_, k := splitTimeKey(tk)
 		if _, ok := places[k]; ok || q.conf.FIFO {
-			return fmt.Errorf("%x is ready and should not be", k)
+			return fmt.Errorf("%x is ready, want it only in one place", k)
 		}
 		places[k] = kindReady
 		return nil
@@ -61,7 +62,7 @@ func (q *queue) agree() error {
 		group, seq := string(gk[:i]), binary.BigEndian.Uint64(gk[i+1:])
 		k := newKey(int64(binary.BigEndian.Uint64(v[1:])), seq)
 		if got, ok := places[k]; ok != (v[0] != kindReady) || ok && got != v[0] {
-			return fmt.Errorf("%x stands as %d in its group and as %d, %v in the trees", k, v[0], got, ok)
+			return fmt.Errorf("%x has the kind %d in its group and %d, %v in the trees", k, v[0], got, ok)
 		}
 		places[k] = v[0]
 		if group != last && v[0] == kindReady {
@@ -83,7 +84,7 @@ func (q *queue) agree() error {
 		}
 		kind, ok := places[k]
 		if !ok {
-			return fmt.Errorf("%x stands nowhere", k)
+			return fmt.Errorf("%x is not indexed", k)
 		}
 		if kind == kindReady {
 			n.ready++
@@ -94,7 +95,7 @@ func (q *queue) agree() error {
 		}
 		switch {
 		case kind != kindReady && q.waiting().Get(timeKey(at, k)) == nil:
-			return fmt.Errorf("%x does not wait for the time in its state", k)
+			return fmt.Errorf("%x is not waiting at the time in its state", k)
 		case kind == kindReady && !q.conf.FIFO && q.ready().Get(timeKey(at, k)) == nil:
 			return fmt.Errorf("%x is not ready at the time in its state", k)
 		case q.conf.FIFO && q.groups().Get(groupKey(string(m.group), k.seq())) == nil:
@@ -110,7 +111,7 @@ func (q *queue) agree() error {
 	}
 	err = q.states().ForEach(func(k, _ []byte) error {
 		if q.messages().Get(k) == nil {
-			return fmt.Errorf("%x has a state and is gone", k)
+			return fmt.Errorf("%x has a state and no message", k)
 		}
 		return nil
 	})

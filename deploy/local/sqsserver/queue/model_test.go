@@ -15,7 +15,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// model is a queue as one would write it with no thought of speed: a list.
+// model is a queue as a list, simple and slow.
 type model struct {
 	fifo     bool
 	list     []*modelMessage // as sent
@@ -32,16 +32,17 @@ type modelMessage struct {
 	lastTime time.Time
 }
 
-// receivable are the bodies that a receive may give now: what is available, and in a FIFO queue has nothing unavailable before
-// it in its group.
+// receivable returns the messages that a receive may return now: those that are
+// available, and in a FIFO queue have no unavailable one before them in their
+// group.
 func (m *model) receivable(now time.Time) (out []*modelMessage) {
-	held := map[string]bool{}
+	blocked := map[string]bool{}
 	for _, x := range m.list {
 		if x.at.After(now) {
-			held[x.group] = true
+			blocked[x.group] = true
 			continue
 		}
-		if m.fifo && held[x.group] {
+		if m.fifo && blocked[x.group] {
 			continue
 		}
 		out = append(out, x)
@@ -62,9 +63,10 @@ func (m *model) drop(x *modelMessage) {
 	m.list = slices.DeleteFunc(m.list, func(y *modelMessage) bool { return x == y })
 }
 
-// TestModel does thousands of random actions on a queue and on the model, and compares what can be received, what comes, in
-// which order, and where it ends. After each action the trees must agree with each other.
-func TestModel(t *testing.T) {
+// TestQueueAgreesWithModel runs thousands of random actions on a queue and on the
+// model, and compares the received messages, their order, and the dead letters.
+// After each action the stored trees must agree.
+func TestQueueAgreesWithModel(t *testing.T) {
 	t.Parallel()
 	for _, fifo := range []bool{false, true} {
 		for seed := range uint64(4) {
@@ -168,7 +170,7 @@ func runModel(t *testing.T, fifo bool, seed uint64) {
 	}
 }
 
-// receive takes from the queue, and from the model what the rules say.
+// receive receives from the queue and checks the messages against the model.
 func (m *model) receive(t *testing.T, s *Service, name string, max int, visibility int64) {
 	t.Helper()
 	now := time.Now()
@@ -183,11 +185,11 @@ func (m *model) receive(t *testing.T, s *Service, name string, max int, visibili
 			want++
 		}
 	}
-	// In a FIFO queue a dead letter makes its followers receivable, so there may be more than stood in the list.
+	// In a FIFO queue a dead letter unblocks its group, so more may be received.
 	if len(got) < min(want, max) && !m.fifo || len(got) == 0 && want > 0 || len(got) > max {
 		t.Fatalf("received %d of at most %d, of %d that are ready", len(got), max, want)
 	}
-	m.bury(t, s, name)
+	m.moveDead(t, s, name)
 	last := map[string]string{}
 	for _, d := range got {
 		x := m.find(d.body)
@@ -201,7 +203,7 @@ func (m *model) receive(t *testing.T, s *Service, name string, max int, visibili
 			t.Fatalf("group %s: %s after %s", x.group, x.body, last[x.group])
 		}
 		if m.fifo {
-			for _, y := range m.list { // nothing of the group that stands before it may be left out
+			for _, y := range m.list { // no earlier message of the group may be missing
 				if y == x {
 					break
 				}
@@ -223,8 +225,9 @@ func (m *model) receive(t *testing.T, s *Service, name string, max int, visibili
 	}
 }
 
-// bury takes from the model what has reached the dead-letter queue, and checks that each had been received often enough.
-func (m *model) bury(t *testing.T, s *Service, name string) {
+// moveDead removes from the model the messages that moved to the dead-letter
+// queue, and checks that each had been received often enough.
+func (m *model) moveDead(t *testing.T, s *Service, name string) {
 	t.Helper()
 	here := bodiesOf(t, s, name)
 	for _, x := range slices.Clone(m.list) {
@@ -232,7 +235,7 @@ func (m *model) bury(t *testing.T, s *Service, name string) {
 			continue
 		}
 		if x.times != m.maxTimes || x.at.After(time.Now()) {
-			t.Fatalf("%s is gone after %d receives", x.body, x.times)
+			t.Fatalf("%s left the queue after %d receives", x.body, x.times)
 		}
 		m.drop(x)
 		m.dead = append(m.dead, x.body)
@@ -240,7 +243,7 @@ func (m *model) bury(t *testing.T, s *Service, name string) {
 	slices.Sort(m.dead)
 }
 
-// compare checks what is there and what a client would count.
+// compare checks the messages in the queue and its counts.
 func (m *model) compare(t *testing.T, s *Service, name string) {
 	t.Helper()
 	var want []string
@@ -260,7 +263,7 @@ func (m *model) compare(t *testing.T, s *Service, name string) {
 	}
 }
 
-// bodiesOf are the bodies in a queue, sorted.
+// bodiesOf returns the bodies of the messages in a queue, sorted.
 func bodiesOf(t *testing.T, s *Service, name string) (out []string) {
 	t.Helper()
 	err := s.db.View(func(tx *bbolt.Tx) error {

@@ -16,58 +16,59 @@ func woken(w *waiter) bool {
 	}
 }
 
-func TestWakeTellsOneAndTheLongest(t *testing.T) {
+func TestWakeWakesTheFirstWaiterOnly(t *testing.T) {
 	t.Parallel()
 	l := &waiters{}
 	a, b, other := l.join("q"), l.join("q"), l.join("p")
 	l.wake("q")
 	if !woken(a) || woken(b) || woken(other) {
-		t.Error("want only the first in line woken")
+		t.Error("want only the first waiter woken")
 	}
 	l.wake("q")
 	if !woken(b) {
 		t.Error("want the second woken next")
 	}
-	l.wake("q") // nobody is in line
+	l.wake("q") // nobody waits
 	l.wakeAll("p")
 	if !woken(other) || len(l.byQueue) != 0 {
-		t.Errorf("want everybody woken and no line left, got %v", l.byQueue)
+		t.Errorf("want every waiter woken and none left, got %v", l.byQueue)
 	}
 }
 
-// TestLeavingPassesTheWordOn is about the receive that is told of a message at the moment its client hangs up.
-func TestLeavingPassesTheWordOn(t *testing.T) {
+// TestLeaveOfWokenWaiterWakesTheNext: the client of a receive may disconnect just
+// after the receive was woken.
+func TestLeaveOfWokenWaiterWakesTheNext(t *testing.T) {
 	t.Parallel()
 	l := &waiters{}
 	a, b := l.join("q"), l.join("q")
 	l.wake("q")
 	l.leave(a, false)
 	if !woken(b) {
-		t.Error("the first was told and left; the second knows nothing")
+		t.Error("the woken waiter left, and the next was not woken")
 	}
 	l.leave(b, false)
 	if len(l.byQueue) != 0 {
-		t.Errorf("lines left: %v", l.byQueue)
+		t.Errorf("waiters left: %v", l.byQueue)
 	}
 }
 
-// TestLeavingWakesForWhatIsLeft is about a receive that could not carry all.
-func TestLeavingWakesForWhatIsLeft(t *testing.T) {
+func TestLeaveWithMoreMessagesWakesTheNext(t *testing.T) {
 	t.Parallel()
 	l := &waiters{}
 	a, b, c := l.join("q"), l.join("q"), l.join("q")
 	l.leave(a, false)
 	if woken(b) || woken(c) {
-		t.Error("nothing is left and somebody was woken")
+		t.Error("no message remains, and a waiter was woken")
 	}
 	l.leave(b, true)
 	if !woken(c) {
-		t.Error("something is left and nobody was woken")
+		t.Error("messages remain, and no waiter was woken")
 	}
 }
 
-// TestWakesOnlyWhoMayFindSomething looks after each action whether a receive that waits was told.
-func TestWakesOnlyWhoMayFindSomething(t *testing.T) {
+// TestChangesWakeOnlyForReceivableMessages checks after each action whether a
+// receive that waits was woken.
+func TestChangesWakeOnlyForReceivableMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db := reopen(t, t.TempDir(), nil, nil)
@@ -78,10 +79,10 @@ func TestWakesOnlyWhoMayFindSomething(t *testing.T) {
 		}
 		s.maxInFlight = 3
 		w := s.waiters.join("q")
-		told := func(what string, want bool) {
+		check := func(what string, want bool) {
 			t.Helper()
 			if got := woken(w); got != want {
-				t.Errorf("%s: told is %v, want %v", what, got, want)
+				t.Errorf("%s: woken is %v, want %v", what, got, want)
 			} else if got {
 				w = s.waiters.join("q")
 			}
@@ -103,33 +104,33 @@ func TestWakesOnlyWhoMayFindSomething(t *testing.T) {
 		for range 5 {
 			mustSend(t, s, "q", "x")
 		}
-		told("sent", true)
+		check("sent", true)
 		a := take(1, 60_000)
-		told("received one of five", true) // four are left
+		check("received one of five", true) // four remain
 		b := take(1, 60_000)
-		told("received the second", true)
+		check("received the second", true)
 		c := take(1, 60_000)
-		told("received the third", true)
+		check("received the third", true)
 		on(a[0], (*queue).delete)
-		told("deleted, with as many in flight as may be", true)
+		check("deleted, with as many in flight as allowed", true)
 		on(b[0], (*queue).delete)
-		told("deleted", false)
+		check("deleted", false)
 		d := take(2, 60_000)
-		told("received all that was left, invisible for longer than anybody waits", false)
+		check("received all others, invisible for longer than any wait", false)
 		on(d[0], func(q *queue, h *string) error { return q.changeVisibility(h, new(int64(30))) })
-		told("hidden for longer than anybody waits", false)
+		check("hidden for longer than any wait", false)
 		on(d[0], func(q *queue, h *string) error { return q.changeVisibility(h, new(int64(20))) })
-		told("visible before a receive that begins now ends", true)
+		check("visible before a receive that begins now ends", true)
 		on(d[1], func(q *queue, h *string) error { return q.changeVisibility(h, new(int64(0))) })
-		told("not started", true)
+		check("not started", true)
 		take(1, 5_000)
-		told("received, visible again soon", true)
+		check("received with a short visibility timeout", true)
 		on(c[0], (*queue).delete)
 		s.waiters.leave(w, false)
 	})
 }
 
-func TestWaitEnds(t *testing.T) {
+func TestWaitEndsByTimeWakeOrDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &waiters{}
@@ -140,12 +141,12 @@ func TestWaitEnds(t *testing.T) {
 		}
 		l.wake("q")
 		if !w.wait(t.Context(), t.Context(), time.Minute) || len(l.byQueue["q"]) != 1 {
-			t.Error("woken: want it to look again, and to stand in line again")
+			t.Error("woken: want true, and the waiter in the list again")
 		}
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
 		if w.wait(done, t.Context(), time.Minute) || w.wait(t.Context(), done, time.Minute) {
-			t.Error("want no second look when the client is gone or the service closed")
+			t.Error("want false when the client is gone or the service is closed")
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"sluice/deploy/local/sqsserver/sqserr"
 )
 
-// TestTooManyInFlight lowers the limit, since a hundred thousand messages would show no more.
-func TestTooManyInFlight(t *testing.T) {
+// TestReceiveStopsAtTheInFlightLimit lowers the limit, to need few messages.
+func TestReceiveStopsAtTheInFlightLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db := reopen(t, t.TempDir(), nil, nil)
@@ -26,7 +26,7 @@ func TestTooManyInFlight(t *testing.T) {
 		}
 		got, err := s.receive(t.Context(), "q", receiveOptions{max: 10})
 		if err != nil || len(got) != 3 {
-			t.Fatalf("received %d, %v, want as many as may be in flight", len(got), err)
+			t.Fatalf("received %d, %v, want as many as the limit", len(got), err)
 		}
 		_, err = s.receive(t.Context(), "q", receiveOptions{max: 1})
 		if e, ok := errors.AsType[*sqserr.Error](err); !ok || e.Type != "OverLimit" {
@@ -49,8 +49,8 @@ func TestTooManyInFlight(t *testing.T) {
 	})
 }
 
-// TestPollsDoNotSpin counts the looks of a receive that waits at a queue where nothing happens.
-func TestPollsDoNotSpin(t *testing.T) {
+// TestIdlePollSleeps counts how often a receive that waits reads the clock.
+func TestIdlePollSleeps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db := reopen(t, t.TempDir(), nil, nil)

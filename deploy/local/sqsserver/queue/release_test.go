@@ -9,8 +9,7 @@ import (
 	"sluice/deploy/local/sqsserver/settings"
 )
 
-// TestRelease gives back what a process that is gone had received, and leaves what is delayed.
-func TestRelease(t *testing.T) {
+func TestReleaseMakesInFlightMessagesVisible(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"q", "q.fifo"} {
 		t.Run(name, func(t *testing.T) {
@@ -71,9 +70,10 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestReleaseLeavesWhatWasPutOff restarts with a message that a worker told to come back in an hour: it does not come earlier,
-// and when it came, the next restart releases it as any other.
-func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
+// TestReleaseLeavesChangedVisibility restarts with a message whose visibility a
+// worker set to an hour: it returns after the hour and not earlier. After its next
+// receive a restart releases it like any other.
+func TestReleaseLeavesChangedVisibility(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"q", "q.fifo"} {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 				if err := s.Create(t.Context(), name, attrs); err != nil {
 					t.Fatal(err)
 				}
-				for i, seconds := range []int64{3600, 0} { // put off, and given back
+				for i, seconds := range []int64{3600, 0} { // hidden for an hour, and made visible
 					body, group := fmt.Sprint(i), fmt.Sprint("g", i)
 					in := OutgoingMessage{Body: &body}
 					if name == "q.fifo" {
@@ -128,7 +128,7 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 					checkTrees(t, s, name)
 				}
 				if got, _, err := s.receiveNow(t.Context(), name, receiveOptions{max: 10}); err != nil || len(got) != 1 || got[0].body != "1" {
-					t.Errorf("received %v, %v, want what was given back alone", got, err)
+					t.Errorf("received %v, %v, want only the message that was made visible", got, err)
 				}
 				time.Sleep(time.Hour - time.Millisecond - time.Since(began))
 				if got, _, err := s.receiveNow(t.Context(), name, receiveOptions{max: 10, visibility: new(int64)}); err != nil || len(got) != 1 || got[0].body != "1" {
@@ -142,7 +142,7 @@ func TestReleaseLeavesWhatWasPutOff(t *testing.T) {
 				defer db.Close()
 				defer s.Close()
 				if n, err := s.Release(t.Context(), name); err != nil || n != 2 {
-					t.Errorf("released %d, %v, want both: the receive ended the putting off", n, err)
+					t.Errorf("released %d, %v, want both: a receive replaces the changed visibility", n, err)
 				}
 				checkTrees(t, s, name)
 			})

@@ -10,7 +10,7 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// reopen ends a service and its store as a process would, and opens them again.
+// reopen closes a service and its store and opens them again, as a restart does.
 func reopen(t *testing.T, dir string, s *Service, db *store.DB) (*Service, *store.DB) {
 	t.Helper()
 	if s != nil {
@@ -43,8 +43,9 @@ func mustSend(t *testing.T, s *Service, name, body string) {
 	}
 }
 
-// TestRestartKeepsFlights looks whether a visibility timeout, a receive count and a receipt handle outlive the process.
-func TestRestartKeepsFlights(t *testing.T) {
+// TestRestartKeepsReceiveState: a visibility timeout, a receive count and a receipt
+// handle survive a restart.
+func TestRestartKeepsReceiveState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -59,7 +60,7 @@ func TestRestartKeepsFlights(t *testing.T) {
 		}
 		s, db = reopen(t, dir, s, db)
 		if again, err := s.receive(t.Context(), "q", receiveOptions{max: 1}); err != nil || len(again) != 0 {
-			t.Errorf("in flight, and received again: %v, %v", again, err)
+			t.Errorf("received again while in flight: %v, %v", again, err)
 		}
 		time.Sleep(11 * time.Second)
 		again, err := s.receive(t.Context(), "q", receiveOptions{max: 1})
@@ -78,8 +79,7 @@ func TestRestartKeepsFlights(t *testing.T) {
 	})
 }
 
-// TestRestartGoesOnMoving looks whether a move task goes on where the process before ended.
-func TestRestartGoesOnMoving(t *testing.T) {
+func TestRestartResumesMoveTask(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -115,8 +115,7 @@ func TestRestartGoesOnMoving(t *testing.T) {
 	})
 }
 
-// TestSweep looks whether what nobody asks for is removed by itself.
-func TestSweep(t *testing.T) {
+func TestSweepRemovesExpiredMessagesAndDeduplicationIDs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db := reopen(t, t.TempDir(), nil, nil)
@@ -153,8 +152,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// TestCloseEndsPolls looks whether a receive that waits ends, empty, when the service is closed.
-func TestCloseEndsPolls(t *testing.T) {
+func TestCloseEndsLongPollsWithoutMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db := reopen(t, t.TempDir(), nil, nil)
@@ -178,7 +176,7 @@ func TestCloseEndsPolls(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
 		if n := len(s.waiters.byQueue); n != 0 {
-			t.Errorf("%d lines left", n)
+			t.Errorf("waiters of %d queues left", n)
 		}
 	})
 }

@@ -15,8 +15,9 @@ import (
 	"sluice/deploy/local/store"
 )
 
-// TestLargeMessagesDoNotShareATransaction counts the transactions of sends that wait together, and of a move.
-func TestLargeMessagesDoNotShareATransaction(t *testing.T) {
+// TestTransactionsOfLargeMessagesAreBounded counts the transactions of concurrent
+// sends and of a move task.
+func TestTransactionsOfLargeMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var syncs atomic.Int64
