@@ -275,7 +275,7 @@ func TestFullDiskRefusesSendsAndAllowsDeletes(t *testing.T) {
 		_, err = c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: &body})
 	}
 	sent--
-	if err == nil || !strings.Contains(err.Error(), "no room") {
+	if err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Fatalf("after %d MB in 20: %v, want an error that names the full disk", sent, err)
 	}
 	for range sent {
