@@ -25,7 +25,7 @@ import (
 
 const hopsTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-// sentMessages keeps messages and the reasons of letters.
+// sentMessages keeps messages and the reasons of dead letters.
 type sentMessages struct {
 	mu       sync.Mutex
 	messages []pipeline.Message

@@ -150,7 +150,7 @@ func TestBrokenRuleLosesOnlyItsOwn(t *testing.T) {
 	if len(f.queues.letters) != 1 || !strings.Contains(f.queues.letters[0], `rule "breaks"`) || !strings.Contains(f.queues.letters[0], "recipient") {
 		t.Errorf("letters: got %q, want one that names the rule and the field", f.queues.letters)
 	}
-	// Should the queue fail, the change comes back: nothing is lost to the letter.
+	// Should the queue fail, the change comes back: nothing is lost to the dead letter.
 	f = newFixture(t, func(c *Config) { c.Rules = rules })
 	f.queues.down = notificationsURL
 	if at := f.deliver(t, userTo(1, "active", "pending")); at != 1 || len(f.queues.letters) > 0 {

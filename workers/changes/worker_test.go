@@ -159,7 +159,7 @@ func (f *fixture) deliver(t *testing.T, cs ...change) int {
 	return n - 1000
 }
 
-// done delivers changes that must all be passed, without a letter.
+// done delivers changes that must all be passed, without a dead letter.
 func (f *fixture) done(t *testing.T, cs ...change) {
 	t.Helper()
 	before := len(f.queues.letters)
@@ -320,7 +320,7 @@ func TestWorkerLosesNoOthersToABadRecord(t *testing.T) {
 	if len(f.queues.letters) != 1 || !strings.HasPrefix(f.queues.letters[0], "1002: ") || !strings.Contains(f.queues.letters[0], "status") {
 		t.Errorf("letters: got %q, want one that names the record and the attribute", f.queues.letters)
 	}
-	// Without a queue for letters it holds the stream, until the mapping's own
+	// Without a queue for dead letters it holds the stream, until the mapping's own
 	// rules set it aside.
 	f = newFixture(t, func(c *Config) { c.DeadLetterQueueURL = "" })
 	if at := f.deliver(t, userTo(1, "", "pending"), bad, stranger); at != 2 || len(f.queues.to(jobsURL)) != 1 {

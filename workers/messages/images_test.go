@@ -51,7 +51,7 @@ func TestImageTakesEachStatus(t *testing.T) {
 }
 
 // TestImageMessagesConverge delivers three messages in every order, each one
-// twice: what stands in the end is the latest notice's.
+// twice: what stands in the end is the latest S3 event's.
 func TestImageMessagesConverge(t *testing.T) {
 	t.Parallel()
 	messages := []message{processed("m1", "00FF"), rejected("m2", "01"), removed("m3", "0100000001")}

@@ -127,7 +127,7 @@ func TestNotificationErrors(t *testing.T) {
 				f.wantLetter(t, "m1", "n1", "email", "no such mailbox")
 			}
 			if d := f.queues.delay("m1"); c.delay > 0 && (d < c.delay || d > c.delay*5/4) {
-				t.Errorf("held back for %v, want %v and up to a quarter more", d, c.delay)
+				t.Errorf("delayed for %v, want %v and up to a quarter more", d, c.delay)
 			}
 			// Not sent is not claimed.
 			f.channel.onSend = nil
@@ -226,7 +226,7 @@ func TestNotificationAfterACrash(t *testing.T) {
 			t.Errorf("while the claim stands: %q comes back, letters %v, want m1 to come back", back, f.queues.letters)
 		}
 		if d := f.queues.delay("m1"); d < 50*time.Second || d > 75*time.Second {
-			t.Errorf("held back for %v, want what is left of the claim, and up to a quarter more", d)
+			t.Errorf("delayed for %v, want what is left of the claim, and up to a quarter more", d)
 		}
 		time.Sleep(f.queues.delay("m1"))
 		f.done(t, last)

@@ -147,7 +147,7 @@ func TestOrderStepThatAsksToWait(t *testing.T) {
 		t.Errorf("comes back: got %q, want m1", back)
 	}
 	if d := f.queues.delay("m1"); d < 7*time.Minute || d > 9*time.Minute {
-		t.Errorf("held back for %v, want 7m and up to a quarter more", d)
+		t.Errorf("delayed for %v, want 7m and up to a quarter more", d)
 	}
 	f.done(t, ordering("m1"))
 	f.want(t, order7, map[string]any{"status": "completed"})

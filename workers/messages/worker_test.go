@@ -68,7 +68,7 @@ type message struct {
 }
 
 // deliver invokes the worker with the messages and returns the ids of those
-// that come back, in the order of the answer.
+// that come back, in the order of the response.
 func (f *fixture) deliver(t *testing.T, ms ...message) []string {
 	t.Helper()
 	failed, err := f.invoke(t.Context(), ms...)
@@ -123,7 +123,7 @@ func (f *fixture) invoke(ctx context.Context, ms ...message) ([]string, error) {
 	return failed, nil
 }
 
-// done delivers messages that must not come back, nor become letters.
+// done delivers messages that must not come back, nor become dead letters.
 func (f *fixture) done(t *testing.T, ms ...message) {
 	t.Helper()
 	before := len(f.queues.letters)
@@ -215,10 +215,10 @@ func (t *table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 	return stored, nil
 }
 
-// letter is a dead letter.
+// dead letter is a dead letter.
 type letter struct{ ID, Reason, Attempts string }
 
-// fakeSQS remembers letters and delays.
+// fakeSQS remembers dead letters and delays.
 type fakeSQS struct {
 	mu      sync.Mutex
 	letters []letter
@@ -247,14 +247,14 @@ func (s *fakeSQS) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessa
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// delay is how long the message with this id was held back.
+// delay is how long the message with this id was delayed.
 func (s *fakeSQS) delay(id string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Duration(s.delays["receipt of "+id]) * time.Second
 }
 
-// wantLetter checks that the last letter is of id and that its reason holds all
+// wantLetter checks that the last dead letter is of id and that its reason holds all
 // of parts.
 func (f *fixture) wantLetter(t *testing.T, id string, parts ...string) {
 	t.Helper()
@@ -371,7 +371,7 @@ func TestWorkerHoldsFailuresBack(t *testing.T) {
 				t.Errorf("comes back: got %q, want m", back)
 			}
 			if d := f.queues.delay("m"); (d > 0) != c.want {
-				t.Errorf("held back for %v, want some time: %v", d, c.want)
+				t.Errorf("delayed for %v, want some time: %v", d, c.want)
 			}
 		})
 	}
@@ -403,7 +403,7 @@ func TestWorkerWhoseBatchFailsWhole(t *testing.T) {
 	}
 	for _, id := range []string{"1", "2"} {
 		if d := f.queues.delay(id); d < 8*time.Second || d > 15*time.Second {
-			t.Errorf("message %s is held back for %v, want 8 to 15 s", id, d)
+			t.Errorf("message %s is delayed for %v, want 8 to 15 s", id, d)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // TestBackoffOutlivesAnOutage: however chance falls, a message is tried for a
-// quarter of an hour, and nobody waits for its letter longer than twice that.
+// quarter of an hour, and nobody waits for its dead letter longer than twice that.
 func TestBackoffOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
 	for range 1000 {

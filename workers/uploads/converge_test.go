@@ -11,11 +11,11 @@ import (
 	"sluice/workers/schema"
 )
 
-// TestThumbnailsConverge lets three workers take notices in any order, some of
+// TestThumbnailsConverge lets three workers take S3 events in any order, some of
 // them twice, while the object changes and S3 fails now and then, between any two
 // of their calls. In half of the runs versions and delete markers are removed
-// too. When all notices are acknowledged, the thumbnails are those of
-// the object as it is, and the newest notice's message says what it is.
+// too. When all S3 events are acknowledged, the thumbnails are those of
+// the object as it is, and the newest S3 event's message says what it is.
 func TestThumbnailsConverge(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {

@@ -87,14 +87,14 @@ func (e *engine) worker(objects uploads.Objects, more map[string]string) *upload
 	return w
 }
 
-// invoke hands a worker the notice of an event, as S3 sends it through a queue,
+// invoke hands a worker the S3 event of an event, as S3 sends it through a queue,
 // and says whether it is to come again.
 func (e *engine) invoke(w *uploads.Worker, event, bucket, key string) (again bool) {
 	e.t.Helper()
 	return e.invokeVersion(w, event, bucket, key, "")
 }
 
-// invokeVersion is invoke with the notice of a version; "" has none.
+// invokeVersion is invoke with the S3 event of a version; "" has none.
 func (e *engine) invokeVersion(w *uploads.Worker, event, bucket, key, version string) (again bool) {
 	e.t.Helper()
 	type m = map[string]any
@@ -249,7 +249,7 @@ func TestPictureOnEngine(t *testing.T) {
 			t.Errorf("%q: sent %q", key, got)
 		}
 
-		// Overwritten: the late notice of the first version makes the second's.
+		// Overwritten: the late S3 event of the first version makes the second's.
 		etag = e.put(key, picture(t, 200))
 		e.invoke(w, created, e.uploads, key)
 		if out := e.thumbnail("thumbnails/32x32/" + key); out == nil || out.Metadata["source-etag"] != etag {
@@ -257,7 +257,7 @@ func TestPictureOnEngine(t *testing.T) {
 		}
 		e.queue.take()
 
-		// Removed: a late notice of the creation takes the thumbnails along and
+		// Removed: a late S3 event of the creation takes the thumbnails along and
 		// says nothing, that of the removal says so.
 		if _, err := e.client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &e.uploads, Key: &key}); err != nil {
 			t.Fatal(err)
@@ -342,7 +342,7 @@ func TestOverwrittenMeanwhileOnEngine(t *testing.T) {
 }
 
 // TestInboxOnEngine: a file's messages are queued, and too long a bad one goes
-// whole to the letter bucket.
+// whole to the dead letter bucket.
 func TestInboxOnEngine(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t)
@@ -365,7 +365,7 @@ func TestInboxOnEngine(t *testing.T) {
 }
 
 // TestWhatIsNotGoneOnEngine: a bucket that is not there and a refusal are not an
-// object that is gone: thumbnails stay, and the notice comes again.
+// object that is gone: thumbnails stay, and the S3 event comes again.
 func TestWhatIsNotGoneOnEngine(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t)
@@ -416,7 +416,7 @@ func TestVersionsOnEngine(t *testing.T) {
 }
 
 // TestVersionsRemovedOnEngine takes versions away from the top: each time the one
-// below stands, without a notice of its own.
+// below stands, without a S3 event of its own.
 func TestVersionsRemovedOnEngine(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t)

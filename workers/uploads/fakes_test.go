@@ -206,7 +206,7 @@ func (q *queue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessage
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// reasons are those of the letters.
+// reasons are those of the dead letters.
 func (q *queue) reasons() []string {
 	var all []string
 	for _, l := range q.letters {
@@ -254,7 +254,7 @@ func newBench(t *testing.T, edit ...func(*Config)) *bench {
 	return b
 }
 
-// notice is one record of S3's form.
+// S3 event is one record of S3's form.
 func (b *bench) notice(event, bucket, key string) map[string]any {
 	b.seq++
 	o := map[string]any{"key": url.QueryEscape(key), "sequencer": fmt.Sprintf("%016X", b.seq)}
@@ -275,7 +275,7 @@ func (b *bench) removed(key string) map[string]any {
 	return b.notice("ObjectRemoved:Delete", "uploads", key)
 }
 
-// versionRemoved is the notice of a version, or a delete marker, that was removed
+// versionRemoved is the S3 event of a version, or a delete marker, that was removed
 // for good.
 func (b *bench) versionRemoved(key, version string) map[string]any {
 	n := b.removed(key)
@@ -283,7 +283,7 @@ func (b *bench) versionRemoved(key, version string) map[string]any {
 	return n
 }
 
-// marked is the notice of a delete marker that was put on an object.
+// marked is the S3 event of a delete marker that was put on an object.
 func (b *bench) marked(key, version string) map[string]any {
 	n := b.versionRemoved(key, version)
 	n["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
@@ -333,8 +333,8 @@ func (b *bench) failures(event []byte) []string {
 	return ids
 }
 
-// done invokes the worker with one message of notices that must be acknowledged
-// without a letter.
+// done invokes the worker with one message of S3 events that must be acknowledged
+// without a dead letter.
 func (b *bench) done(notices ...map[string]any) {
 	b.Helper()
 	before := len(b.sqs.letters)
@@ -343,7 +343,7 @@ func (b *bench) done(notices ...map[string]any) {
 	}
 }
 
-// fails invokes the worker with one message of notices, of which it must have an
+// fails invokes the worker with one message of S3 events, of which it must have an
 // error that may be retried and holds text.
 func (b *bench) fails(text string, notices ...map[string]any) error {
 	b.Helper()
@@ -358,8 +358,8 @@ func (b *bench) fails(text string, notices ...map[string]any) error {
 	return err
 }
 
-// deadLettered invokes the worker with one message of notices that must become a
-// letter whose reason holds text.
+// deadLettered invokes the worker with one message of S3 events that must become a
+// dead letter whose reason holds text.
 func (b *bench) deadLettered(text string, notices ...map[string]any) {
 	b.Helper()
 	before := len(b.sqs.letters)

@@ -16,7 +16,7 @@ import (
 
 const report = `{"type":"report-ready","data":{"n":1}}`
 
-// inboxFile puts a file there and gives its notice.
+// inboxFile puts a file there and gives its S3 event.
 func (b *bench) inboxFile(name, text string) map[string]any {
 	b.s3.put("uploads/inbox/"+name, []byte(text))
 	return b.created("inbox/" + name)

@@ -181,7 +181,7 @@ func TestPictureRemovedAndCreatedAgain(t *testing.T) {
 }
 
 // TestVersionRemovedUncoversAnother: the version that stands then has no other
-// notice, so its thumbnails are made and it is announced as the notice's.
+// S3 event, so its thumbnails are made and it is announced as the S3 event's.
 func TestVersionRemovedUncoversAnother(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -277,11 +277,11 @@ func TestRemovalThatWroteAndFailed(t *testing.T) {
 		return nil
 	}
 	if ids := b.failures(sqsEvent(1, s3Event(removed))); !slices.Equal(ids, []string{"1"}) {
-		t.Fatalf("given back %v", ids)
+		t.Fatalf("failed %v", ids)
 	}
 	b.s3.before = nil
 	if ids := b.failures(sqsEvent(2, s3Event(removed))); len(ids) != 0 {
-		t.Fatalf("given back %v", ids)
+		t.Fatalf("failed %v", ids)
 	}
 	b.wantConverged("a.png")
 	b.wantTold()
@@ -520,7 +520,7 @@ func TestLongestKey(t *testing.T) {
 	}
 }
 
-func TestSameNoticeTwice(t *testing.T) {
+func TestSameEventTwice(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.s3.put("uploads/a.png", red)
@@ -605,7 +605,7 @@ func TestMemoryBoundsPicturesInHand(t *testing.T) {
 			t.Errorf("%d thumbnails, want 2", got)
 		}
 		if !b.memory.TryAcquire(b.config.memoryBytes()) {
-			t.Error("memory was not given back")
+			t.Error("memory was not failed")
 		}
 	})
 }
@@ -625,7 +625,7 @@ func TestMemoryIsGivenBackAfterFailures(t *testing.T) {
 	}
 	b.fails("unexpected EOF", b.created("a.png"))
 	if !b.memory.TryAcquire(b.config.memoryBytes()) {
-		t.Error("memory was not given back")
+		t.Error("memory was not failed")
 	}
 }
 

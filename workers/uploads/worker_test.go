@@ -14,7 +14,7 @@ import (
 	"sluice/workers/schema"
 )
 
-func TestNoticesOfNoConcern(t *testing.T) {
+func TestOtherTypesOfEventsAreSkipped(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		name   string
@@ -113,8 +113,8 @@ func TestMessageIsSentBeforeTheAcknowledgement(t *testing.T) {
 	}
 }
 
-// TestNoticesOfOneMessage stand or fall together.
-func TestNoticesOfOneMessage(t *testing.T) {
+// TestEventsOfOneMessageSucceedOrFailTogether stand or fall together.
+func TestEventsOfOneMessageSucceedOrFailTogether(t *testing.T) {
 	t.Parallel()
 	const denied = "GET uploads/denied.png"
 	setUp := func(t *testing.T) *bench {
@@ -156,7 +156,7 @@ func TestNoticesOfOneMessage(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)
 		if ids := b.failures(sqsEvent(4, s3Event(b.created("denied.png")))); len(ids) != 0 || len(b.sqs.letters) != 1 {
-			t.Fatalf("given back %v, %d letters; want a letter", ids, len(b.sqs.letters))
+			t.Fatalf("failed %v, %d letters; want a letter", ids, len(b.sqs.letters))
 		}
 		l := b.sqs.letters[0]
 		if reason := b.sqs.reasons()[0]; !strings.Contains(reason, "s3:GetObject") || !strings.Contains(reason, "s3:ListBucket") {
@@ -209,7 +209,7 @@ func TestBatchFailsInPart(t *testing.T) {
 	}
 	ids := b.failures(sqsEvent(1, s3Event(b.created("a.png")), s3Event(b.created("slow.png")), "no JSON", `{"Service":"Amazon S3","Event":"s3:TestEvent"}`))
 	if !slices.Equal(ids, []string{"2"}) || len(b.sqs.letters) != 1 {
-		t.Errorf("given back %v, letters %q", ids, b.sqs.reasons())
+		t.Errorf("failed %v, letters %q", ids, b.sqs.reasons())
 	}
 	if len(b.sqs.delayed) != 1 || *b.sqs.delayed[0].QueueUrl != "http://sqs.test/1/uploads" || *b.sqs.delayed[0].ReceiptHandle != "r2" || b.sqs.delayed[0].VisibilityTimeout < 8 || b.sqs.delayed[0].VisibilityTimeout > 15 {
 		t.Errorf("delayed %+v, want the second message, by 8 to 15 seconds", b.sqs.delayed)
@@ -224,7 +224,7 @@ func TestBatchThatFailsWhole(t *testing.T) {
 	b.s3.before = func(string) error { return refused(http.StatusServiceUnavailable, "SlowDown") }
 	slow := s3Event(b.created("slow.png"))
 	if ids := b.failures(sqsEvent(1, slow)); !slices.Equal(ids, []string{"1"}) {
-		t.Errorf("alone: given back %v, want 1", ids)
+		t.Errorf("alone: failed %v, want 1", ids)
 	}
 	_, err := b.Invoke(t.Context(), sqsEvent(1, slow, slow))
 	if failed, ok := errors.AsType[*pipeline.BatchFailedError](err); !ok || failed.Records != 2 {
@@ -242,7 +242,7 @@ func TestBatchThatFailsWhole(t *testing.T) {
 	}
 }
 
-// TestInvokedDirectly: each source hands over its notices, and without a partial
+// TestInvokedDirectly: each source hands over its S3 events, and without a partial
 // answer a failure is the function's.
 func TestInvokedDirectly(t *testing.T) {
 	t.Parallel()
