@@ -26,7 +26,9 @@ func recorded(t testing.TB, worker string) []string {
 	}
 	var events []string
 	for _, p := range paths {
-		if !strings.HasSuffix(p, ".want.json") {
+		// The short form of a warm-up has no id and reaches no decoder: package
+		// runner responds to it.
+		if !strings.HasSuffix(p, ".want.json") && filepath.Base(p) != "warm-up-short-form.json" {
 			events = append(events, p)
 		}
 	}
