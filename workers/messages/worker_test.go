@@ -215,7 +215,7 @@ func (t *table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 	return stored, nil
 }
 
-// dead letter is a dead letter.
+// letter is a dead letter.
 type letter struct{ ID, Reason, Attempts string }
 
 // fakeSQS remembers dead letters and delays.

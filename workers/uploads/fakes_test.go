@@ -254,7 +254,7 @@ func newBench(t *testing.T, edit ...func(*Config)) *bench {
 	return b
 }
 
-// S3 event is one record of S3's form.
+// notice is one record of S3's form.
 func (b *bench) notice(event, bucket, key string) map[string]any {
 	b.seq++
 	o := map[string]any{"key": url.QueryEscape(key), "sequencer": fmt.Sprintf("%016X", b.seq)}

@@ -605,7 +605,7 @@ func TestMemoryBoundsPicturesInHand(t *testing.T) {
 			t.Errorf("%d thumbnails, want 2", got)
 		}
 		if !b.memory.TryAcquire(b.config.memoryBytes()) {
-			t.Error("memory was not failed")
+			t.Error("memory was not released")
 		}
 	})
 }
@@ -625,7 +625,7 @@ func TestMemoryIsGivenBackAfterFailures(t *testing.T) {
 	}
 	b.fails("unexpected EOF", b.created("a.png"))
 	if !b.memory.TryAcquire(b.config.memoryBytes()) {
-		t.Error("memory was not failed")
+		t.Error("memory was not released")
 	}
 }
 
