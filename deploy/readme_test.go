@@ -535,3 +535,29 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 		t.Errorf("found %d names of tests, want at least 10", count)
 	}
 }
+
+// TestLargeTemplateIsDeployedThroughABucket: CloudFormation accepts a template of
+// more than 51,200 bytes from a bucket only.
+func TestLargeTemplateIsDeployedThroughABucket(t *testing.T) {
+	t.Parallel()
+	const most = 51_200
+	info, err := os.Stat("aws/template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range pages(t) {
+		for _, command := range shellCommands(readPage(t, page)) {
+			if !strings.HasPrefix(command, "aws cloudformation deploy ") {
+				continue
+			}
+			found++
+			if info.Size() > most && !strings.Contains(command, " --s3-bucket ") {
+				t.Errorf("%s: %s: the template has %d bytes, over %d: want --s3-bucket", page, command, info.Size(), most)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page prints aws cloudformation deploy")
+	}
+}
