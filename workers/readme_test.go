@@ -23,7 +23,7 @@ func TestREADMEListsEveryVariable(t *testing.T) {
 		value    string // the default
 	}
 	read := map[string]*setting{}
-	tag := regexp.MustCompile("`env:\"([A-Z0-9_]+)([^\"]*)\"(?: envDefault:\"([^\"]*)\")?`")
+	tag := regexp.MustCompile("`env:\"([A-Z0-9_]+)([^\"]*)\"(?: envDefault:\"([^\"]*)\")?(?: lines:\"true\")?`")
 	var workers []string
 	for _, file := range files {
 		worker := filepath.Dir(file)

@@ -18,7 +18,7 @@ type Config struct {
 	NotificationsQueueURL string `env:"NOTIFICATIONS_QUEUE_URL,required,notEmpty"`
 
 	// Rules are notification rules as a JSON array. Empty means DefaultRules.
-	Rules string `env:"NOTIFICATION_RULES"`
+	Rules string `env:"NOTIFICATION_RULES" lines:"true"`
 	// NotifyTo is the mail address that the default rules notify of pictures.
 	NotifyTo string `env:"NOTIFY_TO"`
 	// NotifyMaxAge is the age from which changes are not notified. 0 means no

@@ -28,7 +28,7 @@ func (c Config) channels(clients Clients) (notify.Channels, error) {
 	switch {
 	case c.SMTPAddr != "":
 		ch, err := notify.NewSMTP(notify.SMTPOptions{
-			Addr: c.SMTPAddr, From: c.SMTPFrom, Username: c.SMTPUser, Password: c.SMTPPassword, Security: smtpSecurity[c.SMTPSecurity],
+			Addr: c.SMTPAddr, From: c.SMTPFrom, Username: c.SMTPUser, Password: string(c.SMTPPassword), Security: smtpSecurity[c.SMTPSecurity],
 		})
 		add("email", "SMTP_ADDR, SMTP_FROM, SMTP_USER, SMTP_PASSWORD", ch, err)
 	case c.SESFrom != "" && clients.AWS != nil:
@@ -45,15 +45,15 @@ func (c Config) channels(clients Clients) (notify.Channels, error) {
 		add("sns", "SNS_TOPIC_ARN", ch, err)
 	}
 	if c.WebhookURL != "" {
-		secrets, err := notify.ParseSecrets(c.WebhookSecret)
+		secrets, err := notify.ParseSecrets(string(c.WebhookSecret))
 		if err != nil {
 			problems = append(problems, fmt.Errorf("WEBHOOK_SECRET: %w", err))
 		}
-		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: c.WebhookURL, Secrets: secrets})
+		ch, err := notify.NewWebhook(notify.WebhookOptions{URL: string(c.WebhookURL), Secrets: secrets})
 		add("webhook", "WEBHOOK_URL", ch, err)
 	}
 	if c.ChatURL != "" {
-		ch, err := notify.NewChat(notify.ChatOptions{URL: c.ChatURL})
+		ch, err := notify.NewChat(notify.ChatOptions{URL: string(c.ChatURL)})
 		add("chat", "CHAT_URL", ch, err)
 	}
 	return built, errors.Join(problems...)

@@ -25,14 +25,14 @@ type Config struct {
 
 	// OrderEndpoint is the URL that an order is posted to, which is the order's
 	// step. If it is empty, an order has no step.
-	OrderEndpoint string `env:"ORDER_ENDPOINT"`
+	OrderEndpoint setup.Secret `env:"ORDER_ENDPOINT"`
 
 	// SMTPAddr is the mail server of the channel "email", as host:port.
-	SMTPAddr     string `env:"SMTP_ADDR"`
-	SMTPFrom     string `env:"SMTP_FROM"`
-	SMTPUser     string `env:"SMTP_USER"`
-	SMTPPassword string `env:"SMTP_PASSWORD"`
-	SMTPSecurity string `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none for a loopback address
+	SMTPAddr     string       `env:"SMTP_ADDR"`
+	SMTPFrom     string       `env:"SMTP_FROM"`
+	SMTPUser     string       `env:"SMTP_USER"`
+	SMTPPassword setup.Secret `env:"SMTP_PASSWORD"`
+	SMTPSecurity string       `env:"SMTP_SECURITY" envDefault:"starttls"` // starttls, tls, or none for a loopback address
 	// SESFrom is the sender of the channel "email" if SES sends the mails. It
 	// excludes SMTPAddr.
 	SESFrom string `env:"SES_FROM"`
@@ -40,10 +40,10 @@ type Config struct {
 	SESRate float64 `env:"SES_RATE" envDefault:"0"`
 	// SNSTopicARN, WebhookURL and ChatURL are the channels "sns", "webhook" and
 	// "chat". A channel without its setting does not exist.
-	SNSTopicARN   string `env:"SNS_TOPIC_ARN"`
-	WebhookURL    string `env:"WEBHOOK_URL"`
-	WebhookSecret string `env:"WEBHOOK_SECRET"`
-	ChatURL       string `env:"CHAT_URL"`
+	SNSTopicARN   string       `env:"SNS_TOPIC_ARN"`
+	WebhookURL    setup.Secret `env:"WEBHOOK_URL"`
+	WebhookSecret setup.Secret `env:"WEBHOOK_SECRET"`
+	ChatURL       setup.Secret `env:"CHAT_URL"`
 	// OutboxDir is the folder of the channel "email" without a mail server.
 	OutboxDir string `env:"OUTBOX_DIR"`
 	// NotifyMaxAge is the age from which notifications are not sent. 0 means no
@@ -89,7 +89,7 @@ func (c Config) Validate() error {
 		p.Add("SNS_TOPIC_ARN", err)
 	}
 	if c.OrderEndpoint != "" {
-		if u, err := url.Parse(c.OrderEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		if u, err := url.Parse(string(c.OrderEndpoint)); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			// The value may hold a key.
 			p.Addf("ORDER_ENDPOINT", "not a URL that starts with https:// or http://")
 		}

@@ -22,7 +22,7 @@ func (c Config) step() Step {
 	if c.OrderEndpoint == "" {
 		return func(context.Context, schema.Order) error { return nil }
 	}
-	return postStep(c.OrderEndpoint)
+	return postStep(string(c.OrderEndpoint))
 }
 
 // orderProcessing changes an order from received to processing, and from there to

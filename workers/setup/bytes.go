@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Bytes is a setting that is a number of bytes: 67108864, 64MiB, 64MB.
+// Bytes is a setting that is a number of bytes: 67108864, 64MiB, 64MB, 2^26.
 type Bytes int64
 
 const wantBytes = "bytes such as 67108864 or 64MiB"
@@ -29,8 +29,13 @@ var byteUnits = []struct {
 	{"KB", 1e3},
 }
 
-// UnmarshalText reads a whole number and its unit, which may be left out.
+// UnmarshalText reads a whole number and its unit, which may be left out, or a
+// power of two such as 2^30.
 func (b *Bytes) UnmarshalText(text []byte) error {
+	if n, ok := powerOfTwo(string(text)); ok {
+		*b = Bytes(n)
+		return nil
+	}
 	number, unit := string(text), int64(1)
 	for _, u := range byteUnits {
 		if rest, ok := strings.CutSuffix(number, u.name); ok {
@@ -54,4 +59,30 @@ func (b Bytes) String() string {
 		}
 	}
 	return strconv.FormatInt(int64(b), 10)
+}
+
+// Count is a setting that is a whole number: 1073741824, 2^30.
+type Count int64
+
+const wantCount = "a whole number such as 1000 or 2^30"
+
+// UnmarshalText reads a whole number, or a power of two such as 2^30.
+func (c *Count) UnmarshalText(text []byte) error {
+	if n, ok := powerOfTwo(string(text)); ok {
+		*c = Count(n)
+		return nil
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return errors.New("want " + wantCount)
+	}
+	*c = Count(n)
+	return nil
+}
+
+// powerOfTwo reads a number written as 2^0 to 2^62.
+func powerOfTwo(text string) (int64, bool) {
+	exponent, ok := strings.CutPrefix(text, "2^")
+	n, err := strconv.ParseUint(exponent, 10, 8)
+	return 1 << min(n, 62), ok && err == nil && n <= 62
 }

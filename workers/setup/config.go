@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -31,13 +32,24 @@ func Invalid(err error) error { return &ConfigError{Problems: split(err)} }
 
 // Read fills a T from environ by its env tags and calls its Validate, if it has
 // one. It returns all problems at once, in a *ConfigError.
+//
+// A line break at the end of a value is cut off, for a value read from a file
+// usually has one. A value may have others only if its field has the tag
+// lines:"true".
 func Read[T any](environ map[string]string) (T, error) {
-	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
-	var problems []error
+	environ, problems := trimLines(reflect.TypeFor[T](), environ)
 	unread := map[string]bool{} // variables that Validate must not report again
+	for _, err := range problems {
+		name, _, _ := strings.Cut(err.Error(), ":")
+		unread[name] = true
+	}
+	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environ})
 	for _, err := range split(err) {
 		if p, ok := errors.AsType[env.ParseError](err); ok {
 			name, want := describe(reflect.TypeFor[T](), p.Name)
+			if unread[name] {
+				continue
+			}
 			unread[name] = true
 			err = fmt.Errorf("%s: got %q, want %s", name, environ[name], want)
 		} else if missing, ok := errors.AsType[env.VarIsNotSetError](err); ok {
@@ -58,6 +70,29 @@ func Read[T any](environ map[string]string) (T, error) {
 		return c, &ConfigError{Problems: problems}
 	}
 	return c, nil
+}
+
+// trimLines returns environ with the values of t's variables less the line break
+// at their end. A variable whose value has another is a problem, and its value is
+// replaced.
+func trimLines(t reflect.Type, environ map[string]string) (map[string]string, []error) {
+	trimmed := maps.Clone(environ)
+	var problems []error
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+		value, ok := environ[name]
+		if !ok || name == "" {
+			continue
+		}
+		value = strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
+		trimmed[name] = value
+		if strings.ContainsAny(value, "\r\n") && f.Tag.Get("lines") != "true" {
+			// The value may be a secret.
+			problems = append(problems, fmt.Errorf("%s: got a line break within the value, want one line", name))
+			trimmed[name] = "0" // neither missing nor empty
+		}
+	}
+	return trimmed, problems
 }
 
 // split returns the errors that err joins, or err alone.
@@ -87,6 +122,8 @@ func wanted(t reflect.Type) string {
 	switch v := reflect.New(t).Interface().(type) {
 	case *Bytes:
 		return wantBytes
+	case *Count:
+		return wantCount
 	case *time.Duration:
 		return "a duration such as 500ms or 2s"
 	case encoding.TextUnmarshaler:

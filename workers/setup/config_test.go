@@ -127,3 +127,33 @@ func TestEnviron(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestReadCutsOffALineBreakAtTheEndAndRefusesOthers(t *testing.T) {
+	t.Parallel()
+	type config struct {
+		Password setup.Secret  `env:"PASSWORD,required,notEmpty"`
+		Wait     time.Duration `env:"WAIT" envDefault:"1s"`
+		Rules    string        `env:"RULES" lines:"true"`
+	}
+	for _, end := range []string{"", "\n", "\r\n", "\r"} {
+		c, err := setup.Read[config](map[string]string{"PASSWORD": "hunter2" + end, "WAIT": "2s" + end, "RULES": "[\n]" + end})
+		if err != nil || c.Password != "hunter2" || c.Wait != 2*time.Second || c.Rules != "[\n]" {
+			t.Errorf("end %q: got %q, %v, %q, %v", end, string(c.Password), c.Wait, c.Rules, err)
+		}
+	}
+	for _, value := range []string{"hunter2\nx", "\nhunter2", "hunter2\n\n", "hunter2\rx"} {
+		_, err := setup.Read[config](map[string]string{"PASSWORD": value, "WAIT": value})
+		e, ok := errors.AsType[*setup.ConfigError](err)
+		if !ok || len(e.Problems) != 2 {
+			t.Fatalf("%q: got %v, want a problem of each variable", value, err)
+		}
+		for _, name := range []string{"PASSWORD", "WAIT"} {
+			if strings.Count(err.Error(), name+": got a line break within the value, want one line") != 1 {
+				t.Errorf("%q: got %v, want it to name %s once", value, err, name)
+			}
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v has the value", err)
+		}
+	}
+}

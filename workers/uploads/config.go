@@ -27,7 +27,7 @@ type Config struct {
 	MaxFrames    int         `env:"THUMBNAIL_MAX_FRAMES"` // of an animated thumbnail; 0 and 1 make still ones
 	SmartCrop    bool        `env:"THUMBNAIL_SMART_CROP"` // crops to the most detailed part instead of the centre
 	CacheControl string      `env:"THUMBNAIL_CACHE_CONTROL" envDefault:"public, max-age=3600"`
-	MaxPixels    int64       `env:"MAX_PIXELS"` // of a picture; 0 limits by memory alone
+	MaxPixels    setup.Count `env:"MAX_PIXELS"` // of a picture; 0 limits by memory alone
 	MaxBytes     setup.Bytes `env:"MAX_BYTES"`  // of an upload; 0 is the default of package thumbnail
 
 	JobsQueueURL string `env:"JOBS_QUEUE_URL,required,notEmpty"`
@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 	p.Add("THUMBNAIL_KEY", err)
 	setup.Between(&p, "THUMBNAIL_QUALITY", c.Quality, 0, 100)
 	setup.Between(&p, "THUMBNAIL_MAX_FRAMES", c.MaxFrames, 0, 1000)
-	setup.Between(&p, "MAX_PIXELS", c.MaxPixels, 0, 1<<40)
+	setup.Between(&p, "MAX_PIXELS", int64(c.MaxPixels), 0, 1<<40)
 	setup.Between(&p, "MAX_BYTES", c.MaxBytes, 0, 5<<40)
 	setup.Between(&p, "MAX_ATTEMPTS", c.MaxAttempts, 1, 1000)
 	setup.Between(&p, "PARALLEL", c.Parallel, 1, 1000)

@@ -71,7 +71,7 @@ func Build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 		template: template,
 		options: thumbnail.Options{
 			Sizes: sizes, Quality: c.Quality, MaxFrames: c.MaxFrames, SmartCrop: c.SmartCrop,
-			MaxPixels: c.MaxPixels, MaxBytes: int64(c.MaxBytes), MemoryBytes: c.memoryBytes(),
+			MaxPixels: int64(c.MaxPixels), MaxBytes: int64(c.MaxBytes), MemoryBytes: c.memoryBytes(),
 			Pool: new(thumbnail.Pool),
 		},
 		memory: semaphore.NewWeighted(c.memoryBytes()),
