@@ -197,22 +197,12 @@ func TestMakefileBuildsEveryFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := map[string]string{}
-	for rule := range strings.SplitSeq(string(text), "\nbuild-") {
-		targets, recipe, ok := strings.Cut("build-"+rule, ":\n")
-		if !ok {
-			continue
-		}
-		for _, target := range strings.Fields(targets) {
-			rules[target] = strings.TrimSpace(recipe)
-		}
+	const rule = "\nbuild-%:\n\tgo run ./deploy/aws/package -bare $(ARTIFACTS_DIR) $*\n"
+	if !strings.Contains(string(text), rule) {
+		t.Errorf("Makefile: got\n%s\nwant the rule%s", text, rule)
 	}
 	s := deploy(t, nil)
 	for _, f := range lambdas {
-		want := "go run ./deploy/aws/package -bare $(ARTIFACTS_DIR) " + f.Worker
-		if got := rules["build-"+f.name+"Function"]; got != want {
-			t.Errorf("build-%sFunction: got %q, want %q", f.name, got, want)
-		}
 		m := s.Resources[f.name+"Function"].Attributes["Metadata"]
 		if get(m, "BuildMethod") != "makefile" || get(m, "WorkingDirectory") != "../.." {
 			t.Errorf("%sFunction: got the Metadata %v, want make in the root of the repository", f.name, m)

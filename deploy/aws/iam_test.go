@@ -355,6 +355,15 @@ func checkTask(s *stack, calls map[string]map[call]bool) (problems []error) {
 			add(f.name, c)
 		}
 	}
+	// The container polls the queue of each function in the same way.
+	for _, f := range lambdas {
+		if f.Source.Queue == "" {
+			continue
+		}
+		for _, operation := range []string{"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"} {
+			add(f.name, call{"SQS", operation, "source"})
+		}
+	}
 	without, err := withoutLambda()
 	if err != nil {
 		return append(problems, err)

@@ -183,7 +183,7 @@ func upgradedQueues(t *testing.T, c *sqs.Client) {
 		}
 		out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
 			QueueUrl: q.QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0,
-			MessageAttributeNames: []string{"All"}, AttributeNames: []sqstypes.QueueAttributeName{"All"},
+			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"},
 		})
 		if err != nil || len(out.Messages) != len(want) {
 			t.Errorf("queue %s: got %d messages and the error %v, want %d", queue, len(out.Messages), err, len(want))

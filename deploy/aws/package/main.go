@@ -3,7 +3,10 @@
 // unchanged sources changes nothing.
 //
 //	go run ./deploy/aws/package                   dist/uploads.zip, ... and dist/template.yaml that names them
-//	go run ./deploy/aws/package -bare DIR WORKER  only the binary, as DIR/bootstrap; sam build calls this
+//	go run ./deploy/aws/package -bare DIR WORKER  only the binary, as DIR/bootstrap
+//
+// sam build calls the second form with the logical id of a function, such as
+// JobsFunction, instead of a worker.
 package main
 
 import (
@@ -41,8 +44,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(names) == 0 {
 		names = workers
 	}
-	for _, name := range names {
-		if !slices.Contains(workers, name) {
+	for i, name := range names {
+		if worker, ok := workerOf(name); ok {
+			names[i] = worker
+		} else if !slices.Contains(workers, name) {
 			return fmt.Errorf("worker: got %q, want one of %s", name, strings.Join(workers, ", "))
 		}
 	}
@@ -72,6 +77,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, file)
 	return nil
+}
+
+// workerOf is the worker of a function with a logical id.
+func workerOf(logicalID string) (string, bool) {
+	for _, f := range functions.All {
+		if f.LogicalName()+"Function" == logicalID {
+			return f.Worker, true
+		}
+	}
+	return "", false
 }
 
 // packWorker builds a worker, writes its zip, and returns the size of the zip.
