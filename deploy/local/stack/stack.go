@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"sluice/deploy/functions"
 	"sluice/deploy/local/admin"
 	"sluice/deploy/local/s3server/objectstore"
@@ -144,13 +142,8 @@ func (s *Stack) openServices(ctx context.Context) (err error) {
 		return err
 	}
 	s.objects, err = objectstore.Open(s.db, objectstore.Options{
-		OnEvent: func(tx *bbolt.Tx, bucket string, event []byte) error {
-			if bucket != BucketUploads {
-				return nil
-			}
-			return s.queues.SendTx(tx, functions.QueueUploads, string(event))
-		},
-		Region: region, Logger: s.log, Now: s.db.Now,
+		OnEvent: s.queues.S3Events(map[string]string{BucketUploads: functions.QueueUploads}),
+		Region:  region, Logger: s.log, Now: s.db.Now,
 	})
 	if err != nil {
 		return err

@@ -133,6 +133,20 @@ func (s *Service) SendMessageBatch(ctx context.Context, in *SendMessageBatchInpu
 	return out, nil
 }
 
+// S3Events returns a function that sends the S3 events of buckets to standard
+// queues, as the notification configurations of buckets do: queues has a queue for
+// each bucket, and the events of other buckets are dropped. The function sends
+// within a transaction of the store, as SendTx does.
+func (s *Service) S3Events(queues map[string]string) func(tx *bbolt.Tx, bucket string, event []byte) error {
+	return func(tx *bbolt.Tx, bucket string, event []byte) error {
+		queue, ok := queues[bucket]
+		if !ok {
+			return nil
+		}
+		return s.SendTx(tx, queue, string(event))
+	}
+}
+
 // SendTx adds a message to a standard queue within a transaction of the store:
 // the message is sent if and only if the transaction is committed. It changes
 // nothing if it returns an error, which is a [*sqserr.Error] if a rule of SQS
