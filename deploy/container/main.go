@@ -3,6 +3,8 @@
 //
 //	go run ./deploy/container [flags] [FUNCTION...]
 //
+//	go run ./deploy/container migrate-addresses
+//
 // Without a FUNCTION it runs all of them. Several copies may run: queues share
 // their messages, and copies share the stream's shards by leases.
 package main
@@ -42,7 +44,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stderr i
 	flags := flag.NewFlagSet("container", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "usage: container [flags] [FUNCTION...]   functions: %s\n", strings.Join(functions.Names(), ", "))
+		fmt.Fprintf(stderr, "usage: container [flags] [FUNCTION...]   functions: %s\n       container "+migrateVerb+"\n", strings.Join(functions.Names(), ", "))
 		flags.PrintDefaults()
 	}
 	drain := flags.Duration("drain", 20*time.Second, "how long to wait at the end for work in progress")
@@ -51,6 +53,9 @@ func run(ctx context.Context, args []string, environ map[string]string, stderr i
 			return nil
 		}
 		return flag.ErrHelp // flags has printed the error
+	}
+	if flags.NArg() == 1 && flags.Arg(0) == migrateVerb {
+		return migrateAddresses(ctx, environ, stderr)
 	}
 	return runContainer(ctx, options{Environ: environ, Functions: flags.Args(), DrainLimit: *drain, Logger: setup.Logger("container")})
 }

@@ -192,3 +192,20 @@ func TestHostileFileNamesAreEscaped(t *testing.T) {
 		t.Errorf("got\n%s\nwant the escaped name", out)
 	}
 }
+
+// TestMixedCaseAddressesAreOneUser: in messages and in created records; and the
+// migration finds nothing to do.
+func TestMixedCaseAddressesAreOneUser(t *testing.T) {
+	t.Parallel()
+	dir := listingStack(t)
+	lines(t, dir, "send", "user-registration", `{"email":"ADA@Example.com","name":"Ada"}`)
+	lines(t, dir, "send", "user-registration", `{"email":"ada@example.com","name":"Eve"}`)
+	lines(t, dir, "create", "user#Ada@Example.com/order#7", `{"status":"new"}`)
+	got := lines(t, dir, "records", "user#")
+	if len(got) != 3 || got[1][0] != "user#ada@example.com" || got[2][0] != "user#ada@example.com/order#7" {
+		t.Errorf("got %v, want one user and one order", got)
+	}
+	if got := lines(t, dir, "migrate-addresses"); len(got) != 1 || strings.Join(got[0], " ") != "moved 0 records" {
+		t.Errorf("got %v, want no record moved", got)
+	}
+}

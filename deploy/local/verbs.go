@@ -50,6 +50,9 @@ var verbs = []verb{
 		return c.deadLetters(ctx, s, a)
 	}},
 	{"outbox", "[ID]", "list notifications, or print one as its reader sees it", 0, 1, false, nil},
+	{"migrate-addresses", "", "move records of mixed-case addresses to lower-case keys", 0, 0, false, func(c *command, ctx context.Context, s *admin.Client, _ []string) error {
+		return c.migrateAddresses(ctx, s)
+	}},
 	{"tail", "", "print changes and notifications as they happen", 0, 0, true, func(c *command, ctx context.Context, s *admin.Client, _ []string) error {
 		return c.tail(ctx, s)
 	}},

@@ -29,6 +29,7 @@ func (c Config) step() Step {
 // completed or failed. If the worker stops in between, the next delivery continues
 // with an order in processing. A cancelled order stays cancelled.
 func (w *Worker) orderProcessing(ctx context.Context, r pipeline.Record, m schema.OrderProcessing) error {
+	m.Email = schema.NormalizeAddress(m.Email)
 	if err := w.order(ctx, r, m); err != nil {
 		return fmt.Errorf("order %q of %q: %w", m.ID, m.Email, err)
 	}

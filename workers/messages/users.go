@@ -12,6 +12,7 @@ import (
 // new user is first written as pending, so that the change stream has the same
 // step for every user.
 func (w *Worker) userRegistration(ctx context.Context, r pipeline.Record, m schema.UserRegistration) error {
+	m.Email = schema.NormalizeAddress(m.Email)
 	key := schema.UserKey(m.Email)
 	_, err := pipeline.Update(ctx, w.records, key, func(current schema.User, exists bool) (any, error) {
 		if exists {

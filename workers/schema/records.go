@@ -37,14 +37,40 @@ func ImageKey(bucket, key string) pipeline.Key {
 	return pipeline.Key{PK: imagePrefix + bucket + "/" + key, SK: onlySK}
 }
 
-// UserKey is the key of a user's record: user#<email>.
-func UserKey(email string) pipeline.Key {
-	return pipeline.Key{PK: userPrefix + email, SK: onlySK}
+// NormalizeAddress returns an e-mail address in the form that identifies a user:
+// A to Z become lower case. Other characters stay, for a mapping of all of
+// Unicode would give two different addresses one form.
+func NormalizeAddress(address string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, address)
 }
 
-// OrderKey is the key of an order's record: user#<email>, order#<id>.
+// UserKey is the key of a user's record: user#<email>, with the normalised
+// address.
+func UserKey(email string) pipeline.Key {
+	return pipeline.Key{PK: userPrefix + NormalizeAddress(email), SK: onlySK}
+}
+
+// OrderKey is the key of an order's record: user#<email>, order#<id>, with the
+// normalised address.
 func OrderKey(email, id string) pipeline.Key {
-	return pipeline.Key{PK: userPrefix + email, SK: orderPrefix + id}
+	return pipeline.Key{PK: userPrefix + NormalizeAddress(email), SK: orderPrefix + id}
+}
+
+// NormalKey returns k with a normalised address, if it is the key of a user or an
+// order. Records written before addresses were normalised have other keys.
+func NormalKey(k pipeline.Key) pipeline.Key {
+	if email, ok := UserOf(k); ok {
+		return UserKey(email)
+	}
+	if email, id, ok := OrderOf(k); ok {
+		return OrderKey(email, id)
+	}
+	return k
 }
 
 // UserOf returns the user whose own record is under k.

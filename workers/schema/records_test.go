@@ -160,3 +160,29 @@ func TestRecordsHaveNoFieldTwice(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesAreNormalisedInKeys(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"ada@example.com":       "ada@example.com",
+		"ADA@Example.com":       "ada@example.com",
+		"A.Z+tag@SUB.EXAMPLE":   "a.z+tag@sub.example",
+		"\u212Aay@example.com":  "\u212Aay@example.com", // the Kelvin sign is no K
+		"\u0130ris@example.com": "\u0130ris@example.com",
+	} {
+		if got := NormalizeAddress(address); got != want {
+			t.Errorf("%q: got %q, want %q", address, got, want)
+		}
+		if got := UserKey(address).PK; got != "user#"+want {
+			t.Errorf("user %q: got the key %q", address, got)
+		}
+		order := OrderKey(address, "A/7")
+		if order != (pipeline.Key{PK: "user#" + want, SK: "order#A/7"}) || NormalKey(order) != order {
+			t.Errorf("order of %q: got the key %q", address, order)
+		}
+	}
+	image := ImageKey("uploads", "user#ADA.jpg")
+	if got := NormalKey(image); got != image {
+		t.Errorf("image: got the key %q, want %q", got, image)
+	}
+}

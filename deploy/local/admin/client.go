@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"sluice/deploy/internal/addresses"
 )
 
 // Client talks to the local stack over loopback, also where the stack runs in
@@ -116,6 +118,11 @@ func (c *Client) Records(ctx context.Context, prefix, after string) (out Records
 // Create creates a record. It fails where the key has one.
 func (c *Client) Create(ctx context.Context, key string, data json.RawMessage) error {
 	return c.do(ctx, http.MethodPost, "records", nil, Record{Key: key, Data: data}, new(json.RawMessage))
+}
+
+// MigrateAddresses moves records to the keys of normalised addresses.
+func (c *Client) MigrateAddresses(ctx context.Context) (out addresses.Report, err error) {
+	return out, c.do(ctx, http.MethodPost, "migrate-addresses", nil, nil, &out)
 }
 
 // SetStatus sets the status of a record.

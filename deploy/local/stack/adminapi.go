@@ -12,6 +12,7 @@ import (
 
 	"sluice/deploy/eventsource"
 	"sluice/deploy/functions"
+	"sluice/deploy/internal/addresses"
 	"sluice/deploy/local/admin"
 	"sluice/pipeline"
 	"sluice/pipeline/lambdaevent"
@@ -33,6 +34,7 @@ const maxAdminBody = 64 << 10
 //	POST status                  {"key", "status"}: set a record's status
 //	GET  records?prefix=&after=  a page of records
 //	POST records                 {"key", "data"}: create a record
+//	POST migrate-addresses       move records to the keys of normalised addresses
 //	GET  stack                   counts of everything
 func (s *Stack) adminAPI() http.Handler {
 	mux := http.NewServeMux()
@@ -66,6 +68,9 @@ func (s *Stack) adminAPI() http.Handler {
 		return s.listRecords(r.Context(), r.FormValue("prefix"), r.FormValue("after"))
 	})
 	handle("POST records", s.createRecord)
+	handle("POST migrate-addresses", func(r *http.Request) (any, error) {
+		return addresses.Migrate(r.Context(), s.records.Scan(r.Context(), pipeline.Key{}), s.records)
+	})
 	handle("GET stack", func(r *http.Request) (any, error) { return s.status(r.Context()) })
 	return mux
 }

@@ -92,7 +92,7 @@ func (s *Stack) createRecord(r *http.Request) (any, error) {
 	if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, pipeline.MaxItemBytes)).Decode(&want); err != nil {
 		return nil, usageError("body: got no record in JSON, or more than " + fmt.Sprint(pipeline.MaxItemBytes) + " bytes")
 	}
-	it := pipeline.Item{Key: schema.ParseKeyText(want.Key), Data: want.Data}
+	it := pipeline.Item{Key: schema.NormalKey(schema.ParseKeyText(want.Key)), Data: want.Data}
 	if err := pipeline.CheckItem(it); err != nil {
 		return nil, usageError(err.Error())
 	}

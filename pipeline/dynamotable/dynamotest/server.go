@@ -1,5 +1,5 @@
 // Package dynamotest serves the part of DynamoDB that dynamotable uses, in memory:
-// four actions of the JSON protocol, with the expressions that dynamotable
+// five actions of the JSON protocol, with the expressions that dynamotable
 // writes. It is for replays and tests without an engine such as DynamoDB Local.
 package dynamotest
 
@@ -39,7 +39,7 @@ func (s *Server) Items(table string) map[pipeline.Key]map[string]json.RawMessage
 	return out
 }
 
-// request has the parameters of all four actions.
+// request has the parameters of all actions.
 type request struct {
 	TableName                 string
 	Key, Item                 item
@@ -129,6 +129,8 @@ func (s *Server) do(action string, in request) (any, *apiError) {
 		return struct{}{}, err
 	case "Query":
 		return in.query(table)
+	case "Scan":
+		return in.scan(table)
 	}
 	return nil, &apiError{Type: "com.amazon.coral.service#UnknownOperationException", Message: action}
 }
@@ -193,6 +195,29 @@ func (in request) query(table map[pipeline.Key]item) (any, *apiError) {
 	}
 	out.Count = len(out.Items)
 	return out, nil
+}
+
+// scan returns one item a page, so that a caller has several pages.
+func (in request) scan(table map[pipeline.Key]item) (any, *apiError) {
+	keys := slices.SortedFunc(maps.Keys(table), compareKeys)
+	if in.ExclusiveStartKey != nil {
+		after, err := keyOf(in.ExclusiveStartKey)
+		if err != nil {
+			return nil, err
+		}
+		keys = slices.DeleteFunc(keys, func(k pipeline.Key) bool { return compareKeys(k, after) <= 0 })
+	}
+	out := map[string]any{"Items": []item{}}
+	if len(keys) > 0 {
+		it := table[keys[0]]
+		out["Items"] = []item{it}
+		out["LastEvaluatedKey"] = item{pipeline.AttrPK: it[pipeline.AttrPK], pipeline.AttrSK: it[pipeline.AttrSK]}
+	}
+	return out, nil
+}
+
+func compareKeys(a, b pipeline.Key) int {
+	return cmp.Or(cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK))
 }
 
 func keyOf(it item) (pipeline.Key, *apiError) {
