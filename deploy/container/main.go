@@ -2,6 +2,7 @@
 // S3, without Lambda. Settings come from the environment; README.md lists them.
 //
 //	go run ./deploy/container [flags] [FUNCTION...]
+//	go run ./deploy/container status | records [KEY] | dead-letters ...
 //
 //	go run ./deploy/container migrate-addresses
 //
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"sluice/deploy/functions"
+	"sluice/deploy/internal/termtext"
 	"sluice/workers/setup"
 )
 
@@ -29,22 +31,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	err := run(ctx, os.Args[1:], setup.Environ(), os.Stderr)
+	// Messages may hold escape sequences.
+	stdout, stderr := termtext.NewWriter(os.Stdout), termtext.NewWriter(os.Stderr)
+	err := run(ctx, os.Args[1:], setup.Environ(), stdout, stderr)
 	switch {
 	case err == nil:
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "container:", err)
+		fmt.Fprintln(stderr, "container:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, environ map[string]string, stderr io.Writer) error {
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("container", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "usage: container [flags] [FUNCTION...]   functions: %s\n       container "+migrateVerb+"\n", strings.Join(functions.Names(), ", "))
+		fmt.Fprintf(stderr, "usage: container [flags] [FUNCTION...]          run functions, or all of them: %s\n%s       container [flags] %s       move records to the keys of today\n",
+			strings.Join(functions.Names(), ", "), listingUsage, migrateVerb)
 		flags.PrintDefaults()
 	}
 	drain := flags.Duration("drain", 20*time.Second, "how long to wait at the end for work in progress")
@@ -54,8 +59,11 @@ func run(ctx context.Context, args []string, environ map[string]string, stderr i
 		}
 		return flag.ErrHelp // flags has printed the error
 	}
-	if flags.NArg() == 1 && flags.Arg(0) == migrateVerb {
+	switch verb := flags.Arg(0); {
+	case flags.NArg() == 1 && verb == migrateVerb:
 		return migrateAddresses(ctx, environ, stderr)
+	case listings[verb] != nil:
+		return runListing(ctx, flags.Args(), environ, stdout, stderr)
 	}
 	return runContainer(ctx, options{Environ: environ, Functions: flags.Args(), DrainLimit: *drain, Logger: setup.Logger("container")})
 }

@@ -42,7 +42,7 @@ func (c *command) outbox(id string) error {
 	tw := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ID\tTIME\tTO\tSUBJECT")
 	for _, n := range found {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", n.ID, n.At.Format("2006-01-02 15:04:05"), termtext.Safe(n.To), shorten(termtext.Safe(n.Subject)))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", n.ID, n.At.Format("2006-01-02 15:04:05"), termtext.Safe(n.To), termtext.Shorten(termtext.Safe(n.Subject)))
 	}
 	return tw.Flush()
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"sluice/deploy/internal/deadletters"
 	"sluice/deploy/local/admin"
 )
 
@@ -46,8 +47,13 @@ var verbs = []verb{
 	{"records", "[PREFIX]", "list records, or print the one with this key", 0, 1, false, func(c *command, ctx context.Context, s *admin.Client, a []string) error {
 		return c.records(ctx, s, optional(a))
 	}},
-	{"dead-letters", "[show ID | redrive ID | redrive -reason TEXT | redrive -all | drop ID]", "list dead letters, or act on some", 0, 2, false, func(c *command, ctx context.Context, s *admin.Client, a []string) error {
-		return c.deadLetters(ctx, s, a)
+	{"dead-letters", deadletters.Usage, "list dead letters, or act on some", 0, 2, false, func(c *command, ctx context.Context, s *admin.Client, a []string) error {
+		queues, err := s.DeadLetterQueues(ctx)
+		if err != nil {
+			return err
+		}
+		d := deadletters.Command{Client: s.SQS, Queues: queues, JSON: c.json, Reason: c.reason, All: c.all, Stdout: c.stdout}
+		return d.Run(ctx, a)
 	}},
 	{"outbox", "[ID]", "list notifications, or print one as its reader sees it", 0, 1, false, nil},
 	{"migrate-addresses", "", "move records of mixed-case addresses to lower-case keys", 0, 0, false, func(c *command, ctx context.Context, s *admin.Client, _ []string) error {

@@ -20,9 +20,6 @@ import (
 	"sluice/workers/setup/runner"
 )
 
-// name is the worker's, in its letters and where long ones lie.
-const name = "messages"
-
 // Worker does the jobs of messages. Safe for concurrent use.
 type Worker struct {
 	config   Config

@@ -22,9 +22,6 @@ import (
 	"sluice/workers/setup/runner"
 )
 
-// name is the worker's, in its letters and where long ones lie.
-const name = "uploads"
-
 // Worker makes thumbnails of uploaded pictures, removes those of removed
 // objects, and queues uploaded messages. Safe for concurrent use.
 type Worker struct {

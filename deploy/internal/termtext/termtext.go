@@ -58,3 +58,12 @@ func (w writer) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// Shorten cuts a text to 100 characters, for a column of a table.
+func Shorten(s string) string {
+	const most = 100
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
