@@ -39,7 +39,7 @@ func TestMigrateAddressesMovesRecordsInDynamoDB(t *testing.T) {
 	migrate := func(want string) error {
 		t.Helper()
 		var out strings.Builder
-		err := run(t.Context(), []string{migrateVerb}, map[string]string{"RECORDS_TABLE": "records"}, &out)
+		err := run(t.Context(), []string{migrateVerb}, map[string]string{"RECORDS_TABLE": "records"}, &out, &out)
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got %s, %v, want %s", &out, err, want)
 		}
