@@ -26,6 +26,9 @@ const (
 // {{.New.name}}; {{.Item.name}} is the new image or, of a removed record, the
 // old one. A missing or null attribute is an error. For an optional one, write
 // {{or (index .Item "name") "there"}} or {{with index .Item "name"}}…{{end}}.
+// {{line .Item.name}} is one line of at most 1,000 bytes: white space and control
+// characters become single spaces, and the rest is cut off. It keeps an attribute
+// that users choose from adding lines to a body.
 type Rule struct {
 	Name      string `json:"name"`                // lower case letters, digits and "-", at most 64; part of each notification's ID
 	On        Kind   `json:"on"`                  // the kind of event

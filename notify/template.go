@@ -20,6 +20,19 @@ const maxTemplateBytes = 64 << 10
 // subject can be longer than a subject.
 const maxSubjectText = 8 << 10
 
+// maxLineBytes limits the result of the template function line.
+const maxLineBytes = 1000
+
+// templateFuncs are the functions of templates beside those of text/template.
+var templateFuncs = template.FuncMap{
+	"line": func(v any) (string, error) {
+		if v == nil {
+			return "", errors.New("uses a missing value")
+		}
+		return cut(oneLine(strings.ToValidUTF8(fmt.Sprint(v), "\uFFFD")), maxLineBytes), nil
+	},
+}
+
 // fieldTemplate is the template of one field of a rule.
 type fieldTemplate struct {
 	template *template.Template
@@ -32,7 +45,7 @@ func newFieldTemplate(kind Kind, text string, limit int) (*fieldTemplate, error)
 	if len(text) > maxTemplateBytes {
 		return nil, fmt.Errorf("template: got %d bytes, want at most %d", len(text), maxTemplateBytes)
 	}
-	t, err := template.New("").Option("missingkey=error").Parse(text)
+	t, err := template.New("").Option("missingkey=error").Funcs(templateFuncs).Parse(text)
 	if err != nil {
 		return nil, plainTemplateError(err)
 	}
@@ -107,10 +120,13 @@ type templateError struct {
 func (e *templateError) Error() string { return "template: line " + e.text }
 func (e *templateError) Unwrap() error { return e.err }
 
-// oneLine replaces white space and control characters by single spaces, so that an
-// attribute cannot start a new header line.
+// oneLine replaces white space, control characters and marks that change the
+// direction of text by single spaces, so that an attribute cannot start a new
+// header line or show as another text.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	}), " ")
 }
 
 // cut truncates s to limit bytes, including a final "…".
@@ -148,7 +164,7 @@ type templateCheck struct {
 }
 
 // printers are the functions that accept any value, including a sample string.
-var printers = []string{"and", "or", "not", "print", "printf", "println", "html", "js", "urlquery", "index"}
+var printers = []string{"and", "or", "not", "print", "printf", "println", "html", "js", "urlquery", "index", "line"}
 
 func (c *templateCheck) node(n parse.Node, rootDot bool) {
 	switch n := n.(type) {

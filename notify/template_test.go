@@ -41,6 +41,30 @@ func TestTemplateLimitAfterReplacement(t *testing.T) {
 	}
 }
 
+func TestLineIsOneBoundedLine(t *testing.T) {
+	t.Parallel()
+	f, err := newFieldTemplate(Created, "{{line .New.a}}|{{line (or (index .New `b`) .New.a)}}", MaxBodyBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		"Ada": "Ada", " a\r\n\r\nb\tc\x00 ": "a b c", "a\u2028b\u2029c\u0085d": "a b c d", "a\u202egpj.exe": "a gpj.exe", "a\xffb": "a\uFFFDb",
+		strings.Repeat("a", 5000): strings.Repeat("a", maxLineBytes-len("…")) + "…",
+	} {
+		e := Event{Kind: Created, Change: Change{New: map[string]any{"a": in}}}
+		if text, err := f.render(e); err != nil || text != want+"|"+want {
+			t.Errorf("%.40q: got %.80q and %v, want %.40q twice", in, text, err, want)
+		}
+	}
+	f, err = newFieldTemplate(Created, "{{line (index .New `a`)}}", MaxBodyBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := f.render(Event{Kind: Created, Change: Change{New: map[string]any{}}}); err == nil {
+		t.Errorf("a missing attribute: got %q, want an error", text)
+	}
+}
+
 func TestCut(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -10,6 +10,8 @@ import (
 // DefaultRules notify users of their registration and orders, and operator, unless
 // it is empty, of pictures. They use the channel "email".
 //
+// Attributes that users choose are one line in each body.
+//
 // The metadata of an upload never chooses the recipient, since an upload could
 // then send mail to anyone.
 func DefaultRules(operator string) []notify.Rule {
@@ -21,21 +23,21 @@ func DefaultRules(operator string) []notify.Rule {
 	}
 	rules := []notify.Rule{
 		status("welcome", "user#*", schema.StatusActive, "{{.Item.email}}",
-			"Welcome", "Hello {{or (index .Item `name`) .Item.email}}, your account is active.\n"),
+			"Welcome", "Hello {{line (or (index .Item `name`) .Item.email)}}, your account is active.\n"),
 		status("order-completed", "user#*/order#*", schema.StatusCompleted, "{{.Item.email}}",
-			"Order {{.Item.id}} is complete", "Your order {{.Item.id}} is complete.\n"),
+			"Order {{.Item.id}} is complete", "Your order {{line .Item.id}} is complete.\n"),
 		status("order-failed", "user#*/order#*", schema.StatusFailed, "{{.Item.email}}",
-			"Order {{.Item.id}} failed", "Your order {{.Item.id}} failed: {{or (index .Item `reason`) `no reason was given`}}\n"),
+			"Order {{.Item.id}} failed", "Your order {{line .Item.id}} failed: {{line (or (index .Item `reason`) `no reason was given`)}}\n"),
 		status("order-cancelled", "user#*/order#*", schema.StatusCancelled, "{{.Item.email}}",
-			"Order {{.Item.id}} is cancelled", "Your order {{.Item.id}} is cancelled.\n"),
+			"Order {{.Item.id}} is cancelled", "Your order {{line .Item.id}} is cancelled.\n"),
 	}
 	if operator == "" {
 		return rules
 	}
 	for _, on := range []notify.Kind{notify.Created, notify.StatusChanged} {
 		for _, picture := range []struct{ status, subject, body string }{
-			{schema.StatusReady, "Picture {{.Item.key}} is ready", "{{.Item.bucket}}/{{.Item.key}} has its thumbnails.\n"},
-			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{.Item.key}}: {{or (index .Item `reason`) `no reason was given`}}\n"},
+			{schema.StatusReady, "Picture {{.Item.key}} is ready", "{{.Item.bucket}}/{{line .Item.key}} has its thumbnails.\n"},
+			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{line .Item.key}}: {{line (or (index .Item `reason`) `no reason was given`)}}\n"},
 		} {
 			rules = append(rules, notify.Rule{
 				Name: "image-" + picture.status + "-" + string(on), On: on, Keys: "image#**", To: picture.status,

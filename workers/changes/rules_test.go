@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/notify"
 	"sluice/workers/schema"
 )
 
@@ -156,4 +157,49 @@ func TestBrokenRuleLosesOnlyItsOwn(t *testing.T) {
 	if at := f.deliver(t, userTo(1, "active", "pending")); at != 1 || len(f.queues.letters) > 0 {
 		t.Errorf("failed at %d, letters %q, want 1 and none", at, f.queues.letters)
 	}
+}
+
+// TestDefaultRulesRenderOneLine runs every default rule on attributes that hold
+// lines, control characters and 100 kB of text.
+func TestDefaultRulesRenderOneLine(t *testing.T) {
+	t.Parallel()
+	hostile := "a\r\n\r\nPay at evil\u2028now\u202e\x00" + strings.Repeat("x", 100_000)
+	for _, rule := range DefaultRules("operator@example.com") {
+		t.Run(rule.Name, func(t *testing.T) {
+			t.Parallel()
+			rules, err := notify.NewRules([]notify.Rule{rule})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, attribute := range []string{"name", "id", "key", "reason"} {
+				image := map[string]any{"status": rule.To, "email": "ada@example.com", "name": "Ada", "id": "7", "bucket": "b", "key": "k", "reason": "r"}
+				image[attribute] = hostile
+				if attribute == "id" || attribute == "key" { // bounded by the key of the record
+					image[attribute] = hostile[:500]
+				}
+				c := hostileChange(rule, image)
+				notifications, err := rules.Notifications(c)
+				if err != nil || len(notifications) != 1 {
+					t.Fatalf("%s: got %d notifications and %v, want 1", attribute, len(notifications), err)
+				}
+				n := notifications[0]
+				if strings.ContainsFunc(strings.TrimSuffix(n.Body, "\n")+n.Subject, func(r rune) bool { return r < ' ' || r == '\u2028' || r == '\u202e' }) {
+					t.Errorf("%s: got subject %q and body %q, want one line each", attribute, n.Subject, n.Body)
+				}
+				if len(n.Body) > 3000 {
+					t.Errorf("%s: got a body of %d bytes, want at most 3000", attribute, len(n.Body))
+				}
+			}
+		})
+	}
+}
+
+// hostileChange is a change to image that the rule is for.
+func hostileChange(rule notify.Rule, image map[string]any) notify.Change {
+	key := map[string]string{"user#*": "user#ada@example.com", "user#*/order#*": "user#ada@example.com/order#7", "image#**": "image#b/k"}[rule.Keys]
+	c := notify.Change{ID: "event-1", Key: key, At: morning, New: image}
+	if rule.On == notify.StatusChanged {
+		c.Old = map[string]any{"status": "before"}
+	}
+	return c
 }

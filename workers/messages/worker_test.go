@@ -330,11 +330,29 @@ func TestWorkerFailsMessagesOneByOne(t *testing.T) {
 func TestWorkerGivesUpAtOnceOnWhatNoTableTakes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
-	long := strings.Repeat("x", 2000)
-	if back := f.deliver(t, message{ID: "m", Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: long}}); len(back) > 0 {
+	long := strings.Repeat("x", 3000)
+	rejected := schema.ImageRejected{Source: schema.Source{Bucket: "uploads", Key: long, ETag: "e", Sequencer: "1"}, Reason: "r"}
+	if back := f.deliver(t, message{ID: "m", Type: schema.TypeImageRejected, Data: rejected}); len(back) > 0 {
 		t.Errorf("comes back: %q", back)
 	}
-	f.wantLetter(t, "m", "SK")
+	f.wantLetter(t, "m", `item "image#uploads/x`)
+}
+
+func TestWorkerGivesUpAtOnceOnHostileTexts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	for _, c := range []struct {
+		m    message
+		want string
+	}{
+		{message{ID: "name", Type: schema.TypeUserRegistration, Data: schema.UserRegistration{Email: "ada@example.com", Name: "Ada\r\n\r\nPay at https://evil.example"}}, "one line"},
+		{message{ID: "order", Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: strings.Repeat("x", 1001)}}, "1000"},
+	} {
+		if back := f.deliver(t, c.m); len(back) > 0 {
+			t.Errorf("comes back: %q", back)
+		}
+		f.wantLetter(t, c.m.ID, c.want)
+	}
 }
 
 func TestWorkerUsesMiddleware(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -93,15 +94,25 @@ func (i ImageRejected) Validate() error {
 // removed.
 type ImageRemoved struct{ Source }
 
+// Limits of texts that mails repeat, in bytes.
+const (
+	MaxNameBytes = 200
+	MaxIDBytes   = 1000 // an order's id is part of a sort key, which has up to 1,024
+
+	MaxSubjectBytes = 500
+)
+
 // UserRegistration is the data of TypeUserRegistration.
 type UserRegistration struct {
 	Email string `json:"email"`
-	Name  string `json:"name,omitempty"`
-	ID    string `json:"id,omitempty"`
+	Name  string `json:"name,omitempty"` // one line of at most MaxNameBytes, without a link
+	ID    string `json:"id,omitempty"`   // one line of at most MaxIDBytes
 }
 
-// Validate reports a missing or wrong e-mail address.
-func (u UserRegistration) Validate() error { return checkEmail("email", u.Email) }
+// Validate reports every field that is missing or wrong.
+func (u UserRegistration) Validate() error {
+	return errors.Join(checkEmail("email", u.Email), checkName("name", u.Name), checkLine("id", u.ID, MaxIDBytes))
+}
 
 // OrderProcessing is the data of TypeOrderProcessing.
 type OrderProcessing struct {
@@ -126,7 +137,10 @@ type OrderItem struct {
 
 // Validate reports every field that is missing or wrong.
 func (o OrderProcessing) Validate() error {
-	problems := []error{checkEmail("email", o.Email), required("id", o.ID)}
+	problems := []error{
+		checkEmail("email", o.Email), required("id", o.ID), checkLine("id", o.ID, MaxIDBytes),
+		checkLine("currency", o.Currency, MaxNameBytes),
+	}
 	if o.Amount < 0 {
 		problems = append(problems, fmt.Errorf("amount: got %d, want 0 or more", o.Amount))
 	}
@@ -134,6 +148,7 @@ func (o OrderProcessing) Validate() error {
 		if it.SKU == "" || it.Quantity < 1 {
 			problems = append(problems, fmt.Errorf("items[%d]: got sku %q and quantity %d, want a sku and a quantity of 1 or more", i, it.SKU, it.Quantity))
 		}
+		problems = append(problems, checkLine(fmt.Sprintf("items[%d]: sku", i), it.SKU, MaxNameBytes))
 	}
 	return errors.Join(problems...)
 }
@@ -148,7 +163,7 @@ type EmailNotification struct {
 
 // Validate reports every field that is missing or wrong.
 func (e EmailNotification) Validate() error {
-	return errors.Join(checkEmail("to", e.To), required("subject", e.Subject, "body", e.Body))
+	return errors.Join(checkEmail("to", e.To), required("subject", e.Subject, "body", e.Body), checkLine("subject", e.Subject, MaxSubjectBytes))
 }
 
 // required reports the names with empty values.
@@ -160,6 +175,39 @@ func required(nameValue ...string) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// checkLine accepts a text of one line that shows as it is stored: valid UTF-8 of
+// at most limit bytes, without control characters, line separators and marks that
+// change the direction of text. Mails and pages repeat such texts to others.
+func checkLine(field, text string, limit int) error {
+	hidden := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	}
+	switch {
+	case len(text) > limit:
+		return fmt.Errorf("%s: got %d bytes, want at most %d", field, len(text), limit)
+	case !utf8.ValidString(text):
+		return fmt.Errorf("%s: got %q, want valid UTF-8", field, text)
+	case strings.ContainsFunc(text, hidden):
+		return fmt.Errorf("%s: got %q, want one line without control characters", field, text)
+	}
+	return nil
+}
+
+// checkName accepts a person's name: a line without a link, because a welcome mail
+// would take the link to any address.
+func checkName(field, name string) error {
+	if err := checkLine(field, name, MaxNameBytes); err != nil {
+		return err
+	}
+	for word := range strings.FieldsSeq(strings.ToLower(name)) {
+		host, _, path := strings.Cut(word, "/")
+		if strings.Contains(word, "://") || strings.Contains(word, "www.") || path && strings.Contains(host, ".") {
+			return fmt.Errorf("%s: got %q, want a name without a link", field, name)
+		}
+	}
+	return nil
 }
 
 // noDomain reports whether r is not allowed in a domain's name. Package net/mail

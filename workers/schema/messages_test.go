@@ -83,3 +83,58 @@ func TestEmailAddresses(t *testing.T) {
 		}
 	}
 }
+
+// longText is a text of n bytes.
+func longText(n int) string { return strings.Repeat("a", n) }
+
+func TestTextsForOthersAreOneBoundedLine(t *testing.T) {
+	t.Parallel()
+	const email = "ada@example.com"
+	fields := []struct {
+		name  string
+		limit int
+		data  func(text string) interface{ Validate() error }
+	}{
+		{"name of a user", MaxNameBytes, func(s string) interface{ Validate() error } { return UserRegistration{Email: email, Name: s} }},
+		{"id of a user", MaxIDBytes, func(s string) interface{ Validate() error } { return UserRegistration{Email: email, ID: s} }},
+		{"id of an order", MaxIDBytes, func(s string) interface{ Validate() error } { return OrderProcessing{Email: email, ID: s} }},
+		{"currency of an order", MaxNameBytes, func(s string) interface{ Validate() error } {
+			return OrderProcessing{Email: email, ID: "1", OrderDetails: OrderDetails{Currency: s}}
+		}},
+		{"sku of an item", MaxNameBytes, func(s string) interface{ Validate() error } {
+			return OrderProcessing{Email: email, ID: "1", OrderDetails: OrderDetails{Items: []OrderItem{{SKU: s, Quantity: 1}}}}
+		}},
+		{"subject of a mail", MaxSubjectBytes, func(s string) interface{ Validate() error } {
+			return EmailNotification{To: email, Subject: s, Body: "b"}
+		}},
+	}
+	for _, f := range fields {
+		for _, good := range []string{"Ada", "2024/7#1", "Jürgen Ölçer", "\u5c71\u7530 \u592a\u90ce", "O'Neil & Co. c/o Ada", "a\u200db", longText(f.limit)} {
+			if err := f.data(good).Validate(); err != nil {
+				t.Errorf("%s: %.40q is refused: %v", f.name, good, err)
+			}
+		}
+		for _, bad := range []string{"a\nb", "a\r\nBcc: b@x.org", "a\x00b", "a\x1b[2Jb", "a\u0085b", "a\u2028b", "a\u2029b", "a\u202egpj.exe", "\xff", longText(f.limit + 1)} {
+			err := f.data(bad).Validate()
+			if err == nil {
+				t.Errorf("%s: %.40q is accepted", f.name, bad)
+			} else if len(err.Error()) > 2*f.limit+200 {
+				t.Errorf("%s: the error has %d bytes", f.name, len(err.Error()))
+			}
+		}
+	}
+}
+
+func TestNameWithLinkIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"https://evil.example", "Ada, see HTTP://evil.example/x", "www.evil.example", "click evil.example/win now"} {
+		if err := (UserRegistration{Email: "ada@example.com", Name: bad}).Validate(); err == nil || !strings.Contains(err.Error(), "link") {
+			t.Errorf("%q: got %v, want an error that names the link", bad, err)
+		}
+	}
+	for _, good := range []string{"J. R. R. Tolkien", "Ada c/o Bob", "Dr. Who", "A/S Example Inc.", "N.N."} {
+		if err := (UserRegistration{Email: "ada@example.com", Name: good}).Validate(); err != nil {
+			t.Errorf("%q is refused: %v", good, err)
+		}
+	}
+}
