@@ -17,12 +17,14 @@ const StatusAttribute = "status"
 // numbers of a type whose kind is string, such as json.Number, which keeps all
 // digits.
 type Change struct {
-	ID      string         // the event ID of the stream; the same at each delivery
-	Key     string         // the key of the record, such as "user#a@b.example/order#1"
-	At      time.Time      // the time of the write
-	Old     map[string]any // the image before; nil if there was no record
-	New     map[string]any // the image after; nil if there is no record
-	Expired bool           // removed because its time to live had passed; only used if New is nil
+	ID       string         // the event ID of the stream; the same at each delivery
+	Key      string         // the key of the record, such as "user#a@b.example/order#1"
+	Record   string         // the kind of record, such as "order"; empty if it is unknown
+	RecordID string         // the id of the record within its kind, such as "1"
+	At       time.Time      // the time of the write
+	Old      map[string]any // the image before; nil if there was no record
+	New      map[string]any // the image after; nil if there is no record
+	Expired  bool           // removed because its time to live had passed; only used if New is nil
 }
 
 // Item returns the new image, or the old one of a removed record.

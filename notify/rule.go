@@ -20,9 +20,12 @@ const (
 
 // Rule maps events to a notification.
 //
+// Record and ID match the parts of a record's key. Keys matches its text, whose
+// parts may contain "/": an id of "2024/7" does not match "*".
+//
 // Recipient, Subject and Body are text templates (text/template without
-// define, block and template). Their dot is the [Event]: {{.Key}}, {{.From}},
-// {{.To}}, {{.Attribute}}, {{.At}}, and the images {{.Old.name}} and
+// define, block and template). Their dot is the [Event]: {{.Key}}, {{.Record}},
+// {{.RecordID}}, {{.From}}, {{.To}}, {{.Attribute}}, {{.At}}, and the images {{.Old.name}} and
 // {{.New.name}}; {{.Item.name}} is the new image or, of a removed record, the
 // old one. A missing or null attribute is an error. For an optional one, write
 // {{or (index .Item "name") "there"}} or {{with index .Item "name"}}…{{end}}.
@@ -32,6 +35,8 @@ const (
 type Rule struct {
 	Name      string `json:"name"`                // lower case letters, digits and "-", at most 64; part of each notification's ID
 	On        Kind   `json:"on"`                  // the kind of event
+	Record    string `json:"record,omitempty"`    // the kind of record, such as "user"; empty: any
+	ID        string `json:"id,omitempty"`        // pattern of the record's id: "*" matches any characters; needs Record; empty: every id
 	Keys      string `json:"keys,omitempty"`      // pattern of the key: "*" matches any characters except "/", "**" any characters; empty: every key
 	From      string `json:"from,omitempty"`      // the status before; empty: any
 	To        string `json:"to,omitempty"`        // the status after; empty: any
@@ -48,7 +53,7 @@ type Rules struct{ rules []compiledRule }
 
 type compiledRule struct {
 	Rule
-	keys                     keyPattern
+	keys, id                 keyPattern
 	recipient, subject, body *fieldTemplate
 }
 
@@ -163,12 +168,19 @@ func compileRule(i int, r Rule) (c compiledRule, problems []error) {
 		wrong("on", fmt.Errorf("unknown kind %q, want one of %q", r.On, kinds))
 		return c, problems // the templates depend on it
 	}
-	if len(r.Keys) > maxPatternBytes || !utf8.ValidString(r.Keys) {
-		wrong("keys", fmt.Errorf("want a pattern of at most %d bytes in UTF-8", maxPatternBytes))
-	} else {
-		var err error
-		c.keys, err = newKeyPattern(r.Keys)
-		wrong("keys", err)
+	pattern := func(field, text string, compile func(string) (keyPattern, error)) (p keyPattern) {
+		if len(text) > maxPatternBytes || !utf8.ValidString(text) {
+			wrong(field, fmt.Errorf("want a pattern of at most %d bytes in UTF-8", maxPatternBytes))
+			return p
+		}
+		p, err := compile(text)
+		wrong(field, err)
+		return p
+	}
+	c.keys = pattern("keys", r.Keys, newKeyPattern)
+	c.id = pattern("id", r.ID, newIDPattern)
+	if r.ID != "" && r.Record == "" {
+		wrong("id", errors.New("want record beside it, such as \"user\""))
 	}
 	if r.From != "" && r.On == Created {
 		wrong("from", errors.New("a created record had no status before"))
@@ -209,6 +221,19 @@ func (rs *Rules) Channels() []string {
 	return slices.Compact(names)
 }
 
+// Records returns the sorted kinds of records that the rules name, so that a
+// program can check that it has them.
+func (rs *Rules) Records() []string {
+	var names []string
+	for _, r := range rs.rules {
+		if r.Record != "" {
+			names = append(names, r.Record)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Notifications returns the notifications of c: one for each event, in the order
 // of [Events], and each matching rule, in the order of the rules. The same rules
 // and change return the same notifications and IDs each time.
@@ -243,7 +268,8 @@ func (r compiledRule) match(e Event) bool {
 		(r.From == "" || r.From == e.From) &&
 		(r.To == "" || r.To == e.To) &&
 		(r.Attribute == "" || r.Attribute == e.Attribute) &&
-		r.keys.match(e.Key)
+		(r.Record == "" || r.Record == e.Record) &&
+		r.id.match(e.RecordID) && r.keys.match(e.Key)
 }
 
 func (r compiledRule) render(e Event) (Notification, error) {

@@ -377,3 +377,41 @@ func FuzzRules(f *testing.F) {
 		}
 	})
 }
+
+func TestRecordAndIDMatchPartsOfTheKey(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		record, id, keys string
+		want             bool
+	}{
+		{"", "", "", true},
+		{"order", "", "", true},
+		{"user", "", "", false},
+		{"order", "*", "", true},
+		{"order", "2024/*", "", true},
+		{"order", "*7", "", true},
+		{"order", "**/7", "", true},
+		{"order", "7", "", false},
+		{"order", "2025*", "", false},
+		{"order", "", "user#*/order#*", false}, // today's pattern stops at "/"
+		{"", "", "user#**/order#**", true},
+		{"order", "2024/7", "user#**", true},
+		{"order", "2024/7", "image#**", false},
+	} {
+		rs := mustRules(t, Rule{Name: "r", On: Created, Record: row.record, ID: row.id, Keys: row.keys, Channel: "c", Body: "{{.Record}} {{.RecordID}}"})
+		got, err := rs.Notifications(Change{ID: "e", Key: "user#a@b.example/order#2024/7", Record: "order", RecordID: "2024/7", At: at, New: map[string]any{}})
+		if err != nil || (len(got) == 1) != row.want {
+			t.Errorf("%+v: got %d notifications and %v", row, len(got), err)
+		}
+		if len(got) == 1 && got[0].Body != "order 2024/7" {
+			t.Errorf("%+v: got body %q", row, got[0].Body)
+		}
+	}
+	rs := mustRules(t, Rule{Name: "r", On: Created, Record: "order", Channel: "c", Body: "b"}, Rule{Name: "s", On: Created, Channel: "c", Body: "b"})
+	if got := rs.Records(); !slices.Equal(got, []string{"order"}) {
+		t.Errorf("records: got %q", got)
+	}
+	if _, err := NewRules([]Rule{{Name: "r", On: Created, ID: "7", Channel: "c", Body: "b"}}); err == nil || !strings.Contains(err.Error(), "want record") {
+		t.Errorf("id without record: got %v, want an error", err)
+	}
+}

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -9,6 +10,7 @@ import (
 
 	"sluice/notify"
 	"sluice/pipeline/sqsqueue"
+	"sluice/workers/schema"
 	"sluice/workers/setup"
 )
 
@@ -46,6 +48,13 @@ func (c Config) check() (*notify.Rules, error) {
 	var p setup.Problems
 	rules, err := c.rules()
 	p.Add("NOTIFICATION_RULES", err)
+	if err == nil {
+		for _, name := range rules.Records() {
+			if !slices.Contains(schema.Records, name) {
+				p.Addf("NOTIFICATION_RULES", "got unknown record %q, want one of %q", name, schema.Records)
+			}
+		}
+	}
 	if c.NotifyTo != "" {
 		_, err := notify.ParseAddress(c.NotifyTo)
 		p.Add("NOTIFY_TO", err)

@@ -15,20 +15,20 @@ import (
 // The metadata of an upload never chooses the recipient, since an upload could
 // then send mail to anyone.
 func DefaultRules(operator string) []notify.Rule {
-	status := func(name, keys, to, recipient, subject, body string) notify.Rule {
+	status := func(name, record, to, recipient, subject, body string) notify.Rule {
 		return notify.Rule{
-			Name: name, On: notify.StatusChanged, Keys: keys, To: to,
+			Name: name, On: notify.StatusChanged, Record: record, To: to,
 			Channel: "email", Recipient: recipient, Subject: subject, Body: body,
 		}
 	}
 	rules := []notify.Rule{
-		status("welcome", "user#*", schema.StatusActive, "{{.Item.email}}",
+		status("welcome", schema.RecordUser, schema.StatusActive, "{{.Item.email}}",
 			"Welcome", "Hello {{line (or (index .Item `name`) .Item.email)}}, your account is active.\n"),
-		status("order-completed", "user#*/order#*", schema.StatusCompleted, "{{.Item.email}}",
+		status("order-completed", schema.RecordOrder, schema.StatusCompleted, "{{.Item.email}}",
 			"Order {{.Item.id}} is complete", "Your order {{line .Item.id}} is complete.\n"),
-		status("order-failed", "user#*/order#*", schema.StatusFailed, "{{.Item.email}}",
+		status("order-failed", schema.RecordOrder, schema.StatusFailed, "{{.Item.email}}",
 			"Order {{.Item.id}} failed", "Your order {{line .Item.id}} failed: {{line (or (index .Item `reason`) `no reason was given`)}}\n"),
-		status("order-cancelled", "user#*/order#*", schema.StatusCancelled, "{{.Item.email}}",
+		status("order-cancelled", schema.RecordOrder, schema.StatusCancelled, "{{.Item.email}}",
 			"Order {{.Item.id}} is cancelled", "Your order {{line .Item.id}} is cancelled.\n"),
 	}
 	if operator == "" {
@@ -40,7 +40,7 @@ func DefaultRules(operator string) []notify.Rule {
 			{schema.StatusRejected, "Picture {{.Item.key}} was rejected", "{{.Item.bucket}}/{{line .Item.key}}: {{line (or (index .Item `reason`) `no reason was given`)}}\n"},
 		} {
 			rules = append(rules, notify.Rule{
-				Name: "image-" + picture.status + "-" + string(on), On: on, Keys: "image#**", To: picture.status,
+				Name: "image-" + picture.status + "-" + string(on), On: on, Record: schema.RecordImage, To: picture.status,
 				Channel: "email", Recipient: "{{" + strconv.Quote(operator) + "}}", Subject: picture.subject, Body: picture.body,
 			})
 		}

@@ -4,8 +4,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/notify"
+	"sluice/pipeline"
 	"sluice/workers/schema"
 )
 
@@ -196,10 +198,62 @@ func TestDefaultRulesRenderOneLine(t *testing.T) {
 
 // hostileChange is a change to image that the rule is for.
 func hostileChange(rule notify.Rule, image map[string]any) notify.Change {
-	key := map[string]string{"user#*": "user#ada@example.com", "user#*/order#*": "user#ada@example.com/order#7", "image#**": "image#b/k"}[rule.Keys]
-	c := notify.Change{ID: "event-1", Key: key, At: morning, New: image}
+	c := notify.Change{ID: "event-1", Key: "k", Record: rule.Record, RecordID: "7", At: morning, New: image}
 	if rule.On == notify.StatusChanged {
 		c.Old = map[string]any{"status": "before"}
 	}
 	return c
+}
+
+// TestDefaultRulesMatchHostileIDs runs every default rule on records whose
+// addresses, ids and keys hold the characters that structure the text of a key.
+func TestDefaultRulesMatchHostileIDs(t *testing.T) {
+	t.Parallel()
+	hostile := []string{"7", "2024/7", "/", "a/order#1", "order#/order#", "#", "-", "*", "**", "a b", "\u00fc/\u5c71", "a\nb", "..", "{{.Key}}", "%2F"}
+	for _, rule := range DefaultRules("operator@example.com") {
+		t.Run(rule.Name, func(t *testing.T) {
+			t.Parallel()
+			for i, id := range hostile {
+				var key pipeline.Key
+				image := map[string]string{"status": rule.To, "email": "ada@example.com", "id": id, "bucket": "b", "key": id}
+				switch rule.Record {
+				case schema.RecordUser:
+					local := strings.NewReplacer(" ", "_", "\n", "_", "..", "x").Replace(id)
+					image["email"] = local + "@example.com"
+					key = schema.UserKey(image["email"])
+				case schema.RecordOrder:
+					image["email"] = "o'neil/order#1@example.com"
+					key = schema.OrderKey(image["email"], id)
+				case schema.RecordImage:
+					key = schema.ImageKey("b", id)
+				default:
+					t.Fatalf("rule without a kind of record: %+v", rule)
+				}
+				c := change{Seq: i + 1, Key: key, New: image}
+				if rule.On == notify.StatusChanged {
+					c.Old = map[string]string{"status": "before"}
+				}
+				f := newFixture(t, nil)
+				f.done(t, c)
+				if got := f.rules(t); !slices.Equal(got, []string{rule.Name}) {
+					t.Errorf("id %q: got notifications of %q, want one of %s", id, got, rule.Name)
+				}
+			}
+		})
+	}
+}
+
+func TestUnknownRecordInRulesIsRefused(t *testing.T) {
+	t.Parallel()
+	c := Config{
+		JobsQueueURL: "j", NotificationsQueueURL: "n", Parallel: 1, Reserve: time.Second,
+		Rules: `[{"name":"a","on":"removed","record":"orders","channel":"chat","body":"b"}]`,
+	}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `unknown record "orders", want one of ["image" "user" "order"]`) {
+		t.Errorf("got %v, want an error that lists the kinds of records", err)
+	}
+	c.Rules = strings.Replace(c.Rules, "orders", "order", 1)
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
 }

@@ -147,6 +147,7 @@ func read(r pipeline.Record) (notify.Change, pipeline.Key, error) {
 		return notify.Change{}, pipeline.Key{}, pipeline.Permanent(err)
 	}
 	out := notify.Change{ID: c.EventID, Key: schema.KeyText(key), At: c.At, Expired: c.Expired}
+	out.Record, out.RecordID = schema.RecordOf(key)
 	if c.Old != nil {
 		out.Old = streamchange.Plain(c.Old)
 	}

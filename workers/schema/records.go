@@ -86,6 +86,31 @@ func OrderOf(k pipeline.Key) (email, id string, ok bool) {
 	return email, id, isUser && isOrder
 }
 
+// Kinds of records, as notification rules name them.
+const (
+	RecordImage = "image"
+	RecordUser  = "user"
+	RecordOrder = "order"
+)
+
+// Records are all kinds of records.
+var Records = []string{RecordImage, RecordUser, RecordOrder}
+
+// RecordOf returns the kind of the record under k and its id: a user's address, an
+// order's id, or an image's <bucket>/<key>. Both are empty for another record.
+func RecordOf(k pipeline.Key) (record, id string) {
+	if email, ok := UserOf(k); ok {
+		return RecordUser, email
+	}
+	if _, id, ok := OrderOf(k); ok {
+		return RecordOrder, id
+	}
+	if image, ok := strings.CutPrefix(k.PK, imagePrefix); ok && k.SK == onlySK {
+		return RecordImage, image
+	}
+	return "", ""
+}
+
 // KeyText is a key as text. It leaves out the sort key of a single record.
 func KeyText(k pipeline.Key) string {
 	if k.SK == onlySK {

@@ -186,3 +186,24 @@ func TestAddressesAreNormalisedInKeys(t *testing.T) {
 		t.Errorf("image: got the key %q, want %q", got, image)
 	}
 }
+
+func TestRecordOfReturnsPartsOfTheKey(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		key        pipeline.Key
+		record, id string
+	}{
+		{UserKey("o'neil/order#1@x.org"), RecordUser, "o'neil/order#1@x.org"},
+		{OrderKey("ada@x.org", "2024/7"), RecordOrder, "2024/7"},
+		{OrderKey("ada@x.org", "a/order#b"), RecordOrder, "a/order#b"},
+		{OrderKey("ada@x.org", "-"), RecordOrder, "-"},
+		{ImageKey("b", "user#a/order#1"), RecordImage, "b/user#a/order#1"},
+		{pipeline.Key{PK: "image#b/k", SK: "order#1"}, "", ""},
+		{pipeline.Key{PK: "user#a@x.org", SK: "other"}, "", ""},
+		{pipeline.Key{PK: "other", SK: "-"}, "", ""},
+	} {
+		if record, id := RecordOf(c.key); record != c.record || id != c.id {
+			t.Errorf("%+v: got %q and %q, want %q and %q", c.key, record, id, c.record, c.id)
+		}
+	}
+}
