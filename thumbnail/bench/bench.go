@@ -27,7 +27,7 @@ type measured struct {
 	ms, rss map[string]float64 // by peer: medians of CPU, largest peak
 }
 
-// ratio is ours to a peer's CPU; 0 when one is unknown.
+// ratio is our CPU time divided by a peer's, 0 when one is unknown.
 func (m *measured) ratio(peer string) float64 {
 	if m == nil || m.ms[peer] == 0 {
 		return 0
@@ -35,8 +35,7 @@ func (m *measured) ratio(peer string) float64 {
 	return m.ms["ours"] / m.ms[peer]
 }
 
-// run prints what it measures, and gives the number of promises that are
-// missed.
+// run prints the measurements and returns the number of missed promises.
 func (b *bench) run(out io.Writer) (missed int, err error) {
 	dir, err := filepath.Abs(b.dir)
 	if err != nil {
@@ -103,12 +102,12 @@ func (b *bench) measureAll(order []*peer, in input) (*measured, error) {
 	for round := range b.rounds {
 		for _, p := range order {
 			if p.name == "imaging" && round > 0 {
-				continue // seconds a picture: one round is enough
+				continue // a picture takes seconds: one round is enough
 			}
 			if p.missing != "" || p.jpegOnly && !strings.HasSuffix(in.file, ".jpg") {
 				continue
 			}
-			// The slow one gets fewer repetitions: what takes a second needs no
+			// The slow peer gets fewer repetitions: a run of a second needs no
 			// averaging.
 			n := in.n
 			if p.name == "imaging" {
@@ -150,8 +149,8 @@ func printCPU(out io.Writer, order []*peer, m *measured) {
 	fmt.Fprintln(out)
 }
 
-// pipeRSS is ours alone, one thumbnail from a pipe: what a process needs that
-// does nothing else. In MB.
+// pipeRSS is the peak memory, in MB, of a process that makes one thumbnail from
+// a pipe with our code and nothing else.
 func (b *bench) pipeRSS(out io.Writer, results map[string]*measured) map[string]float64 {
 	peak := map[string]float64{}
 	for _, name := range []string{"baseline 100 MP", "progressive 100 MP", "PNG 24 MP"} {
@@ -177,7 +176,7 @@ func (b *bench) fromPipe(m *measured) (s sample, err error) {
 	defer f.Close()
 	command := b.peers["ours"].command
 	cmd := exec.Command(command[0], command[1], command[2], "-", "200", "0")
-	cmd.Stdin = struct{ io.Reader }{f} // not a file: a pipe is made for it
+	cmd.Stdin = struct{ io.Reader }{f} // hides the file, so that exec makes a pipe
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if err != nil {
@@ -208,7 +207,7 @@ func (b *bench) compareAll(out io.Writer) []compared {
 			fmt.Fprintf(t, "%s\tleft out: %s\n", name, firstLine(err))
 			continue
 		}
-		sharp := "-\t%s\t-" // it rounded the size otherwise
+		sharp := "-\t%s\t-" // its size is rounded differently
 		if c.sharp > 0 {
 			sharp = fmt.Sprintf("%.1f (%.1f)\t%%s\t%.3f", plain.sharp, c.sharp, c.bytes)
 		}

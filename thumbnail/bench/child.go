@@ -21,14 +21,15 @@ import (
 	"sluice/thumbnail"
 )
 
-// child runs in the processes that the program starts of itself: "ours" or
-// "imaging", FILE SIZE N. It makes N thumbnails after one and prints the CPU
-// milliseconds of each. With the file "-" ours makes one from its standard
-// input; "memory" is ours with the file in memory. "batch" makes them on all
-// cores and prints wall milliseconds.
+// child runs in the processes that the program starts from its own binary, with
+// the arguments PEER FILE SIZE N. The peers "ours" and "imaging" make one
+// thumbnail to warm up, then N, and print the CPU milliseconds of each. With the
+// file "-", ours makes one thumbnail from its standard input. The peer "memory"
+// is ours with the file in memory. "batch" makes the thumbnails on all cores and
+// prints wall milliseconds.
 func child(args []string) error {
 	if len(args) != 4 {
-		return fmt.Errorf("child: got %d arguments", len(args))
+		return fmt.Errorf("child: got %d arguments, want PEER FILE SIZE N", len(args))
 	}
 	size, err := strconv.Atoi(args[2])
 	if err != nil {
@@ -38,7 +39,7 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	pool := new(thumbnail.Pool) // as the worker has one
+	pool := new(thumbnail.Pool) // as in the worker
 	if args[0] == "batch" {
 		ms, err := batch(args[1], size, n, pool)
 		if err != nil {
@@ -52,7 +53,7 @@ func child(args []string) error {
 		"imaging": naive,
 	}[args[0]]
 	if work == nil {
-		return fmt.Errorf("child: no peer %q", args[0])
+		return fmt.Errorf("child: got peer %q, want ours, imaging, memory or batch", args[0])
 	}
 	if err := work(args[1], size); err != nil {
 		return err
@@ -67,9 +68,9 @@ func child(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(sample{Ms: used / float64(max(n, 1)), KB: peak()})
 }
 
-// peak is this process's largest resident memory in KiB, 0 where the system
-// does not tell. Getrusage's would be at least that of the process that started
-// it.
+// peak is the largest resident memory of this process in KiB, 0 where the system
+// does not report it. The value of getrusage would be at least that of the
+// parent process.
 func peak() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -117,7 +118,8 @@ func thumb(in io.Reader, size int, pool *thumbnail.Pool) error {
 	return err
 }
 
-// inMemory is ours on a file that is read once, by the call that warms up.
+// inMemory makes thumbnails with our code from a file that the warm-up call
+// reads once.
 func inMemory(pool *thumbnail.Pool) func(string, int) error {
 	var data []byte
 	return func(file string, size int) (err error) {
@@ -130,7 +132,7 @@ func inMemory(pool *thumbnail.Pool) func(string, int) error {
 	}
 }
 
-// naive does as most Go programs: decode everything, resize, encode.
+// naive works as most Go programs do: decode everything, resize, encode.
 func naive(file string, size int) error {
 	img, err := naiveSmall(file, size)
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 type compared struct {
 	name                 string
 	ours, sharp, imaging float64 // PSNR before encoding, dB, against the reference
-	bytes                float64 // of ours at sharp's SSIM, relative to sharp's; 0 when unknown
+	bytes                float64 // our bytes divided by sharp's at equal SSIM; 0 when unknown
 }
 
-// photographs that are opaque and in sRGB, so that every peer reads the same
+// photographs are opaque and in sRGB, so that every peer reads the same
 // colours.
 var photographs = []string{
 	"camera-24mp-baseline.jpg", "camera-24mp-progressive.jpg", "2569067123_aca715a2ee_o.jpg", "Landscape_1.jpg", "Portrait_1.jpg", "low-contrast.jpg", "gain-map.jpg",
@@ -61,7 +61,7 @@ func (b *bench) compare(file string, size int, reference string) (compared, erro
 		return c, err
 	}
 	if c.imaging, err = psnr(pixelsOf(small), want); err != nil {
-		return c, fmt.Errorf("imaging's: %w", err)
+		return c, fmt.Errorf("imaging: %w", err)
 	}
 	if b.peers["sharp"].missing != "" {
 		return c, nil
@@ -88,7 +88,7 @@ func (b *bench) compareSharp(c *compared, file string, size int, reference *pixe
 		return err
 	}
 	if raw.w != reference.w || raw.h != reference.h {
-		return nil // it rounds some sizes up: nothing to compare
+		return nil // sharp rounds some sizes up, so there is nothing to compare
 	}
 	if c.sharp, err = psnr(raw, reference); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (b *bench) compareSharp(c *compared, file string, size int, reference *pixe
 	return nil
 }
 
-// encoded is a thumbnail's size and likeness to the reference.
+// encoded is a thumbnail's size in bytes and its similarity to the reference.
 type encoded struct {
 	bytes float64
 	ssim  float64
@@ -139,8 +139,8 @@ func rate(data []byte, reference *pixels) (encoded, error) {
 }
 
 // bytesAtEqualSSIM returns the mean ratio of bytes over the SSIMs that both
-// reach, by interpolation between qualities: a better picture at the same
-// quality number must not look like a larger file.
+// reach, by interpolation between qualities, so that a better picture at the
+// same quality number does not count as a larger file.
 func bytesAtEqualSSIM(ours, theirs []encoded) float64 {
 	var sum float64
 	n := 0
@@ -162,7 +162,7 @@ func bytesAtEqualSSIM(ours, theirs []encoded) float64 {
 	return sum / float64(n)
 }
 
-// openFile opens a picture and uses it.
+// openFile opens a picture, calls use with it and closes it.
 func openFile[T any](file string, size int, use func(*thumbnail.Picture) (T, error), quality ...int) (out T, err error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -18,21 +18,20 @@ import (
 	"sluice/thumbnail"
 )
 
-// linear are the pictures of one kind and of several sizes, from the smallest
-// on, with their megapixels.
+// linear lists the pictures of one kind by size, smallest first, with their
+// megapixels.
 var linear = []struct {
 	name string
 	mp   float64
 }{{"baseline 1 MP", 1200 * 832 / 1e6}, {"baseline 12 MP", 12}, {"baseline 24 MP", 24}, {"baseline 100 MP", 12000 * 8400 / 1e6}}
 
-// fromMemory is what linear pictures cost when they are in memory before the
-// clock runs: a large file comes from outside of the processor's caches, or
-// from the disk where the page cache let it go, which says nothing of the
-// decoder.
+// fromMemory is the row of linear pictures that are in memory before the clock
+// runs. A large file is read from outside the processor's caches, or from the
+// disk once the page cache has dropped it, which is no property of the decoder.
 const fromMemory = "ours from memory"
 
 // measureLinear measures the linear pictures among the results from memory, in
-// turn.
+// interleaved rounds.
 func (b *bench) measureLinear(results map[string]*measured) error {
 	times := map[string][]float64{}
 	for range b.rounds {
@@ -55,7 +54,7 @@ func (b *bench) measureLinear(results map[string]*measured) error {
 	return nil
 }
 
-// perMP are the milliseconds of CPU a megapixel of those that were measured.
+// perMP returns the CPU milliseconds a megapixel of the measured pictures.
 func perMP(results map[string]*measured) (v []float64) {
 	for _, l := range linear {
 		if m := results[l.name]; m != nil {
@@ -65,9 +64,9 @@ func perMP(results map[string]*measured) (v []float64) {
 	return v
 }
 
-// growth is the largest figure a megapixel relative to that of any smaller
-// picture: 1 is linear, and less is better than that. It is 0 where not all
-// were measured.
+// growth is the largest ratio of a picture's figure a megapixel to that of any
+// smaller picture: 1 is linear, and less is better. It is 0 unless all were
+// measured.
 func growth(results map[string]*measured) float64 {
 	v := perMP(results)
 	if len(v) < len(linear) {
@@ -93,9 +92,8 @@ func printLinearity(out io.Writer, results map[string]*measured) {
 	fmt.Fprintln(out)
 }
 
-// twoCores returns how many times as many thumbnails a second two cores make as
-// one does, of a batch of the 24 MP photograph. It is 0 where that was not
-// measured.
+// twoCores returns the throughput of two cores divided by that of one, for a
+// batch of the 24 MP photograph. It is 0 when it was not measured.
 func (b *bench) twoCores(out io.Writer) (float64, error) {
 	if !strings.Contains("batch on 1 and on 2 cores", b.only) {
 		return 0, nil
@@ -133,11 +131,11 @@ func (b *bench) twoCores(out io.Writer) (float64, error) {
 	return one / two, nil
 }
 
-// batch makes n thumbnails, as many at once as there are cores, and gives the
-// wall milliseconds of each.
+// batch makes n thumbnails, one on each core at a time, and returns the wall
+// milliseconds of each.
 func batch(file string, size, n int, pool *thumbnail.Pool) (float64, error) {
 	cores := runtime.GOMAXPROCS(0)
-	// Each core's decoder is warm before the clock runs.
+	// The decoder of each core is warm before the clock starts.
 	var warm sync.WaitGroup
 	for range cores {
 		warm.Go(func() { _ = ours(file, size, pool) })

@@ -18,12 +18,13 @@ type input struct {
 	name string
 	file string
 	size int
-	n    int    // thumbnails in a turn
-	why  string // it is missing; "" when it is there
+	n    int    // thumbnails in a round
+	why  string // why it is missing, "" when it is present
 }
 
-// photograph returns the path of a photograph, or of a picture with the
-// statistics of one, made in the work folder, where it is absent.
+// photograph returns the path of a photograph. Where it is absent, the path is
+// that of a generated picture with the statistics of a photograph, in the work
+// folder.
 func (b *bench) photograph(name string) string {
 	file := filepath.Join(b.photos, name)
 	if _, err := os.Stat(file); err == nil {
@@ -39,7 +40,7 @@ func (b *bench) photograph(name string) string {
 	return in.file
 }
 
-// madePhotographs are the pictures that stand in for photographs.
+// madePhotographs are the generated pictures that replace absent photographs.
 var madePhotographs = map[string]struct {
 	w, h int
 	o    testpicture.JPEGOptions
@@ -49,7 +50,7 @@ var madePhotographs = map[string]struct {
 	"low-contrast.jpg":            {300, 245, testpicture.JPEGOptions{}},
 }
 
-// inputs returns the pictures, and makes those that are missing.
+// inputs returns the pictures and generates the missing ones.
 func (b *bench) inputs() []input {
 	camera := b.photograph("camera-24mp-baseline.jpg")
 	list := []input{
@@ -81,14 +82,14 @@ func (b *bench) inputs() []input {
 	return list
 }
 
-// made returns an input of the work folder, made if it is not there.
+// made returns an input of the work folder and generates it if it is missing.
 func (b *bench) made(name, file string, size, n int, create func(string) error) input {
 	in := input{name: name, file: filepath.Join(b.dir, file), size: size, n: n}
 	if _, err := os.Stat(in.file); err == nil || size > 0 && !strings.Contains(name, b.only) {
 		return in
 	}
-	// Made beside and then renamed: a half-written picture would be measured
-	// for ever.
+	// Written under another name and renamed, so that later runs never measure
+	// a half-written picture.
 	half := filepath.Join(b.dir, "half-"+file)
 	defer os.Remove(half)
 	if err := create(half); err != nil {
@@ -116,7 +117,7 @@ func readJPEG(file string) (*image.YCbCr, error) {
 	return ycc, nil
 }
 
-// tile writes a JPEG of w x h, 4:2:0, of the 24 MP photograph beside itself.
+// tile writes a JPEG of w x h, 4:2:0, with copies of the 24 MP photograph.
 func (b *bench) tile(out string, w, h int) (err error) {
 	src, err := readJPEG(b.photograph("camera-24mp-baseline.jpg"))
 	if err != nil {
@@ -162,7 +163,7 @@ func (b *bench) toPNG(out string) error {
 	return write(out, func(f *os.File) error { return png.Encode(f, rgb) })
 }
 
-// convert writes with Pillow the forms that the standard library cannot.
+// convert writes the formats that the standard library cannot write, by Pillow.
 func (b *bench) convert(from, options string) func(string) error {
 	return func(out string) error {
 		format := map[string]string{".jpg": "JPEG", ".webp": "WEBP"}[filepath.Ext(out)]

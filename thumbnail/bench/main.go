@@ -3,13 +3,13 @@
 //
 //	go run ./thumbnail/bench
 //
-// Every peer runs in processes of its own, in turn with the others, so that a
-// disturbance affects all of them. The figures are medians of CPU time (user
+// Every peer runs in processes of its own, interleaved with the others, so that
+// a disturbance affects all of them. The figures are medians of CPU time (user
 // and system) and the largest peak RSS. A peer that is not installed is named
-// and left out: sharp needs node and npm, libvips and libjpeg-turbo gcc and
-// their headers (libvips-dev, libturbojpeg0-dev), Pillow python3. Inputs that
-// are missing are made and kept in -dir. Pictures with the statistics of
-// photographs stand in for photographs that are absent.
+// and left out: sharp needs node and npm, libvips and libjpeg-turbo need gcc and
+// their headers (libvips-dev, libturbojpeg0-dev), Pillow needs python3. Missing
+// inputs are generated and kept in -dir. Generated pictures with the statistics
+// of photographs replace absent photographs.
 package main
 
 import (
@@ -33,10 +33,10 @@ func main() {
 	}
 	b := &bench{}
 	check := flag.Bool("check", false, "exit 1 when a promise is missed")
-	flag.StringVar(&b.dir, "dir", filepath.Join(cache, "sluice-bench"), "where peers and inputs are kept")
-	flag.StringVar(&b.photos, "photos", "../shared/photos", "the photographs")
-	flag.IntVar(&b.rounds, "rounds", 5, "how often each peer has its turn")
-	flag.StringVar(&b.only, "only", "", `measure only what has this in its name: an input's, "quality" or "batch"`)
+	flag.StringVar(&b.dir, "dir", filepath.Join(cache, "sluice-bench"), "folder of peers and inputs")
+	flag.StringVar(&b.photos, "photos", "../shared/photos", "folder of the photographs")
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds of measurements for each peer")
+	flag.StringVar(&b.only, "only", "", `measure only the rows whose name contains this: an input's name, "quality" or "batch"`)
 	flag.Parse()
 	missed, err := b.run(os.Stdout)
 	if err != nil {

@@ -20,7 +20,7 @@ type peer struct {
 	name     string
 	command  []string
 	jpegOnly bool
-	missing  string // why it is left out; "" when it is present
+	missing  string // why it is left out, "" when it is present
 }
 
 // sample is the output of a peer's process.
@@ -29,7 +29,7 @@ type sample struct {
 	KB float64 `json:"kb"` // peak resident memory of the process
 }
 
-// findPeers installs or builds the peers that can be.
+// findPeers installs or builds the peers whose tools are present.
 func findPeers(dir string) ([]*peer, error) {
 	entries, err := peerFiles.ReadDir("peers")
 	if err != nil {
@@ -110,7 +110,7 @@ func firstLine(err error) string {
 	return line
 }
 
-// measure lets a peer make n thumbnails.
+// measure runs a peer for n thumbnails.
 func (p *peer) measure(dir, file string, size, n int) (sample, error) {
 	args := append(append([]string(nil), p.command[1:]...), file, strconv.Itoa(size), strconv.Itoa(n))
 	cmd := exec.Command(p.command[0], args...)

@@ -10,13 +10,13 @@ import (
 // goal beyond it.
 type promise struct {
 	what            string
-	promise, beyond float64   // 0 is none
-	got             []float64 // 0 is unknown
+	promise, beyond float64   // 0 means none
+	got             []float64 // 0 means unknown
 	atLeast         bool      // more is better
 	format          string
 }
 
-// worst is the figure that counts, and whether all are known.
+// worst returns the worst figure, and whether all are known.
 func (p promise) worst() (float64, bool) {
 	if len(p.got) == 0 {
 		return 0, false
@@ -66,7 +66,7 @@ type figures struct {
 	cores   float64 // throughput on two cores against one
 }
 
-// promises fills the rows that pictures have.
+// promises returns the rows that this command measures.
 func promises(f figures) []promise {
 	results, pipe := f.results, f.pipe
 	cpu := func(peer string, names ...string) (v []float64) {
@@ -78,7 +78,7 @@ func promises(f figures) []promise {
 	var gap, behind, least, bytes []float64
 	for _, c := range f.quality {
 		least = append(least, c.ours)
-		// Differences may be 0 or less; the offset keeps 0 for unknown.
+		// A difference may be 0 or less. The offset reserves 0 for unknown.
 		behind = append(behind, 100+c.ours-c.imaging)
 		if c.sharp > 0 {
 			gap = append(gap, 100+c.ours-c.sharp)
@@ -103,7 +103,7 @@ func promises(f figures) []promise {
 	}
 }
 
-// elsewhere are the promises that other commands measure.
+// elsewhere lists the promises that other commands measure.
 var elsewhere = []struct{ what, command string }{
 	{"batch run, a record, over a loop by hand", "go test -run='^$' -bench=Run ./pipeline"},
 	{"decoding an SQS event, CPU / encoding/json", "go test -run='^$' -bench=SQS ./pipeline/lambdaevent"},
@@ -111,7 +111,7 @@ var elsewhere = []struct{ what, command string }{
 	{"durable messages a second on one machine", "go test -run='^$' -bench=Messages ./deploy/local"},
 }
 
-// printPromises returns the number of those that are missed.
+// printPromises prints the table and returns the number of missed promises.
 func printPromises(out io.Writer, f figures) (missed int) {
 	fmt.Fprintln(out, "\npromises")
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -26,8 +26,8 @@ func pixelsOf(img image.Image) *pixels {
 	return p
 }
 
-// psnr is the peak signal-to-noise ratio over all channels, in dB. Equal
-// pictures have 99.
+// psnr is the peak signal-to-noise ratio over all channels, in dB. It is 99 for
+// equal pictures.
 func psnr(a, b *pixels) (float64, error) {
 	if a.w != b.w || a.h != b.h || len(a.rgb) != len(b.rgb) {
 		return 0, errSize
@@ -76,8 +76,8 @@ func (p *pixels) luma() []float64 {
 	return out
 }
 
-// blur applies the window to both directions; at the edges it is cut and weighs
-// the same.
+// blur applies the window in both directions. At the edges the window is cut and
+// its weights are normalised.
 func blur(p []float64, w, h int) []float64 {
 	var kernel [11]float64
 	for i := range kernel {

@@ -14,35 +14,34 @@ type Options struct {
 	// direction. Zero is 1. Any other value is an error.
 	Scale int
 	// FineChroma decodes components that have fewer samples than others at
-	// twice the resolution in each direction. At 1/8 of a 4:2:0 picture, chroma
-	// is one sample for 16 x 16 pixels otherwise, and half as wide as luma: too
-	// little for a thumbnail of a third of luma's size or more. It costs the
-	// decoding of four coefficients a block instead of one; at 1/1 it means
-	// nothing.
+	// twice the resolution in each direction. Without it, chroma at 1/8 of a
+	// 4:2:0 picture has one sample for 16 x 16 pixels: too few for a thumbnail
+	// of a third of luma's size or more. It costs the decoding of four
+	// coefficients a block instead of one. At 1/1 it has no effect.
 	FineChroma bool
-	// MaxPixels is the most that Width*Height may be. Zero is no limit.
+	// MaxPixels limits Width*Height. Zero is no limit.
 	MaxPixels int64
-	// MaxBytes is the most working memory that decoding may take, planes,
-	// coefficients and tables together; it is compared with
-	// [Header.MemoryBytes] before anything is allocated. Zero is no limit. A
-	// Decoder lets go of what it holds of earlier pictures where that would be
-	// too much.
+	// MaxBytes limits the working memory of decoding: planes, coefficients and
+	// tables together. It is compared with [Header.MemoryBytes] before the
+	// memory is allocated. Zero is no limit. A Decoder releases the memory of
+	// earlier pictures where the sum would exceed the limit.
 	MaxBytes int64
-	// MaxScans is the most scans that a file may have: each costs time, and
-	// 20 bytes can ask for one. Zero is 100; files in the wild have up to 20.
+	// MaxScans limits the scans of a file: each costs time, and takes as few
+	// as 20 bytes. Zero is 100; common files have up to 20.
 	MaxScans int
-	// Tolerance is what AC coefficients of a progressive picture may be left
-	// uncertain by: the width, dequantised, of what a value can be. Scans that
-	// only tell more than that are jumped over, and the value is put in the
-	// middle. A block's samples have an eighth of the coefficients' amplitude,
-	// and thumbnails average samples; for planes of fewer samples than others
-	// half the Tolerance holds, for fewer are averaged. At 1/4, 8 is not seen
-	// in a thumbnail of half the planes' size. It spares the largest scans of
-	// finely quantised pictures, and does nothing for others. Planes of DC
-	// alone are exact anyway. Zero reads all.
+	// Tolerance is the uncertainty allowed in AC coefficients of a progressive
+	// picture: the width, dequantised, of the interval that holds the value.
+	// Scans that only refine further are skipped, and the value is set to the
+	// middle of its interval. The samples of a block have an eighth of the
+	// coefficients' amplitude, and thumbnails average samples. Half the
+	// Tolerance applies to planes with fewer samples than others, because fewer
+	// of them are averaged. At 1/4, a Tolerance of 8 is invisible in a
+	// thumbnail of half the planes' size. It saves the largest scans of finely
+	// quantised pictures, and has no effect on others. Planes of DC alone are
+	// always exact. Zero reads all scans.
 	Tolerance int
-	// Strict refuses a damaged picture at its first fault, and spends no time
-	// on what lies behind it: Decode returns the error alone.
+	// Strict stops at the first fault of a damaged picture: Decode returns the
+	// error without an image.
 	Strict bool
 }
 
@@ -53,18 +52,18 @@ const (
 	maxDimension       = 65535
 )
 
-// Decoder decodes pictures one after the other and keeps its memory from one
-// to the next. The zero value is ready. A Decoder is not safe for concurrent
+// Decoder decodes pictures one after the other and reuses its memory. The zero
+// value is ready to use. A Decoder is not safe for concurrent
 // use, and must not be copied after its first use.
 type Decoder struct {
-	// MaxMetadata is the most that the ICC profile may have in bytes. Zero is
-	// 4 MiB. A larger profile is left out, and Header.ICCErr says so.
+	// MaxMetadata limits the ICC profile, in bytes. Zero is 4 MiB. A larger
+	// profile is left out, and Header.ICCErr reports it.
 	MaxMetadata int
 
 	src   source
 	bits  entropy
 	hdr   Header
-	ready bool // a header is read, its picture is not
+	ready bool // the header has been read and the picture has not
 
 	comps    [4]component
 	quant    [4][64]uint16
@@ -86,13 +85,13 @@ type Decoder struct {
 	damage  error // the first fault that left a usable picture
 	started bool  // a scan had a byte of data
 	block   [64]int32
-	places  [2]placement // of the scale, and of finer components
+	places  [2]placement // for the scale, and for finer components
 	cur     scan
 	walks   [maxMCUBlocks]walkBlock
-	walkAt  [2]int // the MCU that the walks stand at
+	walkAt  [2]int // the next MCU of the walks
 }
 
-// component is one color's share of the frame.
+// component is one color channel of the frame.
 type component struct {
 	id    byte
 	h, v  int
@@ -123,12 +122,12 @@ func DecodeHeader(r io.Reader) (Header, error) {
 
 // Decode decodes the first picture of r.
 //
-// When the file is damaged behind its header, Decode returns both what could be
-// decoded and an error for the first fault: [ErrTruncated] where bytes are
+// When the file is damaged after its header, Decode returns both the decoded
+// part and an error for the first fault: [ErrTruncated] where bytes are
 // missing, [ErrCorrupt] where they are wrong. Samples that were not decoded are
-// 128; of those behind the fault some may be wrong. The image is nil when no
-// byte of its data was read, when the picture is refused, when r itself failed,
-// and with Options.Strict.
+// 128, and samples after the fault may be wrong. The image is nil when no byte
+// of its data was read, when the picture is refused, when r itself failed, and
+// with Options.Strict.
 func Decode(r io.Reader, o Options) (*Image, error) {
 	d := new(Decoder)
 	if _, err := d.ReadHeader(r); err != nil {
@@ -137,9 +136,9 @@ func Decode(r io.Reader, o Options) (*Image, error) {
 	return d.Decode(o)
 }
 
-// ReadHeader begins a picture: it reads up to the first scan. The header's
-// EXIF and ICC are the caller's own. [Decoder.Decode] goes on from there, so
-// the header can decide the scale of a stream that is read only once.
+// ReadHeader begins a picture: it reads up to the first scan. The caller owns
+// the header's EXIF and ICC. [Decoder.Decode] continues from there, so the
+// caller can choose the scale from the header of a stream that is read once.
 func (d *Decoder) ReadHeader(r io.Reader) (Header, error) {
 	d.src.reset(r)
 	d.hdr = Header{}
@@ -148,7 +147,7 @@ func (d *Decoder) ReadHeader(r io.Reader) (Header, error) {
 	d.interval, d.tables = 0, false
 	d.quantSet = [4]bool{}
 	for i := range 4 {
-		// The tables stay, but the file must name them again.
+		// The tables stay allocated, but the file must define them again.
 		d.dc[i].current, d.ac[i].current = false, false
 		d.dc[i].bad, d.ac[i].bad = nil, nil
 	}
@@ -179,16 +178,16 @@ func (d *Decoder) ReadHeader(r io.Reader) (Header, error) {
 }
 
 // Decode decodes the picture that ReadHeader began. The image's planes belong
-// to the Decoder and are overwritten by its next Decode. Errors are those of
+// to the Decoder, and its next Decode overwrites them. Errors are those of
 // [Decode].
 func (d *Decoder) Decode(o Options) (*Image, error) {
 	if !d.ready {
-		return nil, fmt.Errorf("decode: no header was read")
+		return nil, fmt.Errorf("decode: no header has been read: call ReadHeader first")
 	}
 	d.ready = false
 	d.scale = cmp.Or(o.Scale, 1)
 	if !validScale(d.scale) {
-		return nil, fmt.Errorf("decode: scale 1/%d: must be 1, 2, 4 or 8", o.Scale)
+		return nil, fmt.Errorf("decode: Scale: got %d, want 1, 2, 4 or 8", o.Scale)
 	}
 	o.MaxScans = cmp.Or(o.MaxScans, defaultMaxScans)
 	d.opts = o
@@ -213,8 +212,8 @@ func (d *Decoder) Decode(o Options) (*Image, error) {
 	return d.image(), d.damage
 }
 
-// decodeScans decodes scan after scan. The source stands behind the first SOS
-// marker. An error means there is no picture.
+// decodeScans decodes all scans. The source is just after the first SOS marker.
+// An error means that there is no picture.
 func (d *Decoder) decodeScans() error {
 	for {
 		m, err := d.scan()
@@ -266,9 +265,8 @@ func (d *Decoder) allSeen() bool {
 	return true
 }
 
-// complete reports whether what is left of the picture cannot change the
-// planes: of a progressive one where nothing but DC counts, and all of it is
-// known.
+// complete reports whether the remaining data cannot change the planes: in a
+// progressive picture of which only DC is used, once all bits of DC are known.
 func (d *Decoder) complete() bool {
 	for i := range d.hdr.Components {
 		if c := &d.comps[i]; !c.seen || d.hdr.Progressive && (c.n > 1 || c.low[0] > 0) {
@@ -278,7 +276,7 @@ func (d *Decoder) complete() bool {
 	return true
 }
 
-// damaged remembers the first fault that leaves a picture.
+// damaged keeps the first fault that still leaves a picture.
 func (d *Decoder) damaged(err error) {
 	if d.damage == nil {
 		d.damage = err
@@ -292,8 +290,8 @@ func (d *Decoder) corrupt(format string, args ...any) error {
 	return &Error{Offset: d.src.offset(), Detail: fmt.Sprintf(format, args...), Err: ErrCorrupt}
 }
 
-// allocate checks the limits and gets the memory for the planes. Without a
-// height it takes a few rows; grow gets more.
+// allocate checks the limits and allocates the planes. Without a height it
+// takes a few rows; grow adds more.
 func (d *Decoder) allocate() error {
 	for i := range d.hdr.Components {
 		c := &d.comps[i]
@@ -316,7 +314,7 @@ func (d *Decoder) allocate() error {
 	if err := d.fits(d.rows, false); err != nil {
 		return err
 	}
-	// The memory of larger pictures before may be more than this one is allowed.
+	// The memory of earlier, larger pictures may exceed the limit.
 	if limit := d.opts.MaxBytes; limit > 0 && d.memory(d.rows, true, false) > limit {
 		d.Trim(0)
 	}
@@ -325,14 +323,14 @@ func (d *Decoder) allocate() error {
 }
 
 // grow doubles the rows of a picture of unknown height, or takes as many as the
-// limits allow. It returns false when there can be no more.
+// limits allow. It returns false when the limits allow no more.
 func (d *Decoder) grow() (bool, error) {
 	if d.rows == maxDimension {
 		return false, nil
 	}
 	rows := min(2*d.rows, maxDimension)
 	if err := d.fits(rows, true); err != nil {
-		// The most that fits lies between what is there and what does not.
+		// The largest number that fits is between the present one and double.
 		more := sort.Search(rows-d.rows, func(i int) bool { return d.fits(d.rows+1+i, true) != nil })
 		if more == 0 {
 			return false, err
@@ -343,8 +341,8 @@ func (d *Decoder) grow() (bool, error) {
 	return true, nil
 }
 
-// setRows sets the height of the planes and gets the memory. With keep, the
-// samples that were there stay. New ones are 128.
+// setRows sets the height of the planes and allocates them. With keep, existing
+// samples stay. New samples are 128.
 func (d *Decoder) setRows(rows int, keep bool) {
 	d.rows = rows
 	for i := range d.hdr.Components {
@@ -353,8 +351,8 @@ func (d *Decoder) setRows(rows int, keep bool) {
 	}
 }
 
-// fits holds planes of that many rows against the limits. With keep they grow
-// out of those that are there.
+// fits compares planes of that many rows with the limits. With keep the present
+// planes are copied into them.
 func (d *Decoder) fits(rows int, keep bool) error {
 	at := d.src.offset()
 	if limit, need := d.opts.MaxPixels, int64(d.hdr.Width)*int64(rows); limit > 0 && need > limit {
@@ -366,10 +364,10 @@ func (d *Decoder) fits(rows int, keep bool) error {
 	return nil
 }
 
-// memory is what planes of that many rows take, together with all else: with
-// held, what the decoder holds already counts too, where it is more; with grow,
-// what it holds and what replaces it count both, for one is copied to the
-// other.
+// memory returns the bytes of planes of that many rows and of everything else.
+// With held, the memory that the decoder already holds counts where it is more.
+// With grow, the present memory and its replacement both count, because one is
+// copied to the other.
 func (d *Decoder) memory(rows int, held, grow bool) int64 {
 	total := int64(fixedBytes + len(d.hdr.EXIF) + len(d.hdr.ICC))
 	for i := range d.comps {
@@ -394,10 +392,10 @@ func (d *Decoder) memory(rows int, held, grow bool) int64 {
 	return total
 }
 
-// Trim lets go of the planes and coefficients of earlier pictures when they
-// take more than most bytes; what is left is some hundred KiB of buffers and
-// tables. A Decoder that waits for its next picture need not hold the memory of
-// its largest. Images that it returned stay as they are.
+// Trim releases the planes and coefficients of earlier pictures when they take
+// more than most bytes. Some hundred KiB of buffers and tables remain. Call it
+// before a Decoder is kept idle, so that it does not hold the memory of its
+// largest picture. Images that it returned stay valid.
 func (d *Decoder) Trim(most int64) {
 	held := int64(0)
 	for i := range d.comps {
@@ -424,7 +422,7 @@ func (c *component) shape(h *Header, i, rows int) {
 	c.stride = c.pw * c.n
 }
 
-// lengths is what its shape makes of pix, dc, coef and nz.
+// lengths returns the lengths of pix, dc, coef and nz for the shape.
 func (c *component) lengths(progressive bool) [4]int {
 	blocks := c.pw * c.ph
 	samples := blocks * c.n * c.n
@@ -437,7 +435,7 @@ func (c *component) lengths(progressive bool) [4]int {
 	return [4]int{samples, 0, samples, blocks}
 }
 
-// resize gets the memory for the shape.
+// resize allocates the memory for the shape.
 func (c *component) resize(progressive, keep bool) {
 	n := c.lengths(progressive)
 	c.pix = sized(c.pix, n[0], 128, keep)
@@ -446,8 +444,8 @@ func (c *component) resize(progressive, keep bool) {
 	c.nz = sized(c.nz, n[3], 0, keep)
 }
 
-// sized returns s with length n, in its own memory where that is enough. What
-// is new has the value v; with keep, what s had stays.
+// sized returns s with length n, in its own memory where that is enough. New
+// elements are v. With keep, the elements of s stay.
 func sized[T any](s []T, n int, v T, keep bool) []T {
 	old := len(s)
 	if !keep {

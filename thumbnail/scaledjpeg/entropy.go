@@ -6,32 +6,32 @@ import (
 )
 
 const (
-	// chunkSize is the room for unstuffed bytes; a power of two, so that a
-	// masked position needs no bounds check.
+	// chunkSize is the size of the buffer of unstuffed bytes. It is a power of
+	// two, so that a masked position needs no bounds check.
 	chunkSize = 32 << 10
 	// blockBytes is more than the longest block takes: a DC symbol of 16+15
 	// bits and 63 AC symbols of 16+15 bits are 248 bytes.
 	blockBytes = 256
-	// maxMCUBlocks is four components of 4x4 blocks. T.81 allows 10 blocks,
-	// some writers forget that.
+	// maxMCUBlocks is four components of 4x4 blocks. T.81 allows 10 blocks, but
+	// some writers use more.
 	maxMCUBlocks = 64
 )
 
 // entropy holds the unstuffed bytes of a scan and the bit reservoir over them.
 //
-// acc has its next bit on top. Its upper cnt bits are valid; below them lie
-// bits of the byte at pos on, right but not counted.
+// The next bit is the highest of acc. The upper cnt bits are valid. The bits
+// below come from the bytes at pos and are right, but not counted.
 type entropy struct {
 	acc uint64
 	cnt uint
 	pos int // buf[pos:end] is not in the counted bits
 	end int
 	// low is the position above which more must be called before the next
-	// MCU: while more data may come, far enough before the end for a whole
-	// MCU, and after that the end itself.
+	// MCU. It leaves a whole MCU before the end while more data may come, and
+	// is the end itself after the last data.
 	low    int
 	margin int
-	// marker is what ended the segment, 0 while it goes on.
+	// marker is the marker that ended the segment, 0 before its end.
 	marker byte
 	// tail is the offset in the stream just after buf[:end].
 	tail int64
@@ -44,8 +44,8 @@ func (e *entropy) start(mcuBlocks int) {
 	e.margin = mcuBlocks*blockBytes + 16
 }
 
-// more makes room for another MCU. It returns false when bits were used that
-// the segment does not have.
+// more reads data for another MCU. It returns false when the scan used more
+// bits than the segment has.
 func (e *entropy) more(src *source) bool {
 	if e.marker != 0 {
 		return e.pos*8-int(e.cnt) <= e.end*8
@@ -64,8 +64,8 @@ func (e *entropy) more(src *source) bool {
 	return true
 }
 
-// unstuff fills buf with what the stream has, up to a marker: 0xff 0x00
-// becomes 0xff. It leaves room for the zeros behind a last chunk.
+// unstuff fills buf from the stream, up to a marker: 0xff 0x00 becomes 0xff. It
+// leaves room for the zeros after the last chunk.
 func (e *entropy) unstuff(src *source) {
 	dst := e.buf[e.end : chunkSize-e.margin]
 	for len(dst) > 0 {
@@ -124,7 +124,7 @@ func (e *entropy) spent() bool {
 	return e.marker != 0 && e.pos*8-int(e.cnt) > e.end*8-8
 }
 
-// ended is spent, for a segment that may have to be read on to know.
+// ended is spent, but reads more of the segment where the answer needs it.
 func (e *entropy) ended(src *source) bool {
 	if e.marker == 0 && e.pos > e.low {
 		e.more(src)
@@ -132,8 +132,8 @@ func (e *entropy) ended(src *source) bool {
 	return e.spent()
 }
 
-// finish ends the segment and returns the marker behind it. What is left of
-// its bytes is passed over.
+// finish ends the segment and returns the marker after it. It skips the
+// segment's remaining bytes.
 func (e *entropy) finish(src *source) byte {
 	if e.marker == 0 {
 		e.marker = src.nextMarker(true)

@@ -5,26 +5,26 @@ import (
 	"fmt"
 )
 
-// The kinds of failure. Test with errors.Is; the [*Error] or [*LimitError]
-// around them says where and what.
+// The kinds of failure. Test with errors.Is. The [*Error] or [*LimitError] that
+// wraps them has the place and the detail.
 var (
 	// ErrCorrupt: the bytes break the format's rules.
 	ErrCorrupt = errors.New("corrupt JPEG")
 	// ErrTruncated: the bytes end before the picture does.
 	ErrTruncated = errors.New("truncated JPEG")
-	// ErrUnsupported: a JPEG of a kind this package does not decode: 12 bits,
-	// arithmetic coding, lossless, hierarchical, or 2 components.
+	// ErrUnsupported: a JPEG of a kind that this package does not decode: 12
+	// bits, arithmetic coding, lossless, hierarchical, or 2 components.
 	ErrUnsupported = errors.New("unsupported JPEG")
 	// ErrLimit: a limit of [Options] would be exceeded.
 	ErrLimit = errors.New("over the limit")
 )
 
-// Error is every error that the bytes cause, and every error of the reader.
+// Error wraps every error that the bytes cause, and every error of the reader.
 type Error struct {
-	// Offset is the byte of the stream at which the fault was seen. In
-	// entropy-coded data it may lie a few bytes behind the fault.
+	// Offset is the byte of the stream at which the fault was detected. In
+	// entropy-coded data it may be a few bytes after the fault.
 	Offset int64
-	// Detail says what is wrong, in a few words. It may be empty.
+	// Detail describes the fault in a few words. It may be empty.
 	Detail string
 	// Err is ErrCorrupt, ErrTruncated, ErrUnsupported or the reader's own
 	// error.
@@ -44,9 +44,9 @@ func (e *Error) Unwrap() error { return e.Err }
 type LimitError struct {
 	// Setting is the name of the field in [Options].
 	Setting string
-	// Need is what the picture asks for, Limit what the setting allows.
+	// Need is the picture's value, Limit the setting's.
 	Need, Limit int64
-	// Offset is the byte of the stream at which this was known.
+	// Offset is the byte of the stream at which the value was known.
 	Offset int64
 }
 

@@ -12,7 +12,7 @@ type ColorModel uint8
 // The color models, in the order of their planes.
 const (
 	Gray  ColorModel = iota + 1 // Y
-	YCbCr                       // Y, Cb, Cr; full range, as JFIF has it
+	YCbCr                       // Y, Cb, Cr; full range, as in JFIF
 	RGB                         // R, G, B
 	CMYK                        // C, M, Y, K; see Header.Inverted
 	YCCK                        // Y, Cb, Cr of the inks, and K; see Header.Inverted
@@ -80,8 +80,7 @@ func (h *Header) mcus() (x, y int) {
 	return ceilDiv(h.Width, 8*hmax), ceilDiv(h.Height, 8*vmax)
 }
 
-// PlaneSize returns the samples of component i at 1/scale: the number of whole
-// and begun samples.
+// PlaneSize returns the samples of component i at 1/scale, rounded up.
 func (h *Header) PlaneSize(i, scale int) (width, height int) {
 	hmax, vmax := h.maxSampling()
 	s := h.Sampling[i]
@@ -90,7 +89,7 @@ func (h *Header) PlaneSize(i, scale int) (width, height int) {
 
 // Extent returns the part of component i's plane that the picture covers, in
 // samples: a picture 2725 wide covers 340.625 samples at 1/8, and the 341st
-// is mostly padding. Resize from this, not from the rounded size.
+// is mostly padding. Resize from the extent, not from the rounded size.
 func (h *Header) Extent(i, scale int) (width, height float64) {
 	hmax, vmax := h.maxSampling()
 	s := h.Sampling[i]
@@ -99,7 +98,7 @@ func (h *Header) Extent(i, scale int) (width, height float64) {
 }
 
 // ScaleFor returns the largest of 8, 4, 2 and 1 at which the picture still has
-// at least width x height pixels. Ask for twice what you want: a resampling
+// at least width x height pixels. Ask for twice the wanted size: a resampling
 // filter needs pixels to choose from.
 func (h *Header) ScaleFor(width, height int) int {
 	for scale := 8; scale > 1; scale /= 2 {

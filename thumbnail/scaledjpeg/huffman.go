@@ -2,9 +2,9 @@ package scaledjpeg
 
 import "fmt"
 
-// huffTable is one Huffman table, by its specification and in the forms that
-// scans need. A form is built when a scan first needs it, and stays until the
-// slot gets another specification: cameras write the same tables into every
+// huffTable is one Huffman table: its specification and the forms that scans
+// need. A form is built when a scan first needs it, and stays until the slot
+// gets another specification, because cameras write the same tables into every
 // picture.
 type huffTable struct {
 	counts  [16]uint8
@@ -12,8 +12,9 @@ type huffTable struct {
 	n       int  // symbols
 	built   bool // limit and base belong to counts and vals
 	current bool // this picture defined it
-	// bad is why its last definition is none, and badAt where that stood: files
-	// have bad tables that no scan uses.
+	// bad is the fault of the last definition, and badAt its offset. It is kept
+	// for a scan that uses the table: some files have bad tables that no scan
+	// uses.
 	bad   error
 	badAt int64
 
@@ -27,7 +28,7 @@ type huffTable struct {
 	long     [maxLong]uint16
 	longN    uint
 	longFrom uint
-	// The forms are valid where have says so.
+	// A form is valid when its bit in have is set.
 	have  tableForm
 	codes *codeTable
 	diffs *diffTable
@@ -45,8 +46,7 @@ const (
 	formPairs
 )
 
-// badTable is what is wrong with a specification. It is put into words when
-// somebody asks.
+// badTable is the fault of a specification. Its text is built on demand.
 type badTable struct {
 	format string
 	n      int
@@ -202,9 +202,9 @@ func (t *huffTable) buildDiffs() {
 	}
 }
 
-// diff decodes any DC difference from the upper 31 bits of acc, and says how
-// many it took, 0 when there is no such code. It is kept out of the loops,
-// which would spill registers for it.
+// diff decodes any DC difference from the upper 31 bits of acc. It also returns
+// the number of bits, 0 when there is no such code. It is not inlined, because
+// the loops would spill registers for it.
 //
 //go:noinline
 func (t *huffTable) diff(acc uint64) (value int, length uint) {
@@ -226,9 +226,9 @@ const (
 	singleAdvance = 9
 )
 
-// singleOf is the single of a symbol whose code has length l. Sizes of 0 with
-// other runs than 0 and 15 mean nothing in a sequential scan; like everybody
-// we take them for the end of the block.
+// singleOf is the single of a symbol whose code has length l. A size of 0 with a
+// run other than 0 and 15 is undefined in a sequential scan; as in libjpeg it
+// ends the block.
 func singleOf(symbol uint8, l int) uint16 {
 	run, size := int(symbol>>4), int(symbol&15)
 	advance := 64
@@ -238,13 +238,13 @@ func singleOf(symbol uint8, l int) uint16 {
 	return uint16(l + size | size<<singleSize | advance<<singleAdvance)
 }
 
-// maxLong is the most entries of long that are worth building. Long codes are
-// rare, so they are all ones but for a few bits: 192 in the standard table of
-// luma.
+// maxLong is the largest number of entries of long that is worth building. Long
+// codes are rare and begin with many ones, so their table is small: 192 entries
+// in the standard table of luma.
 const maxLong = 1 << 9
 
 // buildLong makes the table of codes that the index of a pairTable does not
-// hold. It brings 5 % at quality 97 and above (BenchmarkGenerated).
+// hold. It saves 5 % at quality 97 and above (BenchmarkGenerated).
 func (t *huffTable) buildLong() {
 	t.longN, t.longFrom = 0, uint(t.limit[pairBits-1])
 	n := int(t.limit[15]) - int(t.longFrom)

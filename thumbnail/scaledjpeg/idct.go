@@ -23,11 +23,11 @@ const fracBits = 14
 // bias is 128, the level shift, and one half for rounding.
 const bias = 128<<fracBits + 1<<(fracBits-1)
 
-// sharpness is the exponent that the box filter's response is raised to: 1 is
-// the box average, 0 the mere band limit. See the package's documentation.
+// sharpness is the exponent of the box filter's response: 1 is the box average,
+// 0 only limits the band. See the package documentation.
 const sharpness = 0.25
 
-// response is what becomes of frequency u, of 8 samples, at n samples.
+// response is the gain of frequency u, of 8 samples, at n samples.
 func response(n, u int) float64 {
 	if u >= n {
 		return 0
@@ -42,9 +42,9 @@ func response(n, u int) float64 {
 	return math.Pow(box, sharpness)
 }
 
-// inputWeight is what the n-point transform below wants to find multiplied
-// into frequency u of its input, besides the response: the factor of the
-// orthonormal basis, and what the transform's flow graph leaves out.
+// inputWeight is the factor of frequency u that the n-point transform below
+// expects in its input, besides the response: the factor of the orthonormal
+// basis, and the factors that the transform's flow graph leaves out.
 func inputWeight(n, u int) float64 {
 	switch {
 	case u == 0:
@@ -115,8 +115,8 @@ const tan8 = 6786
 //	x0, x3 = X0 + c(2) X2 +- (c(1) X1 + c(3) X3)
 //	x1, x2 = X0 - c(2) X2 +- (c(3) X1 - c(1) X3)
 //
-// c(2) is in the weight of X2, c(1) in those of X1 and X3. What is left to
-// multiply with is c(3)/c(1) = tan(pi/8), twice.
+// c(2) is in the weight of X2, c(1) in those of X1 and X3. The remaining factor
+// is c(3)/c(1) = tan(pi/8), twice.
 
 // idct4 writes 4x4 samples.
 func idct4(dst []byte, stride int, b *[64]int32) {

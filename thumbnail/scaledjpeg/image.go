@@ -10,7 +10,7 @@ type Plane struct {
 	// Pix holds the samples; sample (x, y) is Pix[y*Stride+x].
 	Pix    []byte
 	Stride int
-	// W and H count the whole and begun samples, in each direction.
+	// W and H are the numbers of samples, rounded up.
 	W, H int
 	// ExtentW and ExtentH are the part of W x H that the picture covers, in
 	// samples: W-1 < ExtentW <= W. See [Header.Extent].
@@ -18,11 +18,10 @@ type Plane struct {
 	// Scale is the Image's, or half of that for a finer component of
 	// Options.FineChroma.
 	Scale int
-	// Droop is how much the reduction has damped fine detail: a wave of f
-	// cycles a sample has 1 - Droop*(2*pi*f)^2 of its height left, as long as f
-	// is small. A resampling filter that takes Droop times the second
-	// difference off its input, or off its own weights, puts that right: 1 to
-	// 2 dB at 1/8. It is 0 at 1/1.
+	// Droop is the damping of fine detail by the reduction: a wave of f cycles a
+	// sample keeps 1 - Droop*(2*pi*f)^2 of its height, for small f. A resampling
+	// filter corrects it by subtracting Droop times the second difference from
+	// its input, or from its own weights: 1 to 2 dB at 1/8. It is 0 at 1/1.
 	Droop float64
 }
 
@@ -31,14 +30,14 @@ type Plane struct {
 type Image struct {
 	Header
 	// Scale is 1, 2, 4 or 8: the planes have 1/Scale of the picture's samples
-	// in each direction, but see Plane.Scale.
+	// in each direction; see also Plane.Scale.
 	Scale int
 	// Planes has Components entries, in the order of the ColorModel.
 	Planes []Plane
 }
 
-// droop is the Droop at 1/scale: averaging k samples leaves sin(pi f) / (k
-// sin(pi f/k)) of a wave, which begins as 1 - (1-1/k^2)(pi f)^2/6.
+// droop is the Droop at 1/scale: averaging k samples scales a wave by sin(pi f)
+// / (k sin(pi f/k)), which is about 1 - (1-1/k^2)(pi f)^2/6.
 func droop(scale int) float64 {
 	d := (1 - 1/float64(scale*scale)) / 24
 	if scale < 8 {
@@ -52,11 +51,11 @@ func (m *Image) Bounds() image.Rectangle {
 	return image.Rect(0, 0, ceilDiv(m.Width, m.Scale), ceilDiv(m.Height, m.Scale))
 }
 
-// ToImage returns the planes as an ordinary image: *image.Gray, *image.YCbCr
-// (whose planes share memory with m) or *image.RGBA; ink is turned into light
-// without a profile. Sample ratios that image.YCbCr does not know are repeated
-// into RGBA. It serves tests and small tools: a thumbnail is better resized
-// plane by plane, and then put together by [Header.RGBRow].
+// ToImage returns the planes as an image of the standard library: *image.Gray,
+// *image.YCbCr (whose planes share memory with m) or *image.RGBA. Ink becomes
+// light without a profile. For sampling ratios that image.YCbCr lacks, samples
+// are repeated into RGBA. It serves tests and small tools: for a thumbnail,
+// resize plane by plane and combine the rows with [Header.RGBRow].
 func (m *Image) ToImage() image.Image {
 	r := m.Bounds()
 	p := m.Planes
@@ -123,11 +122,10 @@ func (m *Image) subsampleRatio() (image.YCbCrSubsampleRatio, bool) {
 	return 0, false
 }
 
-// RGBRow turns samples of the picture's color model into R, G, B bytes: dst
-// gets 3 bytes for each sample of planes[0]. All planes have the same length
-// by now: it is for rows that were resized. Ink becomes light the plain way,
-// (255-ink)*(255-black)/255; where the look of print matters, use the ICC
-// profile on the planes instead.
+// RGBRow converts samples of the picture's color model to R, G, B bytes: dst
+// gets 3 bytes for each sample of planes[0]. The planes are rows after resizing
+// and have equal lengths. Ink becomes light by (255-ink)*(255-black)/255. For
+// the look of print, apply the ICC profile to the planes instead.
 func (h *Header) RGBRow(dst []byte, planes ...[]byte) {
 	n := len(planes[0])
 	dst = dst[:3*n]

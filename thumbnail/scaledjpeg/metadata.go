@@ -14,7 +14,7 @@ const (
 func (d *Decoder) application(m byte, n int) (left int, err error) {
 	var b [14]byte
 	head := b[:min(n, len(b))]
-	// Exif is only as long as its name, so that the rest can be read in place.
+	// The buffer holds only the name of Exif, so the rest is read in place.
 	switch m {
 	case mAPP0:
 		head = head[:min(n, len(nameJFIF))]
@@ -43,8 +43,8 @@ func (d *Decoder) application(m byte, n int) (left int, err error) {
 	return n, nil
 }
 
-// setColorModel decides what the components mean, as libjpeg does: JFIF says
-// YCbCr, then Adobe's marker decides, then the components' names.
+// setColorModel chooses the color model as libjpeg does: JFIF means YCbCr, then
+// Adobe's marker decides, then the component ids.
 func (d *Decoder) setColorModel() {
 	h := &d.hdr
 	switch h.Components {
@@ -65,7 +65,7 @@ func (d *Decoder) setColorModel() {
 	}
 }
 
-// iccParts collects the parts of a profile, in whatever order they come.
+// iccParts collects the parts of a profile, in any order.
 type iccParts struct {
 	max   int
 	total int // parts the file announces

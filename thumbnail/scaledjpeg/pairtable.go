@@ -3,9 +3,9 @@ package scaledjpeg
 // pairBits is the index width of a pairTable.
 const pairBits = 11
 
-// pairTable finds one or two AC symbols with what their values need: an index
-// of pairBits bits finds the first symbol, and the second when its code lies
-// inside too. An entry:
+// pairTable finds one or two AC symbols and the positions of their values. An
+// index of pairBits bits finds the first symbol, and the second when its code
+// is inside the index too. An entry:
 //
 //	bits 0-5    length of all codes and magnitudes
 //	bits 6-10   length of the first code and magnitude
@@ -17,8 +17,8 @@ const pairBits = 11
 //	bit 31      the second symbol is
 //
 // Zero is a first symbol with a longer code, or none. A magnitude is the last
-// size bits of its length, wherever that ends: both values are taken from the
-// reservoir without waiting for each other.
+// size bits of its length, so both values are taken from the reservoir
+// independently.
 type pairTable [1 << pairBits]uint32
 
 const (

@@ -6,10 +6,10 @@ import (
 )
 
 // wanted reports whether a scan matters for the planes. Where a block gives one
-// sample nothing but DC does. Elsewhere an AC scan does when it tells of
-// coefficients that are kept, and of bits that may not be missing. A band of
-// which nothing is kept may share refinements with one that is, and those can
-// be read only by one who knows which coefficients of the band are not zero.
+// sample only DC scans do. Elsewhere an AC scan does when it has bits within the
+// tolerance's limit of coefficients that the scale keeps. A band without kept
+// coefficients may share refinement scans with a band that has some, and reading
+// those requires the non-zero coefficients of both bands.
 func (d *Decoder) wanted(s *scan) bool {
 	c := s.comps[0]
 	switch {
@@ -23,9 +23,9 @@ func (d *Decoder) wanted(s *scan) bool {
 	return s.al >= d.spareBits(c)
 }
 
-// spareBits is how many of the lowest bits of AC coefficients may be missing,
-// by the coarsest quantisation of those that are kept: one number for all
-// bands, since who leaves out a refinement cannot read the next.
+// spareBits is the number of lowest bits of AC coefficients that may be missing,
+// by the coarsest quantisation of the kept ones. It is one number for all bands,
+// because a refinement scan cannot be read without the one before it.
 func (d *Decoder) spareBits(c *component) int {
 	quant := &d.quant[c.tq]
 	if c.seen {
@@ -79,9 +79,9 @@ func (d *Decoder) runProgressive(s *scan, mx, my, n int) error {
 	return nil
 }
 
-// The four kinds of scan follow. Each decodes up to n MCUs and returns how
-// many it did: fewer when bytes run low. Where an MCU begins, the reservoir
-// holds 13 bits or more.
+// The functions for the four kinds of scan follow. Each decodes up to n MCUs and
+// returns the number decoded: fewer when bytes run low. At the start of an MCU
+// the reservoir holds at least 13 bits.
 
 // dcFirst decodes the upper bits of DC coefficients.
 func (d *Decoder) dcFirst(s *scan, mx, my, n int) (done int, ok bool) {
@@ -151,8 +151,8 @@ func (d *Decoder) dcRefine(s *scan, mx, my, n int) (done int) {
 	return done
 }
 
-// acFirst decodes the upper bits of a band of AC coefficients. A block without
-// any is a block of a run, and costs nothing.
+// acFirst decodes the upper bits of a band of AC coefficients. Blocks without
+// coefficients are counted by a run and cost nothing.
 func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 	e := &d.bits
 	acc, cnt, pos := e.acc, e.cnt, e.pos
@@ -182,7 +182,7 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 			cnt -= length
 			if size == 0 {
 				if r < 15 {
-					// The band ends here in 2^r blocks and so many more.
+					// The band ends here in this block and those of the run.
 					s.eobrun = 1<<r + int(acc>>1>>(63-r)) - 1
 					acc <<= r
 					cnt -= uint(r)
@@ -208,10 +208,10 @@ func (d *Decoder) acFirst(s *scan, at, n int) (done int, ok bool) {
 	return done, true
 }
 
-// acRefine reads the next bit of a band: of the coefficients that are not zero
-// a bit each, and between those bits, by their run of zeros, the coefficients
-// that become +-1 now. The masks of what is not zero stand for the
-// coefficients that the scale does not keep.
+// acRefine reads the next bit of a band: one bit for each coefficient that is
+// not zero, and between those bits, by their run of zeros, the coefficients that
+// become +-1 in this scan. For coefficients that the scale does not keep, the
+// masks of non-zero coefficients are enough.
 func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 	e := &d.bits
 	c, t := s.comps[0], s.acTab[0]
@@ -219,8 +219,8 @@ func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 	band := ^uint64(0) << s.ss & (^uint64(0) >> (63 - s.se))
 	for ; done < n && (done == 0 || e.pos <= e.low); done++ {
 		coef := c.coef[(at+done)*area:][:area]
-		was := c.nz[at+done] & band // what was not zero before, and is not passed yet
-		zero := band &^ was         // what was zero, and is not passed yet
+		was := c.nz[at+done] & band // non-zero before this scan, and not yet passed
+		zero := band &^ was         // zero before this scan, and not yet passed
 		for s.eobrun == 0 && was|zero != 0 {
 			e.refill()
 			v := t.code(e.acc)
@@ -239,8 +239,8 @@ func (d *Decoder) acRefine(s *scan, at, n int) (done int, ok bool) {
 				value = int16(e.acc>>63)<<1 - 1
 				e.drop(1)
 			}
-			// Its place is the zero behind r zeros; what lies before it is
-			// corrected.
+			// Its place is the zero after r zeros. The coefficients before it
+			// are corrected.
 			for ; r > 0; r-- {
 				zero &= zero - 1
 			}
@@ -337,8 +337,8 @@ func (d *Decoder) finishProgressive() {
 	}
 }
 
-// byPlace returns, by the place in the block, the dequantisation and half of
-// what the bits below the last ones read can add.
+// byPlace returns, by the place in the block, the dequantisation factor and half
+// of the largest value that the unread bits can add.
 func (d *Decoder) byPlace(c *component) (deq, missing [64]int32) {
 	for k := range 64 {
 		if c.place.kept>>k&1 != 0 {
@@ -350,8 +350,8 @@ func (d *Decoder) byPlace(c *component) (deq, missing [64]int32) {
 	return deq, missing
 }
 
-// addMissing puts coefficients whose lower bits are not known in the middle of
-// what they can be. AC is coded by its absolute value, DC by its floor.
+// addMissing sets coefficients whose lower bits are unknown to the middle of
+// their interval. AC is coded by its absolute value, DC by its floor.
 func addMissing(block *[64]int32, coef []int16, missing *[64]int32) {
 	block[0] += missing[0]
 	for p := 1; p < len(coef); p++ {

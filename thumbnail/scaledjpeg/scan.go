@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// scan is one scan's header and what follows from it.
+// scan is one scan's header and the layout of its MCUs.
 type scan struct {
 	n          int // components
 	comps      [4]*component
@@ -30,8 +30,8 @@ type mcuBlock struct {
 	x, y   int
 }
 
-// scan reads a scan behind its SOS marker, header and data, and returns the
-// marker behind it. An error means that there is no picture.
+// scan reads the header and data of a scan after its SOS marker, and returns the
+// marker that follows. An error means that there is no picture.
 func (d *Decoder) scan() (byte, error) {
 	d.scans++
 	if d.scans > d.opts.MaxScans {
@@ -67,7 +67,7 @@ func (d *Decoder) scan() (byte, error) {
 	return d.mcuRuns(s)
 }
 
-// pass jumps over a scan's data and returns the marker that ends it.
+// pass skips a scan's data and returns the marker that ends it.
 func (d *Decoder) pass() byte {
 	for {
 		if m := d.src.nextMarker(false); endsScan(m) {
@@ -142,8 +142,8 @@ func (d *Decoder) scanHeader(s *scan) error {
 	return nil
 }
 
-// noTable is the error for a table that a scan names and the picture has not
-// defined, or not well.
+// noTable is the error for a table that a scan uses and that the picture has not
+// defined, or has defined wrongly.
 func (d *Decoder) noTable(t *huffTable, name string, id byte) error {
 	if t.bad != nil {
 		return &Error{Offset: t.badAt, Detail: fmt.Sprintf("DHT: %s table %d: %v", name, id, t.bad), Err: ErrCorrupt}
@@ -174,8 +174,8 @@ func (d *Decoder) layout(s *scan) {
 	}
 }
 
-// mcuRuns decodes the scan's MCUs in runs that neither cross a row of MCUs nor
-// a restart marker. It returns the marker that ends the scan.
+// mcuRuns decodes the scan's MCUs in runs that cross neither a row of MCUs nor a
+// restart marker. It returns the marker that ends the scan.
 func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 	d.needTables(s)
 	if !d.hdr.Progressive {
@@ -185,10 +185,10 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 	e.start(s.blocks)
 	d.resetPredictors(s)
 	interval := d.interval
-	next := byte(0) // number of the restart marker that is due
+	next := byte(0) // number of the next restart marker
 	done := 0       // MCUs
 	left := interval
-	lost := 0 // intervals that the last restart marker says are missing
+	lost := 0 // missing intervals, by the last restart marker
 	open := d.hdr.Height == 0
 	total := s.mcux * s.mcuy
 	for {
@@ -231,7 +231,7 @@ func (d *Decoder) mcuRuns(s *scan) (byte, error) {
 				return 0, d.damage
 			}
 			if interval == 0 {
-				break // nothing to find one's place again by
+				break // no restart markers: the place cannot be found again
 			}
 			done += left
 			left = 0
@@ -302,13 +302,13 @@ func (d *Decoder) resetPredictors(s *scan) {
 	s.eobrun = 0
 }
 
-// restart passes the restart marker that is due. Where another one comes it
-// finds out which: one or two too high, and intervals are lost; one or two too
-// low, and an interval came twice or a marker was damaged, so the next is
-// taken; else the number is not trusted. Two intervals that were given up the
-// last time may come after all: then three too low is low. What no scan ends
-// with is passed over. It returns the number of lost intervals, and false where
-// the scan ends.
+// restart reads the next restart marker. A marker one or two numbers too high
+// means that intervals are lost. One or two too low means that an interval came
+// twice or a marker was damaged, so the following marker is used. Any other
+// number is not trusted. After two intervals were counted as lost, three too low
+// counts as low, because they may still come. Markers that cannot end a scan are
+// skipped. It returns the number of lost intervals, and false where the scan
+// ends.
 func (d *Decoder) restart(next *byte, before int) (lost int, ok bool) {
 	m := d.bits.finish(&d.src)
 	for {
@@ -342,11 +342,12 @@ func (d *Decoder) restart(next *byte, before int) (lost int, ok bool) {
 	}
 }
 
-// errAgain stands for damage behind the first, which nobody will hear of: files
-// can be made of it, and to describe it would cost more than to decode it.
+// errAgain is any fault after the first. It is not reported, so it has no
+// detail: in a file full of faults, describing them would cost more than
+// decoding.
 var errAgain = errors.New("more damage")
 
-// badCode is the error for bits that are no code of their table.
+// badCode is the error for bits that match no code of their table.
 func (d *Decoder) badCode() error {
 	if d.damage != nil {
 		return errAgain

@@ -34,7 +34,7 @@ func (d *Decoder) segments(m byte) (byte, error) {
 			return m, nil
 		case m == mSOI || m == mTEM || m >= mRST0 && m <= mRST7 || m < mSOF0:
 			// No segment follows. A second SOI, a stray restart marker and
-			// garbage are passed over, as everybody does.
+			// garbage are skipped, as in libjpeg.
 		default:
 			if err := d.segment(m); err != nil {
 				return 0, err
@@ -58,7 +58,7 @@ func (d *Decoder) segment(m byte) error {
 	if what := unsupportedFrame(m); what != "" {
 		return &Error{Offset: at, Detail: what, Err: ErrUnsupported}
 	}
-	// left counts what the handler did not read.
+	// left counts the bytes that the handler did not read.
 	left, err := n, error(nil)
 	switch m {
 	case mSOF0, mSOF1, mSOF2:
@@ -137,7 +137,7 @@ func (d *Decoder) frame(m byte, n int) (left int, err error) {
 			return 0, d.corrupt("component %d: quantisation table %d", c.id, c.tq)
 		}
 		if h.Components == 1 {
-			s = Sampling{1, 1} // alone, a component has no ratio to another
+			s = Sampling{1, 1} // a single component has no ratio to another
 		}
 		h.Sampling[i] = s
 	}
@@ -145,8 +145,8 @@ func (d *Decoder) frame(m byte, n int) (left int, err error) {
 	return n - 6 - 3*h.Components, nil
 }
 
-// lateHeight reads a DNL segment. It counts only where the frame header left
-// the height open.
+// lateHeight reads a DNL segment. It applies only where the frame header has
+// height 0.
 func (d *Decoder) lateHeight(n int) (left int, err error) {
 	if d.hdr.Height != 0 || d.scans != 1 {
 		return n, nil
@@ -237,7 +237,7 @@ func (d *Decoder) huffmanTables(n int) (left int, err error) {
 			table = &d.ac[id]
 		}
 		d.tables = true
-		// What is wrong with it matters to a scan that uses it.
+		// A fault is reported by a scan that uses the table.
 		if table.set(class == 1, &counts, vals[:total]) != nil {
 			table.badAt = d.src.offset()
 		}

@@ -35,7 +35,7 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 			}
 			dst := c.pix[((my*b.v+b.y)*c.stride+mx*b.h+b.x)*size:]
 			switch {
-			case size == 2: // cheaper than a branch that nobody can predict
+			case size == 2: // cheaper than a branch that cannot be predicted
 				idct2(dst, c.stride, &d.block)
 			case flat:
 				fill(dst, c.stride, size, d.block[0])
@@ -53,16 +53,17 @@ func (d *Decoder) run(s *scan, mx, my, n int) error {
 	return nil
 }
 
-// placement says which coefficients of a block a scale keeps, and where.
+// placement lists the coefficients of a block that a scale keeps, with their
+// places.
 type placement struct {
 	n    int       // the size of the transform
 	kept uint64    // the zig-zag indices that are kept, a bit each
-	last uint      // the last of them
+	last uint      // the highest kept index
 	at   [64]uint8 // the place of a kept index: n*v + u
 }
 
-// dropped is the place of coefficients that are not kept. No transform but the
-// full one looks there.
+// dropped is the place of coefficients that are not kept. Only the full
+// transform reads it.
 const dropped = 63
 
 func (p *placement) set(n int) {
@@ -80,9 +81,9 @@ func (p *placement) set(n int) {
 	}
 }
 
-// coefficients decodes a block and puts its dequantised coefficients into blk.
-// Behind the last one that is kept it walks. The block is flat when none but
-// DC is kept and not zero. It is not ok when bits are no code.
+// coefficients decodes a block and writes its dequantised coefficients to blk.
+// It walks over the coefficients after the last kept one. The block is flat when
+// all kept coefficients except DC are zero. ok is false when bits match no code.
 func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat, ok bool) {
 	acc, cnt, pos := e.acc, e.cnt, e.pos
 	q := &b.c.deq
@@ -116,7 +117,8 @@ func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat,
 		k1 := k + uint(entry>>pairAdvance1&31)
 		k2 := k1 + uint(entry>>pairAdvance2&31)
 		if entry-1 < pairEnd-1 && k2 < 64 {
-			// The second first: where there is none, it is 0 and k2 is k1.
+			// The second value first: without a second symbol it is 0 and
+			// k2 is k1.
 			length := uint(entry) & pairLength
 			size := uint(entry >> pairSize2 & 15)
 			v2 := int32(magnitude(acc<<((length-size)&63), size)) * q[(k2-1)&63]
@@ -141,7 +143,7 @@ func (e *entropy) coefficients(b *mcuBlock, p *placement, blk *[64]int32) (flat,
 			e.acc, e.cnt, e.pos = acc<<length, (cnt-length)&63, pos
 			return any == 0, true
 		}
-		// A long code, or a second symbol that may be the next block's.
+		// A long code, or a second symbol that may belong to the next block.
 		one := b.ac.single(acc)
 		if one == 0 {
 			e.acc, e.cnt, e.pos = acc, cnt&63, pos

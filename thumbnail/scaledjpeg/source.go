@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// rawSize is the number of bytes asked of the reader at a time.
+// rawSize is the number of bytes of one Read call.
 const rawSize = 64 << 10
 
 // markerEOF stands for the end of the stream where a marker is expected. No
@@ -18,7 +18,7 @@ type source struct {
 	raw  []byte // rawSize long once in use
 	i, n int    // raw[i:n] is read and not consumed
 	base int64  // offset of raw[0] in the stream
-	err  error  // what the reader said last, io.EOF included
+	err  error  // the reader's last error, io.EOF included
 }
 
 func (s *source) reset(r io.Reader) {
@@ -28,11 +28,11 @@ func (s *source) reset(r io.Reader) {
 	*s = source{r: r, raw: s.raw}
 }
 
-// offset is the place of the next byte in the stream.
+// offset is the position of the next byte in the stream.
 func (s *source) offset() int64 { return s.base + int64(s.i) }
 
 // fill reads more when raw[i:n] is empty. It returns false at the end of the
-// stream and after an error; s.err tells which.
+// stream and after an error; s.err is that error or io.EOF.
 func (s *source) fill() bool {
 	if s.i < s.n {
 		return true
@@ -60,7 +60,7 @@ func (s *source) fill() bool {
 	return false
 }
 
-// failed is the reader's error, nil when the stream just ended.
+// failed is the reader's error, nil at the end of the stream.
 func (s *source) failed() error {
 	if s.err == nil || s.err == io.EOF || s.i < s.n {
 		return nil
@@ -68,7 +68,7 @@ func (s *source) failed() error {
 	return &Error{Offset: s.offset(), Detail: "read", Err: s.err}
 }
 
-// short is the error for a stream that ended where bytes were due.
+// short is the error for a stream that ends where more bytes must follow.
 func (s *source) short(detail string) error {
 	if err := s.failed(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (s *source) readByte() (byte, bool) {
 	return b, true
 }
 
-// readFull fills p and reports whether it could.
+// readFull fills p and reports whether the stream had enough bytes.
 func (s *source) readFull(p []byte) bool {
 	for len(p) > 0 {
 		if !s.fill() {
@@ -98,7 +98,7 @@ func (s *source) readFull(p []byte) bool {
 	return true
 }
 
-// skip passes over n bytes and reports whether they were there.
+// skip discards n bytes and reports whether the stream had them.
 func (s *source) skip(n int) bool {
 	for n > 0 {
 		if !s.fill() {
@@ -111,9 +111,9 @@ func (s *source) skip(n int) bool {
 	return true
 }
 
-// nextMarker passes over everything up to the next marker, entropy-coded data
-// and restart markers included, and returns the marker, or markerEOF.
-// It runs at the speed of a byte search: this is how scans are jumped over.
+// nextMarker skips everything up to the next marker, entropy-coded data and
+// restart markers included, and returns the marker, or markerEOF. It runs at the
+// speed of a byte search, and is used to skip scans.
 func (s *source) nextMarker(restarts bool) byte {
 	for s.fill() {
 		i := bytes.IndexByte(s.raw[s.i:s.n], 0xff)

@@ -1,8 +1,8 @@
 package scaledjpeg
 
-// standardTables are the typical Huffman tables of T.81, K.3: those of files
-// that leave theirs out, as Motion JPEG does. Class and number, then the
-// numbers of codes of each length, then the symbols.
+// standardTables are the typical Huffman tables of T.81, K.3, which apply to
+// files without tables, such as Motion JPEG. Class and number come first, then
+// the numbers of codes of each length, then the symbols.
 var standardTables = []struct {
 	class, id int
 	counts    [16]uint8
@@ -58,7 +58,7 @@ var standardTables = []struct {
 	},
 }
 
-// useStandardTables stands in for the tables of a file that has none at all.
+// useStandardTables defines the tables of a file that has none.
 func (d *Decoder) useStandardTables() {
 	d.tables = true
 	for i := range standardTables {
@@ -67,6 +67,6 @@ func (d *Decoder) useStandardTables() {
 		if s.class == 1 {
 			table = &d.ac[s.id]
 		}
-		table.set(s.class == 1, &s.counts, s.symbols) // they are right: TestNoHuffmanTables
+		table.set(s.class == 1, &s.counts, s.symbols) // TestNoHuffmanTables checks that they are valid
 	}
 }

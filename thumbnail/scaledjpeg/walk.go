@@ -13,8 +13,7 @@ type walkBlock struct {
 	ac    *huffTable
 }
 
-// planWalks prepares the walks of a scan's blocks, of those that give one
-// sample.
+// planWalks prepares the walks of a scan's blocks that give one sample.
 func (d *Decoder) planWalks(s *scan) {
 	s.walked = 0
 	d.walkAt = [2]int{-1, -1}
@@ -26,8 +25,8 @@ func (d *Decoder) planWalks(s *scan) {
 	}
 }
 
-// placeWalks puts the walks at an MCU. Where the last run ended they stand
-// already.
+// placeWalks moves the walks to an MCU. After a run they are already at the next
+// one.
 func (d *Decoder) placeWalks(s *scan, mx, my int) {
 	if d.walkAt == [2]int{mx, my} {
 		return
@@ -64,9 +63,9 @@ func (d *Decoder) runWalks(s *scan, mx, my, n int) error {
 	return nil
 }
 
-// walk decodes up to n MCUs and returns how many it did: fewer when bytes run
-// low. It is the loop that the package lives by; the package's documentation
-// says why it is written this way.
+// walk decodes up to n MCUs and returns the number decoded: fewer when bytes run
+// low. It is the package's innermost loop; the package documentation explains
+// its form.
 func (e *entropy) walk(plan []walkBlock, n int) (done int, ok bool) {
 	acc, cnt, pos := e.acc, e.cnt, e.pos
 	for done < n {
@@ -91,8 +90,8 @@ func (e *entropy) walk(plan []walkBlock, n int) (done int, ok bool) {
 			}
 			c.pred += v
 
-			// Behind a difference of at most diffBits bits, or a refill, there
-			// are bits for an entry and for the next index.
+			// After a difference of at most diffBits bits, or a refill, the
+			// reservoir has bits for an entry and for the next index.
 			k, walk := uint(1), b.walk
 			entry := uint(walk[acc>>(64-walkBits)])
 			b.row[b.at] = clamp((c.pred*int(c.deq[0]) + bias) >> fracBits)

@@ -1,9 +1,9 @@
 package scaledjpeg
 
 // walkBits is the index width of a walkTable. 11, 12 and 13 bits take 15.4,
-// 14.7 and 14.9 ms for 24 megapixels at 1/8 where the first-level cache has 32
-// KiB; with 48 KiB, 13 wins by a few percent. 12 it is: half the memory, and
-// half the time to build.
+// 14.7 and 14.9 ms for 24 megapixels at 1/8 with a first-level cache of 32 KiB.
+// With 48 KiB, 13 is faster by a few percent, but takes twice the memory and
+// twice the time to build.
 const walkBits = 12
 
 // walkTable walks over AC symbols: an index of walkBits bits finds all symbols
@@ -15,7 +15,7 @@ const walkBits = 12
 //	           symbol is the end of the block; walkSlow when not even the
 //	           first symbol is known
 //
-// So the index says by one comparison, k >= 64, that the walk must look up.
+// One comparison, k >= 64, therefore detects that the walk must check the index.
 // It is then
 //
 //	64                      the block is full and needs no end
@@ -23,7 +23,7 @@ const walkBits = 12
 //	anything else           the entry holds symbols of the next block, or
 //	                        is walkSlow: take one symbol and go on
 //
-// The end is no symbol of this block when k was 64 before it, hence the +1 and
+// When k was 64 before it, the end belongs to the next block, hence the +1 and
 // the 63.
 type walkTable [1 << walkBits]uint16
 
@@ -43,7 +43,7 @@ func (t *huffTable) buildWalk() {
 		t.walk = new(walkTable)
 	}
 
-	// By one symbol first, then by as many as fit.
+	// First entries of one symbol, then entries of as many as fit.
 	var first walkTable
 	for i := range first {
 		first[i] = walkSlow << walkAdvance
@@ -66,8 +66,8 @@ func (t *huffTable) buildWalk() {
 			rest := i << total & (1<<walkBits - 1)
 			n, a := int(first[rest]&walkLength), int(first[rest]>>walkAdvance)
 			_, code := t.slow(uint64(rest) << (64 - walkBits))
-			// The bits behind i are not known: they count as zeros here, and
-			// a code that reaches into them is none.
+			// The bits after i are unknown and count as zeros here. A code
+			// that extends into them is not entered.
 			if a == walkSlow || total+code > walkBits || total+n > walkMax || advance+a&(walkEnd-1) > 63 {
 				break
 			}
