@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 const (
@@ -117,13 +116,10 @@ func (p *poster) post(ctx context.Context, u *url.URL, header http.Header, body 
 	req.Header.Set("User-Agent", "sluice-notify/1")
 	resp, err := p.client.Do(req)
 	if err != nil {
-		if outer, ok := errors.AsType[*url.Error](err); ok {
-			err = outer.Err // url.Error contains the whole URL
-		}
 		if inside, ok := errors.AsType[*PrivateAddressError](err); ok {
 			return &RejectedError{Reason: "post to " + site, Err: inside}
 		}
-		return fmt.Errorf("post to %s: %w", site, err)
+		return fmt.Errorf("post to %s: %w", site, ProviderError(err, u))
 	}
 	defer resp.Body.Close()
 	// A connection is only reused after its response was read.
@@ -158,29 +154,11 @@ func (p *poster) retryAfter(s string) time.Duration {
 	return 0
 }
 
-// excerpt returns the beginning of a response body for an error, on one line. A
-// server may repeat the requested path, so excerpt replaces each part of the URL
-// that is long enough to be a key.
+// excerpt returns the beginning of a response body for an error.
 func excerpt(body []byte, u *url.URL) string {
-	text := oneLine(strings.ToValidUTF8(string(body), "\uFFFD"))
-	separator := func(r rune) bool { return strings.ContainsRune("/?&=;,:", r) || unicode.IsSpace(r) }
-	for _, form := range []string{u.Path, u.EscapedPath(), u.RawQuery, unescaped(u.RawQuery)} {
-		for part := range strings.FieldsFuncSeq(form, separator) {
-			if len(part) >= 6 {
-				text = strings.ReplaceAll(text, part, "***")
-			}
-		}
-	}
+	text := ProviderText(string(body), maxExcerptBytes, URLSecrets(u)...)
 	if text == "" {
 		return ""
 	}
-	return ": " + strconv.Quote(cut(text, maxExcerptBytes))
-}
-
-func unescaped(query string) string {
-	s, err := url.QueryUnescape(query)
-	if err != nil {
-		return ""
-	}
-	return s
+	return ": " + strconv.Quote(text)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -248,9 +249,19 @@ func isLoopbackAddr(a net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
+// secrets returns the password in the forms in which a server may repeat it.
+func (s *SMTP) secrets() []string {
+	password := s.password()
+	if password == "" {
+		return nil
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return []string{password, encode([]byte(password)), encode([]byte("\x00" + s.username + "\x00" + password))}
+}
+
 // judge returns the error of Send for the error of a session.
 func (s *SMTP) judge(err error) error {
-	text := cut(oneLine(strings.ToValidUTF8(err.Error(), "\uFFFD")), maxSMTPReason)
+	text := ProviderText(err.Error(), maxSMTPReason, s.secrets()...)
 	plain := fmt.Errorf("%s: %s", s, text)
 	if sent, ok := errors.AsType[*mail.SendError](err); ok {
 		switch code := sent.ErrorCode(); {

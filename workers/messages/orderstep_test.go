@@ -228,3 +228,27 @@ func TestPostStepTellsNoURL(t *testing.T) {
 		}
 	}
 }
+
+// TestPostStepKeepsKeysOutOfReasons: the reason of a failed order is in its
+// record, in the log and in a mail to the customer.
+func TestPostStepKeepsKeysOutOfReasons(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{400, 404, 500} {
+		base := answering(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(code)
+			io.WriteString(w, "<h1>Cannot POST "+r.URL.RequestURI()+"</h1>\r\n\x1b[2J\u2028"+r.FormValue("key")+strings.Repeat("x", 3000))
+		})
+		err := postStep(base+"/hooks/T0KEYKEYKEY?key=S3CRETS3CRET")(t.Context(), anOrder)
+		if err == nil {
+			t.Fatalf("%d: got no error", code)
+		}
+		for _, bad := range []string{"T0KEYKEYKEY", "S3CRETS3CRET", "\n", "\x1b", "\u2028"} {
+			if strings.Contains(err.Error(), bad) {
+				t.Errorf("%d: got %q, which has %q", code, err, bad)
+			}
+		}
+		if len(err.Error()) > 500 {
+			t.Errorf("%d: got an error of %d bytes, want at most 500", code, len(err.Error()))
+		}
+	}
+}
