@@ -169,18 +169,11 @@ func (l *listing) records(ctx context.Context, args []string) error {
 		Data json.RawMessage `json:"data"`
 	}
 	all := []record{}
-	for pages := dynamodb.NewScanPaginator(l.db, &dynamodb.ScanInput{TableName: &name}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+	for it, err := range dynamotable.Scan(ctx, l.db, name) {
 		if err != nil {
-			return fmt.Errorf("table %q: %w", name, err)
+			return err
 		}
-		for _, attrs := range page.Items {
-			it, err := dynamotable.Item(attrs)
-			if err != nil {
-				return err
-			}
-			all = append(all, record{schema.KeyText(it.Key), it.Data})
-		}
+		all = append(all, record{schema.KeyText(it.Key), it.Data})
 	}
 	slices.SortFunc(all, func(a, b record) int { return strings.Compare(a.Key, b.Key) })
 	if l.json {
