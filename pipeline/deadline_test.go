@@ -239,3 +239,23 @@ func TestRunDistinguishesNotStartedFromBlocked(t *testing.T) {
 		})
 	}
 }
+
+// A runtime has announced a deadline 9.5 years ahead.
+func TestRunEndsByLongestInvocation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 9*365*24*time.Hour)
+		defer cancel()
+		begun := time.Now()
+		got := pipeline.Run(ctx, batchOf("", ""), func(ctx context.Context, _ pipeline.Record) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, pipeline.Options{Parallel: 1, Reserve: 4 * time.Second})
+		if s, want := statuses(got), "0 failed, 1 not started"; s != want {
+			t.Errorf("outcomes: got %s, want %s", s, want)
+		}
+		if took := time.Since(begun); took >= pipeline.MaxInvocation || took < pipeline.MaxInvocation-5*time.Second {
+			t.Errorf("run: got %v, want it to end just before %v", took, pipeline.MaxInvocation)
+		}
+	})
+}

@@ -25,7 +25,8 @@ type Once struct {
 	// Remember is how long a completed claim is kept. Zero is 24 hours.
 	Remember time.Duration
 	// InProgress is how long a claim in progress is valid. Zero is the time left
-	// until the context's deadline, or 5 minutes without a deadline. An effect
+	// until the context's deadline, at most MaxInvocation, or 5 minutes without a
+	// deadline. An effect
 	// that must never run again after a timeout needs a very long one.
 	InProgress time.Duration
 	// ProcessID identifies the only process that uses the table, and is new at
@@ -138,7 +139,7 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 	if o.InProgress > 0 {
 		until = now.Add(o.InProgress)
 	} else if deadline, ok := ctx.Deadline(); ok {
-		until = deadline
+		until = earlier(deadline, now.Add(MaxInvocation))
 	}
 	want, err := claimItem(key, claim{Status: claimInProgress, Until: until.UnixMilli(), Owner: o.ProcessID})
 	if err != nil {
@@ -158,7 +159,7 @@ func (o *Once) claim(ctx context.Context, key string, now time.Time) (mine Item,
 			return Item{}, &current, nil
 		}
 		if o.ProcessID == "" || current.Owner == o.ProcessID {
-			return Item{}, nil, RetryAfter(&InProgressError{key, end}, end.Sub(now))
+			return Item{}, nil, RetryAfter(&InProgressError{key, end}, min(end.Sub(now), max(o.InProgress, MaxInvocation)))
 		}
 	}
 	// The current claim has expired or belongs to a dead process. Another owner

@@ -205,13 +205,46 @@ func TestOnceCallsOnlyOneOfManyConcurrently(t *testing.T) {
 func TestOnceClaimLastsUntilTheDeadline(t *testing.T) {
 	t.Parallel()
 	o := &pipeline.Once{Table: new(tabletest.Memory)}
-	deadline := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+	deadline := time.Now().Add(10 * time.Minute).Truncate(time.Millisecond)
 	ctx, cancel := context.WithDeadline(t.Context(), deadline)
 	defer cancel()
 	_, err := o.Do(ctx, "k", func(context.Context) (json.RawMessage, error) {
 		_, err := o.Do(t.Context(), "k", nil)
 		if busy, ok := errors.AsType[*pipeline.InProgressError](err); !ok || !busy.Until.Equal(deadline) {
 			t.Errorf("meanwhile: got %v, want it claimed until the deadline %v", err, deadline)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOnceClaimIsCappedAtLongestInvocation: a runtime has announced a deadline
+// 9.5 years ahead.
+func TestOnceClaimIsCappedAtLongestInvocation(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	table := new(tabletest.Memory)
+	o := &pipeline.Once{Table: table, Now: func() time.Time { return now }}
+	ctx, cancel := context.WithDeadline(t.Context(), now.AddDate(9, 6, 0))
+	defer cancel()
+	_, err := o.Do(ctx, "k", func(context.Context) (json.RawMessage, error) {
+		_, err := o.Do(ctx, "k", nil)
+		if busy, ok := errors.AsType[*pipeline.InProgressError](err); !ok || !busy.Until.Equal(now.Add(pipeline.MaxInvocation)) {
+			t.Errorf("meanwhile: got %v, want it claimed for %v", err, pipeline.MaxInvocation)
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	// A claim that an earlier version stored is asked for again within the limit.
+	far := &pipeline.Once{Table: table, Now: o.Now, InProgress: 9 * 365 * 24 * time.Hour}
+	_, err = far.Do(ctx, "far", func(context.Context) (json.RawMessage, error) {
+		_, err := o.Do(ctx, "far", nil)
+		if later, ok := errors.AsType[*pipeline.RetryAfterError](err); !ok || later.After != pipeline.MaxInvocation {
+			t.Errorf("a claim of nine years: got %v, want a retry after %v", err, pipeline.MaxInvocation)
 		}
 		return nil, nil
 	})

@@ -44,10 +44,23 @@ type batch struct {
 	outcomes []Outcome
 }
 
+// MaxInvocation is the longest time that Lambda gives an invocation. A deadline
+// that is further ahead is wrong, so nothing that derives from one exceeds it.
+const MaxInvocation = 15 * time.Minute
+
+// earlier returns the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 func newBatch(ctx context.Context, records []Record, h Handler, o Options) *batch {
 	b := &batch{Options: o.withDefaults(), ctx: ctx, work: ctx, handler: h, records: records}
 	b.started = b.Now()
 	if deadline, ok := ctx.Deadline(); ok {
+		deadline = earlier(deadline, b.started.Add(MaxInvocation))
 		if left := deadline.Sub(b.started); b.Reserve >= left && left > 0 {
 			b.Logger.WarnContext(ctx, "reserve leaves no time for the work", "reserve", b.Reserve, "left", left, "taken", left/2)
 			b.Reserve = left / 2

@@ -43,6 +43,7 @@ const (
 
 	defaultTimeout     = 3 * time.Second
 	defaultInitTimeout = 10 * time.Second
+	maxTimeout         = 15 * time.Minute // Lambda's, whatever the deadline of a context
 	defaultMemoryMB    = 128
 	outputTail         = 64 << 10
 )
@@ -233,7 +234,8 @@ func (p *Process) awaitReady(ctx context.Context) error {
 }
 
 // Invoke passes one event to the process and returns the response. The deadline
-// is that of ctx, or the Timeout of the options. The process also receives the
+// is that of ctx, at most 15 minutes ahead as in Lambda, or the Timeout of the
+// options. The process also receives the
 // request id and ARN of a lambdacontext in ctx, and a trace header under
 // aws-lambda-go's context key.
 //
@@ -273,9 +275,11 @@ func (p *Process) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
+// withDeadline returns ctx with a deadline: its own, but no later than Lambda's
+// longest timeout, or timeout from now.
 func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
+		timeout = maxTimeout
 	}
 	return context.WithTimeout(ctx, timeout)
 }

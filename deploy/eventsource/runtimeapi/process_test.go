@@ -106,6 +106,17 @@ func TestInvokeRefusesARequestOverTheLimit(t *testing.T) {
 	invokeEcho(t, t.Context(), p.Invoke, `1`) // the process is still running
 }
 
+func TestDeadlineIsCappedAtLongestTimeout(t *testing.T) {
+	t.Parallel()
+	p := start(t, "echo", Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), 9*365*24*time.Hour)
+	defer cancel()
+	got := invokeEcho(t, ctx, p.Invoke, `1`)
+	if ahead := time.Until(time.UnixMilli(got.DeadlineMS)); ahead > maxTimeout || ahead < maxTimeout-time.Minute {
+		t.Errorf("deadline: got %v ahead, want up to %v", ahead, maxTimeout)
+	}
+}
+
 func TestFunctionErrorKeepsTheProcess(t *testing.T) {
 	t.Parallel()
 	p := start(t, "error", Options{})
