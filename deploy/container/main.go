@@ -65,5 +65,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	case listings[verb] != nil:
 		return runListing(ctx, flags.Args(), environ, stdout, stderr)
 	}
+	environ = setup.WithMemory(environ, 0)
+	setup.LimitMemory(environ)
 	return runContainer(ctx, options{Environ: environ, Functions: flags.Args(), DrainLimit: *drain, Logger: setup.Logger("container")})
 }

@@ -95,6 +95,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	if *overAWS {
 		return errors.New("-aws is a command of its own: run go run ./deploy/container [FUNCTION...]")
 	}
+	environ = stack.WithMemory(environ)
 	stack.TuneGC(environ)
 	level := slog.LevelError + 1
 	if flags.NArg() == 0 {

@@ -9,9 +9,10 @@ import (
 // that the garbage collector runs before Lambda ends the process; by default the
 // heap may grow to twice the live memory. The last fifth is for memory that the
 // limit does not count, such as the program itself. LimitMemory does nothing
-// outside of Lambda or if GOMEMLIMIT is set.
+// without AWS_LAMBDA_FUNCTION_MEMORY_SIZE, see WithMemory, or if GOMEMLIMIT is
+// set.
 func LimitMemory(environ map[string]string) {
-	mb, err := strconv.ParseInt(environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], 10, 64)
+	mb, err := strconv.ParseInt(environ[memorySize], 10, 64)
 	if err != nil || mb <= 0 || mb > 1<<20 || environ["GOMEMLIMIT"] != "" {
 		return
 	}

@@ -3,6 +3,8 @@ package stack
 import (
 	"runtime/debug"
 	"strconv"
+
+	"sluice/workers/setup"
 )
 
 const (
@@ -16,6 +18,12 @@ const (
 	stackMemory = 1 << 30
 )
 
+// WithMemory returns environ with the memory of the process's control group for
+// the workers, if that is below the stack's own default.
+func WithMemory(environ map[string]string) map[string]string {
+	return setup.WithMemory(environ, stackMemory>>20)
+}
+
 // gcSettings are the collector's settings for the stack. ok is false where the
 // environment has settings of its own.
 func gcSettings(environ map[string]string) (percent int, limit int64, ok bool) {
@@ -24,7 +32,7 @@ func gcSettings(environ map[string]string) (percent int, limit int64, ok bool) {
 	}
 	limit = stackMemory
 	if mb, err := strconv.ParseInt(environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], 10, 32); err == nil && mb > 0 {
-		limit = mb << 20
+		limit = mb << 20 / 5 * 4 // the rest is for memory that the limit does not count
 	}
 	return stackGCPercent, limit, true
 }

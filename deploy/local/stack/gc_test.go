@@ -16,7 +16,7 @@ func TestGCSettings(t *testing.T) {
 		{"no settings", nil, 400, 1 << 30, true},
 		{"GOGC is set", map[string]string{"GOGC": "50"}, 0, 0, false},
 		{"GOMEMLIMIT is set", map[string]string{"GOMEMLIMIT": "2GiB"}, 0, 0, false},
-		{"memory size of the function", map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, 400, 512 << 20, true},
+		{"memory size of the function", map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "640"}, 400, 512 << 20, true},
 		{"not a number", map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}, 400, 1 << 30, true},
 	}
 	for _, r := range rows {
