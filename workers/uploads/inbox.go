@@ -156,8 +156,11 @@ func errTooManyMessages() error {
 	return fmt.Errorf("file: got more than %d messages, want %[1]d at most", maxInboxMessages)
 }
 
+// jsonSpace is the white space of JSON. Unicode has more.
+const jsonSpace = " \t\r\n"
+
 func splitJSON(data []byte) ([]inboxPart, error) {
-	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '[' {
+	if trimmed := bytes.Trim(data, jsonSpace); len(trimmed) == 0 || trimmed[0] != '[' {
 		return []inboxPart{{"message 1", data}}, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -184,7 +187,7 @@ func splitJSON(data []byte) ([]inboxPart, error) {
 	if _, err := d.Token(); err != nil {
 		return fail(err)
 	}
-	if rest := bytes.TrimSpace(data[d.InputOffset():]); len(rest) > 0 {
+	if rest := bytes.Trim(data[d.InputOffset():], jsonSpace); len(rest) > 0 {
 		return fail(errors.New("got data after the array, want the end of the file"))
 	}
 	return parts, nil
@@ -195,7 +198,7 @@ func splitLines(data []byte) ([]inboxPart, error) {
 	number := 0
 	for line := range bytes.Lines(data) {
 		number++
-		if line = bytes.TrimSpace(line); len(line) == 0 {
+		if line = bytes.Trim(line, jsonSpace); len(line) == 0 {
 			continue
 		}
 		if len(parts) == maxInboxMessages {

@@ -250,13 +250,26 @@ func TestInboxReadAgainAfterAnError(t *testing.T) {
 	})
 }
 
+func TestSplittersTrimOnlyWhiteSpaceOfJSON(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"[]\v", "[1]\f", "[]\u0085", "[]\u2003", "[]\u00a0"} {
+		if parts, err := splitJSON([]byte(s)); err == nil {
+			t.Errorf("%q: got %v, want an error", s, parts)
+		}
+	}
+	parts, err := splitLines([]byte("1\v\r\n \t\n\v\n"))
+	if err != nil || len(parts) != 2 || string(parts[0].text) != "1\v" || string(parts[1].text) != "\v" {
+		t.Errorf("lines: got %q, %v, want two with their vertical tabs", parts, err)
+	}
+}
+
 func FuzzSplitJSON(f *testing.F) {
-	for _, s := range []string{"", "[]", "[1,2]", report, "[" + report + "]", "[[]]", "[1", "[1]x", " [ null ] "} {
+	for _, s := range []string{"", "[]", "[1,2]", report, "[" + report + "]", "[[]]", "[1", "[1]x", " [ null ] ", "[]\v", "\v[]", "[1]\f", "\u2003[]", "[]\u0085"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		parts, err := splitJSON([]byte(s))
-		if !strings.HasPrefix(strings.TrimLeft(s, " \t\r\n\v\f\u0085\u00a0"), "[") {
+		if !strings.HasPrefix(strings.TrimLeft(s, " \t\r\n"), "[") {
 			if err != nil || len(parts) != 1 || string(parts[0].text) != s {
 				t.Errorf("got %v, %v", parts, err)
 			}
