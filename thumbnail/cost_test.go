@@ -114,6 +114,37 @@ func TestCostBoundsWhatIsAllocated(t *testing.T) {
 	}
 }
 
+// TestOpenAllocatesByTheFileNotByItsClaims: a file of some bytes may claim chunks
+// of megabytes. Not parallel: it measures the process.
+func TestOpenAllocatesByTheFileNotByItsClaims(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates by itself")
+	}
+	check := func(name string, claim uint32, data []byte) {
+		got := allocated(func() { _, _ = Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 20, Height: 20}}}) })
+		if limit := int64(1<<20 + 4*len(data)); got > limit {
+			t.Errorf("%s that claims %d bytes, in a file of %d: Open allocates %d bytes, want at most %d", name, claim, len(data), got, limit)
+		}
+	}
+	png := testpicture.EncodePNG(image.NewNRGBA(image.Rect(0, 0, 1, 1)))
+	webp := "RIFF\xfe\xff\xff\x7fWEBPVP8X\x0a\x00\x00\x00\x2c\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	for _, kind := range []string{"iCCP", "eXIf", "PLTE", "tRNS", "tEXt"} {
+		for _, claim := range []uint32{256, 1 << 16, 1<<20 - 4, 4<<20 - 1, 4 << 20, 1<<31 - 1} {
+			for _, body := range []int{0, 1000, 100_000} {
+				data := binary.BigEndian.AppendUint32(bytes.Clone(png[:33]), claim) // after IHDR
+				data = append(append(data, kind...), make([]byte, body)...)
+				check("PNG "+kind, claim, data)
+			}
+		}
+	}
+	for _, kind := range []string{"ICCP", "EXIF"} {
+		for _, claim := range []uint32{1<<20 - 2, 4<<20 - 2, 1<<31 - 2} {
+			data := binary.LittleEndian.AppendUint32([]byte(webp+kind), claim)
+			check("WebP "+kind, claim, append(data, make([]byte, 1000)...))
+		}
+	}
+}
+
 // Of an animation it is what is in use at once.
 func TestCostOfAnAnimation(t *testing.T) {
 	if underRace {

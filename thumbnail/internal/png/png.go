@@ -194,8 +194,8 @@ var errDamagedNote = errors.New("damaged")
 
 // body reads a short chunk whole and checks it.
 func (c *chunks) body(kind string, n int64) ([]byte, error) {
-	data := make([]byte, n+4)
-	if _, err := io.ReadFull(c.r, data); err != nil {
+	data, err := codec.ReadClaimed(c.r, n+4)
+	if err != nil {
 		return nil, err
 	}
 	crc := crc32.Update(crc32.ChecksumIEEE([]byte(kind)), crc32.IEEETable, data[:n])

@@ -122,8 +122,8 @@ func (w *reader) skip(n int64) error {
 }
 
 func (w *reader) read(n int64) ([]byte, error) {
-	data := make([]byte, n)
-	if _, err := io.ReadFull(w.r, data); err != nil {
+	data, err := codec.ReadClaimed(w.r, n)
+	if err != nil {
 		return nil, err
 	}
 	w.left -= n
