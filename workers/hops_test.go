@@ -25,7 +25,7 @@ import (
 
 const hopsTrace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-// sentMessages keeps messages and the reasons of dead letters.
+// sentMessages records messages and the reasons of dead letters.
 type sentMessages struct {
 	mu       sync.Mutex
 	messages []pipeline.Message
@@ -56,8 +56,8 @@ func (s *sentMessages) ChangeMessageVisibility(context.Context, *sqs.ChangeMessa
 	return nil, errors.New("nothing is to be delayed")
 }
 
-// echo is a channel whose receiver answers each notification with an order that
-// follows from it, as a program behind a webhook might.
+// echo is a channel whose receiver reacts to each notification with an order, as
+// a program behind a webhook might.
 type echo struct {
 	t      *testing.T
 	orders []pipeline.Message
@@ -74,9 +74,9 @@ func (e *echo) Send(ctx context.Context, n notify.Notification) error {
 	return nil
 }
 
-// TestCircleThroughTheTableEnds: message → record → change → notification →
-// message. The record carries hops and trace over the table.
-func TestCircleThroughTheTableEnds(t *testing.T) {
+// TestLoopThroughTheTableEnds runs the loop message → record → change →
+// notification → message. The record carries hops and trace.
+func TestLoopThroughTheTableEnds(t *testing.T) {
 	t.Parallel()
 	queues, records, circle := &sentMessages{}, new(tabletest.Memory), &echo{t: t}
 	jobs, err := messages.Build(messages.Config{
@@ -105,7 +105,7 @@ func TestCircleThroughTheTableEnds(t *testing.T) {
 	}}
 	for n := 0; len(queues.reasons) == 0; n++ {
 		if n > pipeline.MaxHops || n >= len(circle.orders) {
-			t.Fatalf("after %d orders: no letter, and %d orders wait: the circle neither goes on nor ends", n, len(circle.orders)-n)
+			t.Fatalf("after %d orders: got no dead letter and %d waiting orders, want a dead letter or one order", n, len(circle.orders)-n)
 		}
 		order := circle.orders[n]
 		if order.Hops != 2*n || order.TraceParent != hopsTrace {
@@ -125,25 +125,25 @@ func TestCircleThroughTheTableEnds(t *testing.T) {
 		deliver(queues.messages[n])
 	}
 	if want := `message "notification": got 17 hops, want at most 16: messages cause each other in a loop`; len(queues.reasons) != 1 || !strings.Contains(queues.reasons[0], want) {
-		t.Errorf("letters: got %q, want one with %q", queues.reasons, want)
+		t.Errorf("dead letters: got %q, want one with %q", queues.reasons, want)
 	}
 }
 
-// invoke hands a worker an event of one record, all of which must be done.
+// invoke invokes a worker with an event of one record, which must succeed.
 func invoke(t *testing.T, f func(context.Context, []byte) ([]byte, error), record map[string]any) {
 	t.Helper()
 	payload, err := json.Marshal(map[string]any{"Records": []any{record}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := f(t.Context(), payload)
-	if err != nil || string(answer) != `{"batchItemFailures":[]}` {
-		t.Fatalf("got %s, %v", answer, err)
+	response, err := f(t.Context(), payload)
+	if err != nil || string(response) != `{"batchItemFailures":[]}` {
+		t.Fatalf("got %s, %v", response, err)
 	}
 }
 
-// changeTo is the stream's record of an order that was processing, and is now
-// what the table has.
+// changeTo returns the stream's record of an order that changed from processing
+// to its current state in table.
 func changeTo(t *testing.T, table pipeline.Table, k pipeline.Key) map[string]any {
 	t.Helper()
 	now, err := table.Get(t.Context(), k)

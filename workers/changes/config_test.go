@@ -8,7 +8,7 @@ import (
 	"sluice/workers/setup"
 )
 
-// settings are those with which a worker starts, and more.
+// settings returns the required settings plus more.
 func settings(more map[string]string) map[string]string {
 	m := map[string]string{"JOBS_QUEUE_URL": jobsURL, "NOTIFICATIONS_QUEUE_URL": notificationsURL}
 	maps.Copy(m, more)
@@ -40,14 +40,14 @@ func TestConfigReportsAllProblemsAtOnce(t *testing.T) {
 		"NOTIFICATION_RULES: ", `rule "a": on`, `rule "b": channel`, `rule "b": body`,
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not tell %q: %v", want, err)
+			t.Errorf("want %q in the error, got %v", want, err)
 		}
 	}
 }
 
 func TestNewBuildsTheWorker(t *testing.T) {
 	t.Parallel()
-	w, err := New(t.Context(), settings(map[string]string{"DEAD_LETTER_QUEUE_URL": lettersURL, "LETTER_BUCKET": "letters", "PARALLEL": "3"}))
+	w, err := New(t.Context(), settings(map[string]string{"DEAD_LETTER_QUEUE_URL": deadLetterURL, "LETTER_BUCKET": "letters", "PARALLEL": "3"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestNewBuildsTheWorker(t *testing.T) {
 	}
 }
 
-func TestBuildRefusesWrongSettings(t *testing.T) {
+func TestBuildRejectsInvalidConfig(t *testing.T) {
 	t.Parallel()
 	if _, err := Build(Config{}, Clients{}, nil); err == nil || !strings.Contains(err.Error(), "PARALLEL") {
 		t.Errorf("got %v, want an error that names PARALLEL", err)

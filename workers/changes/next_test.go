@@ -77,14 +77,15 @@ func TestNextQueuesJobs(t *testing.T) {
 				t.Errorf("got %s %s, want %s %s", m.Type, m.Data, c.want, c.data)
 			}
 			if m.ID != pipeline.DeriveID(c.want, c.eventID()) || m.Source != "sluice/changes" || m.Subject != schema.KeyText(c.Key) || !m.Time.Equal(morning) {
-				t.Errorf("got %+v, want it to say what it followed from", m)
+				t.Errorf("got %+v, want its cause", m)
 			}
 		})
 	}
 }
 
-// TestNextMessagesAreWhatTheirJobsTake decodes them as the messages worker does.
-func TestNextMessagesAreWhatTheirJobsTake(t *testing.T) {
+// TestNextMessagesDecodeInMessagesWorker decodes the messages as the messages
+// worker does.
+func TestNextMessagesDecodeInMessagesWorker(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.done(t,

@@ -36,7 +36,7 @@ func TestDefaultRules(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		change
-		rule, to, subject, body string // rule "": nobody is told
+		rule, to, subject, body string // rule "": no notification
 	}{
 		{"welcome", change{Key: ada, Old: user("pending", "Ada"), New: user("active", "Ada")}, "welcome", ada7, "Welcome", "Hello Ada, "},
 		{"welcome without a name", change{Key: ada, Old: user("pending", ""), New: user("active", "")}, "welcome", ada7, "Welcome", "Hello ada@example.com, "},
@@ -67,12 +67,12 @@ func TestDefaultRules(t *testing.T) {
 			told := f.told(t)
 			if c.rule == "" {
 				if len(told) > 0 {
-					t.Errorf("told: got %+v, want nobody", told)
+					t.Errorf("notifications: got %+v, want none", told)
 				}
 				return
 			}
 			if len(told) != 1 {
-				t.Fatalf("told: got %+v, want one", told)
+				t.Fatalf("notifications: got %+v, want one", told)
 			}
 			n := told[0]
 			if n.Rule != c.rule || n.Channel != "email" || n.To != c.to || n.Key != schema.KeyText(c.Key) || n.Cause != "event-1" || !n.At.Equal(morning) {
@@ -92,19 +92,19 @@ func TestDefaultRulesWithoutAnOperator(t *testing.T) {
 		change{Seq: 1, Key: cat, New: map[string]string{"status": "ready", "bucket": "b", "key": "k"}},
 		userTo(2, "pending", "active"))
 	if got := f.rules(t); !slices.Equal(got, []string{"welcome"}) {
-		t.Errorf("told by: got %q, want welcome alone", got)
+		t.Errorf("rules of the notifications: got %q, want welcome alone", got)
 	}
 }
 
-// TestDefaultRulesTakeTheOperatorAsItIs: an address may hold what templates
-// read as theirs.
-func TestDefaultRulesTakeTheOperatorAsItIs(t *testing.T) {
+// TestDefaultRulesUseOperatorVerbatim has an operator address that contains
+// template syntax.
+func TestDefaultRulesUseOperatorVerbatim(t *testing.T) {
 	t.Parallel()
 	const odd = "{{.Item.key}}@example.com"
 	f := newFixture(t, func(c *Config) { c.NotifyTo = odd })
 	f.done(t, change{Seq: 1, Key: cat, New: map[string]string{"status": "ready", "bucket": "b", "key": "k"}})
 	if told := f.told(t); len(told) != 1 || told[0].To != odd {
-		t.Errorf("told: got %+v, want %s", told, odd)
+		t.Errorf("notifications: got %+v, want %s", told, odd)
 	}
 }
 
@@ -124,17 +124,17 @@ func TestCustomRulesReplaceTheDefaults(t *testing.T) {
 		change{Seq: 3, Key: ada, Old: full, Service: true},
 		change{Seq: 4, Key: ada, Old: full, New: map[string]string{"status": "active"}})
 	if got, want := f.rules(t), []string{"gone", "timeout", "nameless"}; !slices.Equal(got, want) {
-		t.Errorf("told by: got %q, want %q", got, want)
+		t.Errorf("rules of the notifications: got %q, want %q", got, want)
 	}
 	told := f.told(t)
 	if told[0].Channel != "webhook" || told[0].Body != ada.PK+" went" || told[2].Body != "Ada lost the name" {
-		t.Errorf("told: got %+v", told)
+		t.Errorf("notifications: got %+v", told)
 	}
 }
 
-// TestBrokenRuleLosesOnlyItsOwn: the others are queued first, then the change
-// is a dead letter.
-func TestBrokenRuleLosesOnlyItsOwn(t *testing.T) {
+// TestBrokenRuleLosesOnlyItsOwnNotification checks that the notifications of the
+// other rules are queued before the change becomes a dead letter.
+func TestBrokenRuleLosesOnlyItsOwnNotification(t *testing.T) {
 	t.Parallel()
 	rules := `[
 		{"name":"breaks","on":"status-changed","channel":"email","recipient":"{{.Item.manager}}","body":"b"},
@@ -145,19 +145,19 @@ func TestBrokenRuleLosesOnlyItsOwn(t *testing.T) {
 		t.Errorf("failed at %d, want the stream to go on", at)
 	}
 	if got := f.rules(t); !slices.Equal(got, []string{"works"}) {
-		t.Errorf("told by: got %q, want works", got)
+		t.Errorf("rules of the notifications: got %q, want works", got)
 	}
 	if jobs := len(f.queues.to(jobsURL)); jobs != 2 {
 		t.Errorf("jobs: got %d, want 2", jobs)
 	}
-	if len(f.queues.letters) != 1 || !strings.Contains(f.queues.letters[0], `rule "breaks"`) || !strings.Contains(f.queues.letters[0], "recipient") {
-		t.Errorf("letters: got %q, want one that names the rule and the field", f.queues.letters)
+	if len(f.queues.deadLetters) != 1 || !strings.Contains(f.queues.deadLetters[0], `rule "breaks"`) || !strings.Contains(f.queues.deadLetters[0], "recipient") {
+		t.Errorf("dead letters: got %q, want one that names the rule and the field", f.queues.deadLetters)
 	}
-	// Should the queue fail, the change comes back: nothing is lost to the dead letter.
+	// If the queue fails, the change is retried and does not become a dead letter.
 	f = newFixture(t, func(c *Config) { c.Rules = rules })
 	f.queues.down = notificationsURL
-	if at := f.deliver(t, userTo(1, "active", "pending")); at != 1 || len(f.queues.letters) > 0 {
-		t.Errorf("failed at %d, letters %q, want 1 and none", at, f.queues.letters)
+	if at := f.deliver(t, userTo(1, "active", "pending")); at != 1 || len(f.queues.deadLetters) > 0 {
+		t.Errorf("got failure at %d, dead letters %q, want 1 and none", at, f.queues.deadLetters)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestDefaultRulesRenderOneLine(t *testing.T) {
 	}
 }
 
-// hostileChange is a change to image that the rule is for.
+// hostileChange returns a change to image that the rule matches.
 func hostileChange(rule notify.Rule, image map[string]any) notify.Change {
 	c := notify.Change{ID: "event-1", Key: "k", Record: rule.Record, RecordID: "7", At: morning, New: image}
 	if rule.On == notify.StatusChanged {
@@ -243,7 +243,7 @@ func TestDefaultRulesMatchHostileIDs(t *testing.T) {
 	}
 }
 
-func TestUnknownRecordInRulesIsRefused(t *testing.T) {
+func TestUnknownRecordInRulesIsRejected(t *testing.T) {
 	t.Parallel()
 	c := Config{
 		JobsQueueURL: "j", NotificationsQueueURL: "n", Parallel: 1, Reserve: time.Second,

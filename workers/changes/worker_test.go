@@ -28,7 +28,7 @@ import (
 const (
 	jobsURL          = "http://queue/jobs"
 	notificationsURL = "http://queue/notifications"
-	lettersURL       = "http://queue/dead"
+	deadLetterURL    = "http://queue/dead"
 )
 
 var (
@@ -39,19 +39,19 @@ var (
 	cat     = schema.ImageKey("uploads", "photos/cat.jpg")
 )
 
-// fixture is a worker on queues that a test can look into.
+// fixture is a worker on queues that a test can inspect.
 type fixture struct {
 	*Worker
 	queues *fakeSQS
 	log    *bytes.Buffer
 }
 
-// newFixture builds a worker. change may alter its settings.
+// newFixture builds a worker. change, if set, alters its configuration.
 func newFixture(t *testing.T, change func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{queues: new(fakeSQS), log: new(bytes.Buffer)}
 	c := Config{
-		JobsQueueURL: jobsURL, NotificationsQueueURL: notificationsURL, DeadLetterQueueURL: lettersURL,
+		JobsQueueURL: jobsURL, NotificationsQueueURL: notificationsURL, DeadLetterQueueURL: deadLetterURL,
 		NotifyTo: "operator@example.com", Parallel: 1, Reserve: time.Second,
 	}
 	if change != nil {
@@ -66,7 +66,7 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 }
 
 // change is one record of a stream. Its images are the members of an item, all
-// of them text; nil is none.
+// text. A nil image is absent.
 type change struct {
 	Seq      int
 	Key      pipeline.Key
@@ -127,8 +127,8 @@ func (c change) record() map[string]any {
 	return r
 }
 
-// deliver invokes the worker and returns the checkpoint of its answer: the Seq
-// of the record that it names, 0 for none.
+// deliver invokes the worker and returns the checkpoint of its response: the Seq
+// of the record named in it, 0 for none.
 func (f *fixture) deliver(t *testing.T, cs ...change) int {
 	t.Helper()
 	records := []any{}
@@ -143,38 +143,38 @@ func (f *fixture) deliver(t *testing.T, cs ...change) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answer struct {
+	var response struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(b, &answer); err != nil {
+	if err := json.Unmarshal(b, &response); err != nil {
 		t.Fatal(err)
 	}
-	if len(answer.BatchItemFailures) == 0 {
+	if len(response.BatchItemFailures) == 0 {
 		return 0
 	}
-	n, err := strconv.Atoi(answer.BatchItemFailures[0].ItemIdentifier)
-	if err != nil || len(answer.BatchItemFailures) > 1 {
-		t.Fatalf("answer: got %s, want one sequence number at most", b)
+	n, err := strconv.Atoi(response.BatchItemFailures[0].ItemIdentifier)
+	if err != nil || len(response.BatchItemFailures) > 1 {
+		t.Fatalf("response: got %s, want one sequence number at most", b)
 	}
 	return n - 1000
 }
 
-// done delivers changes that must all be passed, without a dead letter.
+// done delivers changes that must all succeed without a dead letter.
 func (f *fixture) done(t *testing.T, cs ...change) {
 	t.Helper()
-	before := len(f.queues.letters)
-	if at := f.deliver(t, cs...); at != 0 || len(f.queues.letters) > before {
-		t.Fatalf("failed at %d, letters %q\n%s", at, f.queues.letters[before:], f.log)
+	before := len(f.queues.deadLetters)
+	if at := f.deliver(t, cs...); at != 0 || len(f.queues.deadLetters) > before {
+		t.Fatalf("got failure at %d, dead letters %q\n%s", at, f.queues.deadLetters[before:], f.log)
 	}
 }
 
-// fakeSQS remembers what was sent.
+// fakeSQS records the messages sent.
 type fakeSQS struct {
-	mu      sync.Mutex
-	sent    []sent
-	letters []string // "id: reason"
-	down    string   // the queue that fails
-	// refuse, if set, is asked about each message; what it tells is refused.
+	mu          sync.Mutex
+	sent        []sent
+	deadLetters []string // "id: reason"
+	down        string   // the queue that fails
+	// refuse, if set, reports whether SQS rejects a message.
 	refuse func(body string) bool
 }
 
@@ -190,7 +190,7 @@ func (s *fakeSQS) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...
 		return nil, errDown
 	}
 	attr := func(name string) string { return aws.ToString(in.MessageAttributes[name].StringValue) }
-	s.letters = append(s.letters, attr(sqsqueue.AttrID)+": "+attr(sqsqueue.AttrReason))
+	s.deadLetters = append(s.deadLetters, attr(sqsqueue.AttrID)+": "+attr(sqsqueue.AttrReason))
 	return &sqs.SendMessageOutput{}, nil
 }
 
@@ -242,14 +242,14 @@ func (f *fixture) told(t *testing.T) []notify.Notification {
 			t.Fatal(err)
 		}
 		if m.Type != schema.TypeNotification || m.ID != n.ID || m.Source != "sluice/changes" || m.Subject != n.Key || !m.Time.Equal(n.At) {
-			t.Errorf("message: got %+v, want it to say what its notification says", m)
+			t.Errorf("message: got %+v, want the values of its notification", m)
 		}
 		out = append(out, n)
 	}
 	return out
 }
 
-// rules are the names of the rules that told somebody, in order.
+// rules returns the names of the rules of the notifications, in order.
 func (f *fixture) rules(t *testing.T) []string {
 	t.Helper()
 	var names []string
@@ -267,7 +267,7 @@ func userTo(seq int, from, to string) change {
 	return c
 }
 
-func TestWorkerTellsTheSameChangeUnderTheSameIDs(t *testing.T) {
+func TestWorkerGivesSameChangeSameIDs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	cs := []change{userTo(1, "", "pending"), userTo(2, "pending", "active")}
@@ -275,9 +275,9 @@ func TestWorkerTellsTheSameChangeUnderTheSameIDs(t *testing.T) {
 	first := slices.Clone(f.queues.sent)
 	f.done(t, cs...)
 	if again := f.queues.sent[len(first):]; len(first) != 2 || !reflect.DeepEqual(first, again) {
-		t.Errorf("the second time: got %+v, want %+v", again, first)
+		t.Errorf("second delivery: got %+v, want %+v", again, first)
 	}
-	// The same step of the same record, another change.
+	// Another change has the same step and record.
 	f.done(t, userTo(3, "pending", "active"))
 	told := f.told(t)
 	if len(told) != 3 || told[2].ID == told[0].ID {
@@ -285,7 +285,7 @@ func TestWorkerTellsTheSameChangeUnderTheSameIDs(t *testing.T) {
 	}
 }
 
-func TestWorkerNeedsImagesAndSaysSo(t *testing.T) {
+func TestWorkerRequiresImagesAndLogsViewType(t *testing.T) {
 	t.Parallel()
 	for _, c := range []change{
 		{Seq: 2, Key: ada, New: map[string]string{"status": "active"}, View: "KEYS_ONLY"},
@@ -293,11 +293,11 @@ func TestWorkerNeedsImagesAndSaysSo(t *testing.T) {
 		{Seq: 2, Key: ada, Old: map[string]string{}, View: "KEYS_ONLY"},
 	} {
 		f := newFixture(t, nil)
-		if at := f.deliver(t, userTo(1, "", "pending"), c, userTo(3, "", "pending")); at != 2 || len(f.queues.letters) > 0 {
-			t.Errorf("failed at %d, letters %q, want the record without images to come back", at, f.queues.letters)
+		if at := f.deliver(t, userTo(1, "", "pending"), c, userTo(3, "", "pending")); at != 2 || len(f.queues.deadLetters) > 0 {
+			t.Errorf("got failure at %d, dead letters %q, want 2, the record without images, and none", at, f.queues.deadLetters)
 		}
 		if got := len(f.queues.to(jobsURL)); got != 1 {
-			t.Errorf("jobs: got %d, want that of the first record alone", got)
+			t.Errorf("jobs: got %d, want the one of the first record", got)
 		}
 		if log := f.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "NEW_AND_OLD_IMAGES") {
 			t.Errorf("log: got %s, want an error that names the view type", log)
@@ -305,30 +305,30 @@ func TestWorkerNeedsImagesAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestWorkerLosesNoOthersToABadRecord(t *testing.T) {
+func TestBadRecordDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	bad := userTo(2, "pending", "active")
 	bad.Broken = true
 	stranger := userTo(3, "", "pending")
 	f := newFixture(t, nil)
 	if at := f.deliver(t, userTo(1, "", "pending"), bad, stranger, userTo(4, "pending", "active")); at != 0 {
-		t.Errorf("failed at %d, want the bad one to become a letter", at)
+		t.Errorf("failed at %d, want the bad record to become a dead letter", at)
 	}
 	if jobs, told := len(f.queues.to(jobsURL)), len(f.told(t)); jobs != 2 || told != 1 {
 		t.Errorf("got %d jobs and %d notifications, want 2 and 1", jobs, told)
 	}
-	if len(f.queues.letters) != 1 || !strings.HasPrefix(f.queues.letters[0], "1002: ") || !strings.Contains(f.queues.letters[0], "status") {
-		t.Errorf("letters: got %q, want one that names the record and the attribute", f.queues.letters)
+	if len(f.queues.deadLetters) != 1 || !strings.HasPrefix(f.queues.deadLetters[0], "1002: ") || !strings.Contains(f.queues.deadLetters[0], "status") {
+		t.Errorf("dead letters: got %q, want one that names the record and the attribute", f.queues.deadLetters)
 	}
-	// Without a queue for dead letters it holds the stream, until the mapping's own
-	// rules set it aside.
+	// Without a dead letter queue the record blocks the shard until the event
+	// source mapping discards it.
 	f = newFixture(t, func(c *Config) { c.DeadLetterQueueURL = "" })
 	if at := f.deliver(t, userTo(1, "", "pending"), bad, stranger); at != 2 || len(f.queues.to(jobsURL)) != 1 {
-		t.Errorf("without letters: failed at %d after %d jobs, want 2 after 1", at, len(f.queues.to(jobsURL)))
+		t.Errorf("without a dead letter queue: got failure at %d after %d jobs, want 2 after 1", at, len(f.queues.to(jobsURL)))
 	}
 }
 
-func TestWorkerRefusesAnotherTablesKeys(t *testing.T) {
+func TestWorkerRejectsKeysOfAnotherTable(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	raw, err := json.Marshal(userTo(1, "", "pending").record())
@@ -339,8 +339,8 @@ func TestWorkerRefusesAnotherTablesKeys(t *testing.T) {
 	if b, err := f.Invoke(t.Context(), payload); err != nil || string(b) != `{"batchItemFailures":[]}` {
 		t.Errorf("got %s, %v", b, err)
 	}
-	if len(f.queues.letters) != 1 || !strings.Contains(f.queues.letters[0], "PK and SK") {
-		t.Errorf("letters: got %q, want one that asks for PK and SK", f.queues.letters)
+	if len(f.queues.deadLetters) != 1 || !strings.Contains(f.queues.deadLetters[0], "PK and SK") {
+		t.Errorf("dead letters: got %q, want one that asks for PK and SK", f.queues.deadLetters)
 	}
 }
 
@@ -390,8 +390,8 @@ func TestWorkerFailsAtTheLowestRecord(t *testing.T) {
 		if at := f.deliver(t, batch...); at != c.at {
 			t.Errorf("%s is down: failed at %d, want %d", c.down, at, c.at)
 		}
-		if len(f.queues.sent) != c.sent || len(f.queues.letters) > 0 {
-			t.Errorf("%s is down: sent %d, letters %q, want %d and none", c.down, len(f.queues.sent), f.queues.letters, c.sent)
+		if len(f.queues.sent) != c.sent || len(f.queues.deadLetters) > 0 {
+			t.Errorf("%s is down: got %d sent, dead letters %q, want %d and none", c.down, len(f.queues.sent), f.queues.deadLetters, c.sent)
 		}
 		f.queues.down = ""
 		f.done(t, batch[c.at-1:]...)
@@ -401,7 +401,7 @@ func TestWorkerFailsAtTheLowestRecord(t *testing.T) {
 	}
 }
 
-func TestWorkerFailsWhatTheQueueRefuses(t *testing.T) {
+func TestMessageRejectedByQueueFailsItsRecord(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.queues.refuse = func(body string) bool { return strings.Contains(body, "order-processing") }
@@ -411,7 +411,7 @@ func TestWorkerFailsWhatTheQueueRefuses(t *testing.T) {
 	}
 }
 
-func TestWorkerTellsNobodyOfOldNews(t *testing.T) {
+func TestChangeOverAgeLimitSendsNoNotification(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
@@ -428,7 +428,7 @@ func TestWorkerTellsNobodyOfOldNews(t *testing.T) {
 				t.Errorf("%v old, limit %v: told %d, want %d", c.age, c.limit, told, c.told)
 			}
 			if jobs := len(f.queues.to(jobsURL)); jobs != 1 {
-				t.Errorf("%v old: %d jobs, want 1: work is never too old", c.age, jobs)
+				t.Errorf("%v old: %d jobs, want 1: jobs have no age limit", c.age, jobs)
 			}
 			if logged := strings.Contains(f.log.String(), "too old"); logged != (c.told == 0) {
 				t.Errorf("%v old, limit %v: log %s", c.age, c.limit, f.log)
@@ -437,7 +437,7 @@ func TestWorkerTellsNobodyOfOldNews(t *testing.T) {
 	})
 }
 
-func TestWorkerTellsNotificationsWithoutQueueingThem(t *testing.T) {
+func TestNotificationsReturnsThemWithoutQueueing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	body, err := json.Marshal(userTo(1, "pending", "active").record())
@@ -456,14 +456,14 @@ func TestWorkerTellsNotificationsWithoutQueueingThem(t *testing.T) {
 		t.Errorf("queued: got %+v, want %+v", told, got)
 	}
 	if _, _, err := f.Notifications(pipeline.Record{Body: []byte(`{}`)}); !pipeline.IsPermanent(err) {
-		t.Errorf("of no change: got %v, want a permanent error", err)
+		t.Errorf("invalid change: got %v, want a permanent error", err)
 	}
 }
 
-func TestWorkerRefusesAnotherKindOfEvent(t *testing.T) {
+func TestWorkerRejectsEventOfAnotherSource(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	if _, err := f.Invoke(t.Context(), []byte(`{"Records":[{"eventSource":"aws:sqs","messageId":"m","body":"{}"}]}`)); err == nil {
-		t.Error("a queue's event: got no error")
+		t.Error("queue event: got no error, want one")
 	}
 }

@@ -19,7 +19,7 @@ func awsSettings(more map[string]string) map[string]string {
 	return s
 }
 
-func TestChannelsOfTheSettings(t *testing.T) {
+func TestSettingsSelectChannels(t *testing.T) {
 	t.Parallel()
 	const topic = "arn:aws:sns:eu-west-1:123456789012:news"
 	config := &aws.Config{Region: "us-east-1"}
@@ -74,7 +74,7 @@ func described(channels notify.Channels) []string {
 	return out
 }
 
-func TestAWSChannelsAreChecked(t *testing.T) {
+func TestConfigRejectsInvalidAWSChannels(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]map[string]string{
 		"SES_FROM: set together with SMTP_ADDR": {"SES_FROM": "a@example.com", "SMTP_ADDR": "mail.example.com:587", "SMTP_FROM": "a@example.com"},

@@ -75,7 +75,7 @@ func TestConfigNamesTheChannel(t *testing.T) {
 	}
 }
 
-func TestConfigMakesNoOutboxForAWorkerThatCannotStart(t *testing.T) {
+func TestInvalidConfigCreatesNoOutbox(t *testing.T) {
 	t.Parallel()
 	outbox := filepath.Join(t.TempDir(), "outbox")
 	if _, err := New(t.Context(), settings(map[string]string{"OUTBOX_DIR": outbox, "PARALLEL": "0"})); err == nil {
@@ -143,7 +143,7 @@ func TestConfigChannels(t *testing.T) {
 	}
 }
 
-func TestConfigOutboxThatCannotBe(t *testing.T) {
+func TestConfigRejectsUnusableOutbox(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -174,7 +174,7 @@ func TestNewBuildsTheWorker(t *testing.T) {
 	}
 }
 
-func TestBuildRefusesWrongSettings(t *testing.T) {
+func TestBuildRejectsInvalidConfig(t *testing.T) {
 	t.Parallel()
 	if _, err := Build(Config{}, Clients{}, nil); err == nil || !strings.Contains(err.Error(), "MAX_ATTEMPTS") {
 		t.Errorf("got %v, want an error that names MAX_ATTEMPTS", err)

@@ -29,10 +29,10 @@ func removed(id, sequencer string) message {
 	return message{ID: id, Type: schema.TypeImageRemoved, Data: schema.ImageRemoved{Source: from(sequencer)}}
 }
 
-// noPicture is what a record must not hold without a picture.
+// noPicture lists the members that a record without a picture must not have.
 var noPicture = map[string]any{"format": nil, "width": nil, "height": nil, "bytes": nil, "thumbnails": nil}
 
-func TestImageTakesEachStatus(t *testing.T) {
+func TestImageRecordTakesEachStatus(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.done(t, processed("m1", "0A"))
@@ -51,7 +51,7 @@ func TestImageTakesEachStatus(t *testing.T) {
 }
 
 // TestImageMessagesConverge delivers three messages in every order, each one
-// twice: what stands in the end is the latest S3 event's.
+// twice. The record ends in the state of the latest S3 event.
 func TestImageMessagesConverge(t *testing.T) {
 	t.Parallel()
 	messages := []message{processed("m1", "00FF"), rejected("m2", "01"), removed("m3", "0100000001")}
@@ -64,7 +64,7 @@ func TestImageMessagesConverge(t *testing.T) {
 	}
 }
 
-func TestImageChangesNothingTwice(t *testing.T) {
+func TestImageMessageRedeliveredWritesNothing(t *testing.T) {
 	t.Parallel()
 	for _, m := range []message{processed("m1", "0A"), rejected("m1", "0A"), removed("m1", "0A"), processed("m1", "")} {
 		f := newFixture(t, nil)
@@ -98,7 +98,7 @@ func TestImageWithoutSequencerKeepsTheRecords(t *testing.T) {
 	f.want(t, cat, map[string]any{"status": "rejected", "cause": "by hand"})
 }
 
-func TestImageKeepsWhatItDoesNotKnow(t *testing.T) {
+func TestImageKeepsUnknownMembers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.put(t, cat, `{"status":"uploaded","owner":"ada","album":{"id":7},"size":12345678901234567890}`)
@@ -115,12 +115,12 @@ func TestImageKeepsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestImageComesAgainWhenTheTableFails(t *testing.T) {
+func TestImageIsRetriedWhenTheTableFails(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.records.onPut = func(string, bool) error { return errAgain }
 	if back := f.deliver(t, processed("m1", "0A")); !slices.Equal(back, []string{"m1"}) {
-		t.Errorf("comes back: got %q, want m1", back)
+		t.Errorf("failed messages: got %q, want m1", back)
 	}
 	f.records.onPut = nil
 	f.done(t, processed("m1", "0A"))

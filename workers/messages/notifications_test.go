@@ -16,11 +16,11 @@ import (
 	"sluice/workers/schema"
 )
 
-// fakeChannel remembers what was sent.
+// fakeChannel records the notifications sent.
 type fakeChannel struct {
 	mu     sync.Mutex
 	sent   []notify.Notification
-	onSend func(n notify.Notification) error // its error is the send's
+	onSend func(n notify.Notification) error // Send returns its error
 }
 
 func (c *fakeChannel) Send(_ context.Context, n notify.Notification) error {
@@ -59,7 +59,7 @@ func TestNotificationIsSentOnce(t *testing.T) {
 	if sent, err := f.Sent(t.Context(), "n1"); sent || err != nil {
 		t.Errorf("Sent before: got %v, %v", sent, err)
 	}
-	// Other messages, the same notification.
+	// Other messages carry the same notification.
 	f.done(t, telling("m1", news("n1", "email")))
 	f.done(t, telling("m1", news("n1", "email")))
 	f.done(t, telling("m2", news("n1", "email")))
@@ -88,7 +88,7 @@ func TestNotificationIsRememberedAsLongAsAMessageCanWait(t *testing.T) {
 	})
 }
 
-func TestNotificationTakesTheMessagesIDAndTime(t *testing.T) {
+func TestNotificationDefaultsToMessageIDAndTime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	n := news("", "email")
@@ -121,15 +121,15 @@ func TestNotificationErrors(t *testing.T) {
 			f.channel.onSend = func(notify.Notification) error { return c.err }
 			back := f.deliver(t, telling("m1", news("n1", "email")))
 			if (len(back) == 0) != c.permanent {
-				t.Errorf("comes back: %q, want permanent: %v", back, c.permanent)
+				t.Errorf("failed messages: got %q, want permanent: %v", back, c.permanent)
 			}
 			if c.permanent {
-				f.wantLetter(t, "m1", "n1", "email", "no such mailbox")
+				f.wantDeadLetter(t, "m1", "n1", "email", "no such mailbox")
 			}
 			if d := f.queues.delay("m1"); c.delay > 0 && (d < c.delay || d > c.delay*5/4) {
-				t.Errorf("delayed for %v, want %v and up to a quarter more", d, c.delay)
+				t.Errorf("delayed for %v, want %v plus up to a quarter", d, c.delay)
 			}
-			// Not sent is not claimed.
+			// A notification that was not sent is not claimed.
 			f.channel.onSend = nil
 			f.done(t, telling("m1", news("n1", "email")))
 			if got := f.channel.ids(); !slices.Equal(got, []string{"n1"}) {
@@ -139,7 +139,7 @@ func TestNotificationErrors(t *testing.T) {
 	}
 }
 
-func TestNotificationThatCannotBeSent(t *testing.T) {
+func TestInvalidNotificationBecomesDeadLetter(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -151,15 +151,15 @@ func TestNotificationThatCannotBeSent(t *testing.T) {
 		{"not valid", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":"n1","channel":"email"}`}, "subject and body are both missing"},
 		{"not a notification", message{ID: "m1", Type: schema.TypeNotification, Data: `{"id":7}`}, `field "id"`},
 		{"short form without a body", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"to":"ada@example.com","subject":"s"}`}, "body is required"},
-		{"short form to nobody", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"subject":"s","body":"b"}`}, "to is required"},
+		{"short form without a recipient", message{ID: "m1", Type: schema.TypeEmailNotification, Data: `{"subject":"s","body":"b"}`}, "to is required"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, nil)
 			if back := f.deliver(t, c.m); len(back) > 0 {
-				t.Errorf("comes back: %q, want a letter", back)
+				t.Errorf("failed messages: got %q, want none and a dead letter", back)
 			}
-			f.wantLetter(t, "m1", c.want)
+			f.wantDeadLetter(t, "m1", c.want)
 			if len(f.channel.sent) > 0 {
 				t.Errorf("sent: %v", f.channel.sent)
 			}
@@ -167,7 +167,7 @@ func TestNotificationThatCannotBeSent(t *testing.T) {
 	}
 }
 
-func TestNotificationTooOld(t *testing.T) {
+func TestNotificationOverAgeLimitIsNotSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *Config, _ *Clients) { c.NotifyMaxAge = time.Hour })
@@ -176,10 +176,10 @@ func TestNotificationTooOld(t *testing.T) {
 		n := news("n1", "email")
 		n.At = time.Now()
 		time.Sleep(time.Hour)
-		f.done(t, telling("m1", n)) // as old as may be
+		f.done(t, telling("m1", n)) // exactly the age limit
 		n.ID = "n2"
 		time.Sleep(time.Second)
-		f.done(t, telling("m2", n)) // told to nobody, and no letter
+		f.done(t, telling("m2", n)) // neither sent nor a dead letter
 		if line := "msg=\"notification too old to be sent\" notification=n2 channel=email age=1h0m1s limit=1h0m0s"; strings.Count(log.String(), line) != 1 {
 			t.Errorf("log: got %s, want one line with %s", log.String(), line)
 		}
@@ -201,10 +201,10 @@ func TestEmailNotificationShortForm(t *testing.T) {
 	}
 }
 
-// TestNotificationAfterACrash kills the process between the send and the end of
-// its claim: the next delivery waits for the claim to run out, and then sends
-// again under the same id.
-func TestNotificationAfterACrash(t *testing.T) {
+// TestNotificationIsSentAgainAfterCrash stops the process between the send and the
+// completion of its claim. The next delivery waits until the claim expires, then
+// sends again under the same id.
+func TestNotificationIsSentAgainAfterCrash(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, nil)
@@ -217,16 +217,16 @@ func TestNotificationAfterACrash(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if back, err := f.invoke(ctx, telling("m1", news("n1", "email"))); err != nil || len(back) != 1 {
-			t.Errorf("the first delivery: %q comes back, %v, want m1", back, err)
+			t.Errorf("first delivery: got failed messages %q, %v, want m1", back, err)
 		}
 		f.state.onPut = nil
 		last := telling("m1", news("n1", "email"))
-		last.Attempt = 4 // and waiting is no attempt
-		if back := f.deliver(t, last); len(back) != 1 || len(f.queues.letters) > 0 {
-			t.Errorf("while the claim stands: %q comes back, letters %v, want m1 to come back", back, f.queues.letters)
+		last.Attempt = 4 // waiting does not count as an attempt
+		if back := f.deliver(t, last); len(back) != 1 || len(f.queues.deadLetters) > 0 {
+			t.Errorf("while the claim is held: got failed messages %q and dead letters %v, want m1 and none", back, f.queues.deadLetters)
 		}
 		if d := f.queues.delay("m1"); d < 50*time.Second || d > 75*time.Second {
-			t.Errorf("delayed for %v, want what is left of the claim, and up to a quarter more", d)
+			t.Errorf("delayed for %v, want the rest of the claim plus up to a quarter", d)
 		}
 		time.Sleep(f.queues.delay("m1"))
 		f.done(t, last)
@@ -237,7 +237,7 @@ func TestNotificationAfterACrash(t *testing.T) {
 	})
 }
 
-func TestNotificationIsSentByOneOfTwo(t *testing.T) {
+func TestConcurrentDeliveriesSendNotificationOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, nil)
@@ -254,11 +254,11 @@ func TestNotificationIsSentByOneOfTwo(t *testing.T) {
 		}()
 		<-inHand
 		if back := f.deliver(t, telling("m2", news("n1", "email"))); !slices.Equal(back, []string{"m2"}) {
-			t.Errorf("the second: got %q, want it to come back", back)
+			t.Errorf("second delivery: got failed messages %q, want its message", back)
 		}
 		close(goOn)
 		if back := <-first; len(back) > 0 {
-			t.Errorf("the first comes back: %q", back)
+			t.Errorf("first delivery: got failed messages %q, want none", back)
 		}
 		f.done(t, telling("m2", news("n1", "email")))
 		if got := f.channel.ids(); len(got) != 1 {

@@ -22,7 +22,7 @@ func ordering(id string) message {
 	}}
 }
 
-// steps is a Step that remembers the orders it was run for.
+// steps is a Step that records the orders it ran for.
 type steps struct {
 	mu   sync.Mutex
 	seen []schema.Order
@@ -55,7 +55,7 @@ func newOrders(t *testing.T, do func(run int) error) (*fixture, *steps) {
 func (s *steps) want(t *testing.T, runs int) {
 	t.Helper()
 	if got := s.runs(); got != runs {
-		t.Errorf("the step ran %d times, want %d", got, runs)
+		t.Errorf("step: got %d runs, want %d", got, runs)
 	}
 }
 
@@ -69,16 +69,16 @@ func TestOrderGoesThroughItsSteps(t *testing.T) {
 	f.want(t, order7, map[string]any{"status": "completed", "cause": "m1", "email": "ada@example.com", "id": "7", "amount": 350, "currency": "EUR", "reason": nil})
 	s.want(t, 1)
 	if o := s.seen[0]; o.Status != "processing" || o.Cause != "m1" || o.Email != "ada@example.com" || o.ID != "7" || len(o.Items) != 1 {
-		t.Errorf("the step saw %+v", o)
+		t.Errorf("step: got order %+v", o)
 	}
 	f.done(t, ordering("m1"), ordering("m2"))
 	s.want(t, 1)
 	if len(f.records.statuses) != 3 {
-		t.Errorf("written: got %q, want nothing more by later messages", f.records.statuses)
+		t.Errorf("written: got %q, want no further write by later messages", f.records.statuses)
 	}
 }
 
-func TestOrderOfTheAPIKeepsItsDetails(t *testing.T) {
+func TestOrderKeepsDetailsOfRecord(t *testing.T) {
 	t.Parallel()
 	f, s := newOrders(t, nil)
 	f.put(t, order7, `{"status":"received","items":[{"sku":"book","quantity":1,"price":12.5}],"amount":1250,"note":"a gift"}`)
@@ -88,22 +88,22 @@ func TestOrderOfTheAPIKeepsItsDetails(t *testing.T) {
 		"items": []any{map[string]any{"sku": "book", "quantity": 1, "price": 12.5}},
 	})
 	if s.runs() != 1 || s.seen[0].Items[0].SKU != "book" {
-		t.Errorf("the step saw %+v, want the record's details", s.seen)
+		t.Errorf("step: got order %+v, want the record's details", s.seen)
 	}
 }
 
-func TestOrderWithoutDetailsTakesTheMessages(t *testing.T) {
+func TestOrderWithoutDetailsTakesDetailsOfMessage(t *testing.T) {
 	t.Parallel()
 	f, s := newOrders(t, nil)
 	f.put(t, order7, `{"status":"received"}`)
 	f.done(t, ordering("m1"))
 	f.want(t, order7, map[string]any{"status": "completed", "amount": 350})
 	if s.runs() != 1 || s.seen[0].Amount != 350 {
-		t.Errorf("the step saw %+v", s.seen)
+		t.Errorf("step: got order %+v", s.seen)
 	}
 }
 
-func TestOrderStepThatFailsIsTriedAgain(t *testing.T) {
+func TestFailedOrderStepIsRetried(t *testing.T) {
 	t.Parallel()
 	f, s := newOrders(t, func(run int) error {
 		if run < 3 {
@@ -113,7 +113,7 @@ func TestOrderStepThatFailsIsTriedAgain(t *testing.T) {
 	})
 	for range 2 {
 		if back := f.deliver(t, ordering("m1")); !slices.Equal(back, []string{"m1"}) {
-			t.Errorf("comes back: got %q, want m1", back)
+			t.Errorf("failed messages: got %q, want m1", back)
 		}
 		f.want(t, order7, map[string]any{"status": "processing"})
 	}
@@ -122,7 +122,7 @@ func TestOrderStepThatFailsIsTriedAgain(t *testing.T) {
 	f.want(t, order7, map[string]any{"status": "completed"})
 }
 
-func TestOrderStepThatIsPermanentFailsTheOrder(t *testing.T) {
+func TestPermanentErrorOfStepFailsOrder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ says, reason string }{
 		{"out of stock", "out of stock"}, {"", "the step returned no reason"},
@@ -135,7 +135,7 @@ func TestOrderStepThatIsPermanentFailsTheOrder(t *testing.T) {
 	}
 }
 
-func TestOrderStepThatAsksToWait(t *testing.T) {
+func TestOrderStepDelaysItsRetry(t *testing.T) {
 	t.Parallel()
 	f, _ := newOrders(t, func(run int) error {
 		if run == 1 {
@@ -144,19 +144,19 @@ func TestOrderStepThatAsksToWait(t *testing.T) {
 		return nil
 	})
 	if back := f.deliver(t, ordering("m1")); len(back) != 1 {
-		t.Errorf("comes back: got %q, want m1", back)
+		t.Errorf("failed messages: got %q, want m1", back)
 	}
 	if d := f.queues.delay("m1"); d < 7*time.Minute || d > 9*time.Minute {
-		t.Errorf("delayed for %v, want 7m and up to a quarter more", d)
+		t.Errorf("delayed for %v, want 7m plus up to a quarter", d)
 	}
 	f.done(t, ordering("m1"))
 	f.want(t, order7, map[string]any{"status": "completed"})
 }
 
-// TestOrderGoesOnAfterACrash lets the process die before and after each write
-// of a record and of a claim. What comes back is brought to its end, and the
+// TestOrderResumesAfterCrash stops the process before and after each write of a
+// record and of a claim. The redelivered message completes the order, and the
 // step runs a second time only where its claim was not completed.
-func TestOrderGoesOnAfterACrash(t *testing.T) {
+func TestOrderResumesAfterCrash(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
@@ -185,10 +185,10 @@ func TestOrderGoesOnAfterACrash(t *testing.T) {
 						return nil
 					}
 					if back := f.deliver(t, ordering("m1")); len(back) != 1 {
-						t.Fatalf("comes back: got %q, want m1", back)
+						t.Fatalf("failed messages: got %q, want m1", back)
 					}
 					at.onPut = nil
-					time.Sleep(5 * time.Minute) // an orphaned claim runs out
+					time.Sleep(5 * time.Minute) // an orphaned claim expires
 					f.done(t, ordering("m1"))
 					s.want(t, c.runs)
 					f.want(t, order7, map[string]any{"status": "completed", "cause": "m1"})
@@ -198,8 +198,9 @@ func TestOrderGoesOnAfterACrash(t *testing.T) {
 	}
 }
 
-// TestOrderStepIsRepeatedIfItsClaimWasNotCompleted: nobody can know whether the
-// step was done, so it is begun again, when the claim of the dead has run out.
+// TestOrderStepIsRepeatedIfItsClaimWasNotCompleted crashes the process during the
+// step. The worker cannot tell whether the step completed, so it runs the step
+// again once the claim expires.
 func TestOrderStepIsRepeatedIfItsClaimWasNotCompleted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -211,23 +212,23 @@ func TestOrderStepIsRepeatedIfItsClaimWasNotCompleted(t *testing.T) {
 			return nil
 		}
 		if back := f.deliver(t, ordering("m1")); len(back) != 1 {
-			t.Fatalf("comes back: got %q, want m1", back)
+			t.Fatalf("failed messages: got %q, want m1", back)
 		}
 		f.state.onPut = nil
 		if back := f.deliver(t, ordering("m1")); len(back) != 1 {
-			t.Errorf("while the claim stands: got %q, want m1 to come back", back)
+			t.Errorf("while the claim is held: got failed messages %q, want m1", back)
 		}
 		s.want(t, 1)
 		time.Sleep(f.queues.delay("m1"))
 		f.done(t, ordering("m1"))
 		s.want(t, 2)
 		if s.seen[0].Cause != s.seen[1].Cause {
-			t.Errorf("causes: got %q and %q, want one: the other side knows the order by it", s.seen[0].Cause, s.seen[1].Cause)
+			t.Errorf("causes: got %q and %q, want equal ones: the endpoint identifies the order by it", s.seen[0].Cause, s.seen[1].Cause)
 		}
 	})
 }
 
-func TestOrderIsProcessedByOneOfTwo(t *testing.T) {
+func TestConcurrentDeliveriesRunOrderStepOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		inHand, goOn := make(chan struct{}), make(chan struct{})
@@ -244,11 +245,11 @@ func TestOrderIsProcessedByOneOfTwo(t *testing.T) {
 		<-inHand
 		// The same message, delivered twice, and another one for the same order.
 		if back := f.deliver(t, ordering("m1"), ordering("m2")); !slices.Equal(back, []string{"m1", "m2"}) {
-			t.Errorf("the others: got %q, want both to come back", back)
+			t.Errorf("other deliveries: got failed messages %q, want both", back)
 		}
 		close(goOn)
 		if back := <-first; len(back) > 0 {
-			t.Errorf("the first comes back: %q", back)
+			t.Errorf("first delivery: got failed messages %q, want none", back)
 		}
 		f.done(t, ordering("m1"), ordering("m2"))
 		s.want(t, 1)
@@ -358,9 +359,9 @@ func TestStepClaimTellsOrdersApart(t *testing.T) {
 	}
 }
 
-// TestOrderWhoseMessageBecameALetter stays processing, until a redrive takes it
-// to its end or somebody has given it up.
-func TestOrderWhoseMessageBecameALetter(t *testing.T) {
+// TestOrderOfDeadLetterStaysProcessing covers an order until a redrive completes
+// it or another status is written.
+func TestOrderOfDeadLetterStaysProcessing(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[string]struct {
 		end  string
@@ -377,9 +378,9 @@ func TestOrderWhoseMessageBecameALetter(t *testing.T) {
 			last := ordering("m1")
 			last.Attempt = f.config.MaxAttempts
 			if back := f.deliver(t, last); len(back) > 0 {
-				t.Errorf("comes back: %q, want a letter", back)
+				t.Errorf("failed messages: got %q, want none and a dead letter", back)
 			}
-			f.wantLetter(t, "m1", errAgain.Error())
+			f.wantDeadLetter(t, "m1", errAgain.Error())
 			f.want(t, order7, map[string]any{"status": "processing"})
 			if status != "" {
 				f.set(t, order7, map[string]any{"status": status})

@@ -22,8 +22,8 @@ var anOrder = schema.Order{
 	Email:  "ada@example.com", ID: "7", OrderDetails: schema.OrderDetails{Amount: 350},
 }
 
-// answering is an endpoint that answers each request so.
-func answering(t *testing.T, h http.HandlerFunc) string {
+// endpoint returns the URL of a server that handles each request with h.
+func endpoint(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -33,7 +33,7 @@ func answering(t *testing.T, h http.HandlerFunc) string {
 func TestPostStepPostsTheOrder(t *testing.T) {
 	t.Parallel()
 	var keys []string
-	url := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	url := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
 		var o schema.Order
 		if err := json.NewDecoder(r.Body).Decode(&o); err != nil || o.Email != anOrder.Email || o.ID != "7" || o.Amount != 350 || o.Status != "processing" {
 			t.Errorf("body: got %+v, %v", o, err)
@@ -58,7 +58,7 @@ func TestPostStepPostsTheOrder(t *testing.T) {
 	}
 }
 
-func TestPostStepJudgesTheAnswer(t *testing.T) {
+func TestPostStepMapsStatusToError(t *testing.T) {
 	t.Parallel()
 	type verdict string
 	const (
@@ -98,7 +98,7 @@ func TestPostStepJudgesTheAnswer(t *testing.T) {
 		{503, "7200", again, maxStepWait},
 		{504, "", again, 0},
 	} {
-		url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		url := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 			if c.after != "" {
 				w.Header().Set("Retry-After", c.after)
 			}
@@ -145,7 +145,7 @@ func TestPostStepWaitsUntilADate(t *testing.T) {
 
 func TestPostStepFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
-	url := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	url := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			t.Errorf("followed to %s", r.URL)
 		}
@@ -156,13 +156,13 @@ func TestPostStepFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-func TestPostStepReadsAnAnswerInBounds(t *testing.T) {
+func TestPostStepLimitsResponseSize(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		code int
 		ok   bool
 	}{{200, true}, {400, false}} {
-		url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		url := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.code)
 			for range 1 << 10 {
 				io.WriteString(w, strings.Repeat("x", 1<<10))
@@ -178,15 +178,15 @@ func TestPostStepReadsAnAnswerInBounds(t *testing.T) {
 	}
 }
 
-// TestPostStepBelievesTheStatus: an answer that breaks off after its status is
-// still that answer. To run the step again would be wrong.
+// TestPostStepBelievesTheStatus sends a response that breaks off after its
+// status. The status still counts; running the step again would be wrong.
 func TestPostStepBelievesTheStatus(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		code int
 		ok   bool
 	}{{200, true}, {400, false}} {
-		url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		url := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			w.WriteHeader(c.code)
 			io.WriteString(w, "half")
@@ -201,7 +201,7 @@ func TestPostStepBelievesTheStatus(t *testing.T) {
 func TestPostStepHonoursItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	url := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+	url := endpoint(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		cancel()
 		<-r.Context().Done()
@@ -211,13 +211,13 @@ func TestPostStepHonoursItsContext(t *testing.T) {
 	}
 }
 
-func TestPostStepTellsNoURL(t *testing.T) {
+func TestPostStepErrorOmitsURL(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close() // nobody is there
+	l.Close() // the port is closed
 	for _, url := range []string{"http://" + l.Addr().String() + "/path?key=s3cr3t", "http://bad host/path?key=s3cr3t"} {
 		err := postStep(url)(t.Context(), anOrder)
 		if err == nil || pipeline.IsPermanent(err) {
@@ -229,12 +229,12 @@ func TestPostStepTellsNoURL(t *testing.T) {
 	}
 }
 
-// TestPostStepKeepsKeysOutOfReasons: the reason of a failed order is in its
+// TestPostStepErrorOmitsSecrets: the reason of a failed order is in its
 // record, in the log and in a mail to the customer.
-func TestPostStepKeepsKeysOutOfReasons(t *testing.T) {
+func TestPostStepErrorOmitsSecrets(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{400, 404, 500} {
-		base := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		base := endpoint(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(code)
 			io.WriteString(w, "<h1>Cannot POST "+r.URL.RequestURI()+"</h1>\r\n\x1b[2J\u2028"+r.FormValue("key")+strings.Repeat("x", 3000))
 		})

@@ -25,7 +25,7 @@ func TestUserIsWrittenAsPendingAndThenActive(t *testing.T) {
 	f.done(t, registration("m1"), registration("m2"))
 	f.want(t, ada, map[string]any{"status": "active", "cause": "m1"})
 	if len(f.records.statuses) != 2 {
-		t.Errorf("written: %q, want nothing more by the second time", f.records.statuses)
+		t.Errorf("written: %q, want no further write by the second delivery", f.records.statuses)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestUserPendingKeepsTheProfile(t *testing.T) {
 	}
 }
 
-func TestUserOfAnotherStatusIsLeftAlone(t *testing.T) {
+func TestUserOfAnotherStatusStaysUnchanged(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{`{"status":"active","name":"A"}`, `{"status":"blocked","name":"A"}`, `{"name":"A"}`} {
 		f := newFixture(t, nil)
@@ -62,7 +62,7 @@ func TestUserOfAnotherStatusIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestUserRegistrationGoesOnAfterACrash(t *testing.T) {
+func TestUserRegistrationResumesAfterCrash(t *testing.T) {
 	t.Parallel()
 	for _, written := range []bool{false, true} {
 		f := newFixture(t, nil)
@@ -73,7 +73,7 @@ func TestUserRegistrationGoesOnAfterACrash(t *testing.T) {
 			return nil
 		}
 		if back := f.deliver(t, registration("m1")); len(back) != 1 {
-			t.Errorf("comes back: got %q, want m1", back)
+			t.Errorf("failed messages: got %q, want m1", back)
 		}
 		f.records.onPut = nil
 		f.done(t, registration("m1"))
@@ -85,10 +85,10 @@ func TestUserRegistrationWithoutAnAddressIsPermanent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	if back := f.deliver(t, message{ID: "m", Type: schema.TypeUserRegistration, Data: `{"email":"Ada <ada@example.com>"}`}); len(back) > 0 {
-		t.Errorf("comes back: %q", back)
+		t.Errorf("failed messages: got %q, want none", back)
 	}
-	f.wantLetter(t, "m", "email")
+	f.wantDeadLetter(t, "m", "email")
 	if f.item(t, pipeline.Key{PK: "user#Ada <ada@example.com>", SK: "-"}) != nil {
-		t.Error("a user was written")
+		t.Error("got a user record, want none")
 	}
 }

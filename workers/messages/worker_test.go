@@ -29,7 +29,7 @@ var (
 	morning  = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 )
 
-// fixture is a worker on backends that a test can look into.
+// fixture is a worker on backends that a test can inspect.
 type fixture struct {
 	*Worker
 	records, state *table
@@ -37,7 +37,8 @@ type fixture struct {
 	channel        *fakeChannel
 }
 
-// newFixture builds a worker. change may alter what it is built of.
+// newFixture builds a worker. change, if set, alters its configuration and
+// clients.
 func newFixture(t *testing.T, change func(*Config, *Clients)) *fixture {
 	t.Helper()
 	f := &fixture{records: new(table), state: new(table), queues: new(fakeSQS), channel: new(fakeChannel)}
@@ -67,8 +68,8 @@ type message struct {
 	Trace    string
 }
 
-// deliver invokes the worker with the messages and returns the ids of those
-// that come back, in the order of the response.
+// deliver invokes the worker with the messages and returns the ids of the failed
+// ones, in the order of the response.
 func (f *fixture) deliver(t *testing.T, ms ...message) []string {
 	t.Helper()
 	failed, err := f.invoke(t.Context(), ms...)
@@ -110,29 +111,29 @@ func (f *fixture) invoke(ctx context.Context, ms ...message) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
+	var response struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(b, &answer); err != nil {
+	if err := json.Unmarshal(b, &response); err != nil {
 		return nil, err
 	}
 	var failed []string
-	for _, id := range answer.BatchItemFailures {
+	for _, id := range response.BatchItemFailures {
 		failed = append(failed, id.ItemIdentifier)
 	}
 	return failed, nil
 }
 
-// done delivers messages that must not come back, nor become dead letters.
+// done delivers messages that must neither fail nor become dead letters.
 func (f *fixture) done(t *testing.T, ms ...message) {
 	t.Helper()
-	before := len(f.queues.letters)
-	if back := f.deliver(t, ms...); len(back) > 0 || len(f.queues.letters) > before {
-		t.Fatalf("messages come back: %q; letters: %q", back, f.queues.letters[before:])
+	before := len(f.queues.deadLetters)
+	if back := f.deliver(t, ms...); len(back) > 0 || len(f.queues.deadLetters) > before {
+		t.Fatalf("got failed messages %q and dead letters %+v, want none", back, f.queues.deadLetters[before:])
 	}
 }
 
-// item is a record's data, as generic JSON; nil where there is none.
+// item returns a record's data as generic JSON, nil if there is no record.
 func (f *fixture) item(t *testing.T, k pipeline.Key) map[string]any {
 	t.Helper()
 	it, err := f.records.Get(t.Context(), k)
@@ -149,7 +150,7 @@ func (f *fixture) item(t *testing.T, k pipeline.Key) map[string]any {
 	return m
 }
 
-// put writes a record as somebody else would.
+// put writes a record as another process would.
 func (f *fixture) put(t *testing.T, k pipeline.Key, data string) {
 	t.Helper()
 	if _, err := f.records.Memory.Put(t.Context(), pipeline.Item{Key: k, Data: json.RawMessage(data)}, pipeline.Always()); err != nil {
@@ -157,7 +158,7 @@ func (f *fixture) put(t *testing.T, k pipeline.Key, data string) {
 	}
 }
 
-// set changes some members of a record as somebody else would.
+// set changes some members of a record as another process would.
 func (f *fixture) set(t *testing.T, k pipeline.Key, members map[string]any) {
 	t.Helper()
 	_, err := pipeline.Update(t.Context(), &f.records.Memory, k, func(map[string]any, bool) (any, error) { return members, nil })
@@ -166,7 +167,8 @@ func (f *fixture) set(t *testing.T, k pipeline.Key, members map[string]any) {
 	}
 }
 
-// want compares some members of a record. A nil one must not be there.
+// want compares some members of a record. A nil value means that the member must
+// be absent.
 func (f *fixture) want(t *testing.T, k pipeline.Key, members map[string]any) {
 	t.Helper()
 	got := f.item(t, k)
@@ -177,13 +179,13 @@ func (f *fixture) want(t *testing.T, k pipeline.Key, members map[string]any) {
 	}
 }
 
-// table is a table of which a write can fail.
+// table is a table whose writes can fail.
 type table struct {
 	tabletest.Memory
 	mu       sync.Mutex
-	statuses []string // that were written, in order
-	// onPut, if set, is asked before each write and, with done, after it. Its
-	// error is the write's; it may panic.
+	statuses []string // written, in order
+	// onPut, if set, is called before each write and, with done, after it. The
+	// write returns its error. It may panic.
 	onPut func(status string, done bool) error
 }
 
@@ -215,26 +217,26 @@ func (t *table) Put(ctx context.Context, it pipeline.Item, c pipeline.Condition)
 	return stored, nil
 }
 
-// letter is a dead letter.
-type letter struct{ ID, Reason, Attempts string }
+// deadLetter is a message sent to the dead letter queue.
+type deadLetter struct{ ID, Reason, Attempts string }
 
-// fakeSQS remembers dead letters and delays.
+// fakeSQS records dead letters and delays.
 type fakeSQS struct {
-	mu      sync.Mutex
-	letters []letter
-	delays  map[string]int32 // seconds by receipt
+	mu          sync.Mutex
+	deadLetters []deadLetter
+	delays      map[string]int32 // seconds by receipt
 }
 
 func (s *fakeSQS) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	attr := func(name string) string { return aws.ToString(in.MessageAttributes[name].StringValue) }
-	s.letters = append(s.letters, letter{attr(sqsqueue.AttrID), attr(sqsqueue.AttrReason), attr(sqsqueue.AttrAttempts)})
+	s.deadLetters = append(s.deadLetters, deadLetter{attr(sqsqueue.AttrID), attr(sqsqueue.AttrReason), attr(sqsqueue.AttrAttempts)})
 	return &sqs.SendMessageOutput{}, nil
 }
 
 func (s *fakeSQS) SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
-	return nil, errors.New("this worker sends no messages but letters")
+	return nil, errors.New("got a batch of messages, want dead letters only")
 }
 
 func (s *fakeSQS) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
@@ -247,32 +249,32 @@ func (s *fakeSQS) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessa
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// delay is how long the message with this id was delayed.
+// delay returns how long the message with this id was delayed.
 func (s *fakeSQS) delay(id string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Duration(s.delays["receipt of "+id]) * time.Second
 }
 
-// wantLetter checks that the last dead letter is of id and that its reason holds all
-// of parts.
-func (f *fixture) wantLetter(t *testing.T, id string, parts ...string) {
+// wantDeadLetter checks that the last dead letter is that of message id and that its
+// reason contains all parts.
+func (f *fixture) wantDeadLetter(t *testing.T, id string, parts ...string) {
 	t.Helper()
-	if len(f.queues.letters) == 0 {
-		t.Fatalf("no letter, want one of %q", id)
+	if len(f.queues.deadLetters) == 0 {
+		t.Fatalf("got no dead letter, want that of %q", id)
 	}
-	last := f.queues.letters[len(f.queues.letters)-1]
+	last := f.queues.deadLetters[len(f.queues.deadLetters)-1]
 	if last.ID != id {
-		t.Errorf("letter: got %+v, want one of %q", last, id)
+		t.Errorf("dead letter: got %+v, want that of %q", last, id)
 	}
 	for _, part := range parts {
 		if !strings.Contains(last.Reason, part) {
-			t.Errorf("reason: got %q, want it to hold %q", last.Reason, part)
+			t.Errorf("reason: got %q, want it to contain %q", last.Reason, part)
 		}
 	}
 }
 
-func TestWorkerFailsMessagesOneByOne(t *testing.T) {
+func TestWorkerReportsEachFailedMessage(t *testing.T) {
 	t.Parallel()
 	tried := make(map[string]int)
 	var mu sync.Mutex
@@ -308,37 +310,37 @@ func TestWorkerFailsMessagesOneByOne(t *testing.T) {
 		batch = slices.DeleteFunc(batch, func(m message) bool { return !slices.Contains(back, m.ID) })
 	}
 	if len(batch) > 0 {
-		t.Errorf("still coming back: %v", batch)
+		t.Errorf("failed messages: got %v, want none", batch)
 	}
 	if want := map[string]int{"a": 1, "b": 1, "once": 2, "panics": 4}; !maps.Equal(tried, want) {
 		t.Errorf("steps: got %v, want %v", tried, want)
 	}
 	reasons := make(map[string]string)
-	for _, l := range f.queues.letters {
+	for _, l := range f.queues.deadLetters {
 		reasons[l.ID] = l.Attempts + " " + l.Reason
 	}
 	for id, want := range map[string]string{"panics": "4 panic: a bug", "unknown": `1 unknown message type "make-coffee"`, "invalid": "1 email: "} {
 		if !strings.HasPrefix(reasons[id], want) {
-			t.Errorf("letter of %s: got %q, want it to begin with %q", id, reasons[id], want)
+			t.Errorf("dead letter of %s: got reason %q, want prefix %q", id, reasons[id], want)
 		}
 	}
 	if len(reasons) != 3 {
-		t.Errorf("letters: got %v, want three", reasons)
+		t.Errorf("dead letters: got %v, want three", reasons)
 	}
 }
 
-func TestWorkerGivesUpAtOnceOnWhatNoTableTakes(t *testing.T) {
+func TestKeyThatNoTableAcceptsIsPermanent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	long := strings.Repeat("x", 3000)
 	rejected := schema.ImageRejected{Source: schema.Source{Bucket: "uploads", Key: long, ETag: "e", Sequencer: "1"}, Reason: "r"}
 	if back := f.deliver(t, message{ID: "m", Type: schema.TypeImageRejected, Data: rejected}); len(back) > 0 {
-		t.Errorf("comes back: %q", back)
+		t.Errorf("failed messages: got %q, want none", back)
 	}
-	f.wantLetter(t, "m", `item "image#uploads/x`)
+	f.wantDeadLetter(t, "m", `item "image#uploads/x`)
 }
 
-func TestWorkerGivesUpAtOnceOnHostileTexts(t *testing.T) {
+func TestHostileTextIsPermanent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	for _, c := range []struct {
@@ -349,9 +351,9 @@ func TestWorkerGivesUpAtOnceOnHostileTexts(t *testing.T) {
 		{message{ID: "order", Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: strings.Repeat("x", 1001)}}, "1000"},
 	} {
 		if back := f.deliver(t, c.m); len(back) > 0 {
-			t.Errorf("comes back: %q", back)
+			t.Errorf("failed messages: got %q, want none", back)
 		}
-		f.wantLetter(t, c.m.ID, c.want)
+		f.wantDeadLetter(t, c.m.ID, c.want)
 	}
 }
 
@@ -367,11 +369,11 @@ func TestWorkerUsesMiddleware(t *testing.T) {
 	})
 	f.done(t, message{ID: "m", Type: schema.TypeUserRegistration, Data: schema.UserRegistration{Email: "ada@example.com"}})
 	if !slices.Equal(seen, []string{"m"}) {
-		t.Errorf("the middleware saw %q", seen)
+		t.Errorf("middleware: got messages %q", seen)
 	}
 }
 
-func TestWorkerHoldsFailuresBack(t *testing.T) {
+func TestFailedMessageIsDelayed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -386,7 +388,7 @@ func TestWorkerHoldsFailuresBack(t *testing.T) {
 			})
 			back := f.deliver(t, message{ID: "m", Attempt: 3, Type: schema.TypeOrderProcessing, Data: schema.OrderProcessing{Email: "ada@example.com", ID: "1"}})
 			if !slices.Equal(back, []string{"m"}) {
-				t.Errorf("comes back: got %q, want m", back)
+				t.Errorf("failed messages: got %q, want m", back)
 			}
 			if d := f.queues.delay("m"); (d > 0) != c.want {
 				t.Errorf("delayed for %v, want some time: %v", d, c.want)
@@ -395,9 +397,10 @@ func TestWorkerHoldsFailuresBack(t *testing.T) {
 	}
 }
 
-// TestWorkerWhoseBatchFailsWhole slows the polling down, and each message still
-// waits as long as it should. One message that fails alone does not.
-func TestWorkerWhoseBatchFailsWhole(t *testing.T) {
+// TestWholeBatchFailureIsFunctionError covers the error that slows the polling
+// down, with each message still delayed. A single failed message does not slow
+// it down.
+func TestWholeBatchFailureIsFunctionError(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(_ *Config, clients *Clients) {
 		clients.Step = func(_ context.Context, o schema.Order) error {
@@ -412,7 +415,7 @@ func TestWorkerWhoseBatchFailsWhole(t *testing.T) {
 	}
 	for _, some := range [][]message{{order("alone")}, {order("bad"), order("good")}} {
 		if back := f.deliver(t, some...); !slices.Equal(back, []string{some[0].ID}) {
-			t.Errorf("comes back: got %q, want %s", back, some[0].ID)
+			t.Errorf("failed messages: got %q, want %s", back, some[0].ID)
 		}
 	}
 	_, err := f.invoke(t.Context(), order("1"), order("2"))
@@ -426,11 +429,11 @@ func TestWorkerWhoseBatchFailsWhole(t *testing.T) {
 	}
 }
 
-func TestWorkerRefusesAnotherKindOfEvent(t *testing.T) {
+func TestWorkerRejectsEventOfAnotherSource(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	if _, err := f.Invoke(t.Context(), []byte(`{"Records":[{"eventSource":"aws:dynamodb"}]}`)); err == nil {
-		t.Error("a stream's event: got no error")
+		t.Error("stream event: got no error, want one")
 	}
 }
 
@@ -452,8 +455,8 @@ func TestChangeHasTheTimeOfItsCause(t *testing.T) {
 	f.want(t, schema.UserKey("ada@example.com"), map[string]any{"at": "2026-01-02T02:04:05.001Z", "cause": "m"})
 }
 
-// TestChangeCarriesHopsAndTrace from the message to the record, and no longer
-// than the record's last change.
+// TestChangeCarriesHopsAndTrace checks that hops and trace go from the message to
+// the record and stay only until the next change of the record.
 func TestChangeCarriesHopsAndTrace(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
