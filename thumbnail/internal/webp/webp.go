@@ -113,9 +113,28 @@ func (w *reader) chunk() (kind string, n int64, err error) {
 	return string(head[:4]), n, nil
 }
 
-// skip leaves out n bytes and the padding to an even length.
+// skip discards a chunk of n bytes and its padding to an even length.
 func (w *reader) skip(n int64) error {
-	n = min(n+n&1, w.left)
+	if err := w.discard(n); err != nil {
+		return err
+	}
+	return w.pad(n)
+}
+
+// pad discards the padding of a chunk of n bytes. A file may end without it.
+func (w *reader) pad(n int64) error {
+	if n&1 == 0 {
+		return nil
+	}
+	if err := w.discard(1); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// discard discards n bytes, without padding.
+func (w *reader) discard(n int64) error {
+	n = min(n, w.left)
 	w.left -= n
 	_, err := io.CopyN(io.Discard, w.r, n)
 	return err
@@ -127,7 +146,7 @@ func (w *reader) read(n int64) ([]byte, error) {
 		return nil, err
 	}
 	w.left -= n
-	return data, w.skip(n & 1)
+	return data, w.pad(n)
 }
 
 func (w *reader) readCanvas(n int64, h *codec.Header) error {
@@ -321,13 +340,16 @@ func (w *reader) decode(kind string, n int64, width, height int) (image.Image, e
 	}
 	file.WriteString(kind)
 	file.Write(binary.LittleEndian.AppendUint32(nil, uint32(n)))
-	first.left = n + n&1
+	first.left, first.odd = n+n&1, n&1 == 1
 	first.rest = kind == "ALPH" // the colours' chunk follows
 	img, err := webp.Decode(io.MultiReader(file, first))
 	if err != nil {
 		return nil, err
 	}
-	return img, w.skip(first.left)
+	if first.left == 1 && first.odd {
+		return img, w.pad(1)
+	}
+	return img, w.discard(first.left)
 }
 
 // unfilteredRatio is how many pixels a thumbnail must take for one of its own,
@@ -386,7 +408,8 @@ func (w *reader) findExif(h *codec.Header) error {
 // colours.
 type body struct {
 	w    *reader
-	left int64
+	left int64 // with the padding
+	odd  bool  // the chunk has padding
 	rest bool
 	head []byte // of the chunk just begun
 }
@@ -408,7 +431,7 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		b.rest = false
 		b.head = binary.LittleEndian.AppendUint32([]byte(kind), uint32(n))
-		b.left = n + n&1
+		b.left, b.odd = n+n&1, n&1 == 1
 	}
 	if len(b.head) > 0 {
 		n := copy(p, b.head)
