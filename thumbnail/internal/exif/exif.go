@@ -51,6 +51,16 @@ func (o Orientation) Flips() (x, y, transpose bool) {
 	return false, false, false
 }
 
+// The integer types of TIFF fields.
+const (
+	typeByte   = 1
+	typeShort  = 3
+	typeLong   = 4
+	typeSByte  = 6
+	typeSShort = 8
+	typeSLong  = 9
+)
+
 // Parse returns tag 0x0112 in IFD0 of a TIFF structure, the content of an EXIF
 // block. It returns 0 when there is none or the block is damaged: the picture
 // is whole without it.
@@ -77,27 +87,47 @@ func Parse(tiff []byte) Orientation {
 			return 0
 		}
 		if order.Uint16(entries) == 0x0112 {
-			return orientationValue(order, entries[2:12])
+			return orientationValue(order, tiff, entries[2:12])
 		}
 		entries = entries[12:]
 	}
 	return 0
 }
 
-// orientationValue reads type, count and value. The standard says SHORT; some
-// writers use LONG or BYTE.
-func orientationValue(order binary.ByteOrder, field []byte) Orientation {
-	if order.Uint32(field[2:]) != 1 {
+// orientationValue reads type, count and the first value of a field. The
+// standard says one SHORT; some writers use another integer type, or several
+// values. Values of more than four bytes lie elsewhere in the block.
+func orientationValue(order binary.ByteOrder, tiff, field []byte) Orientation {
+	size := 0
+	kind := order.Uint16(field)
+	switch kind {
+	case typeByte, typeSByte:
+		size = 1
+	case typeShort, typeSShort:
+		size = 2
+	case typeLong, typeSLong:
+		size = 4
+	}
+	count := uint64(order.Uint32(field[2:]))
+	if size == 0 || count == 0 {
 		return 0
 	}
-	var v uint32
-	switch order.Uint16(field) {
-	case 1: // BYTE
-		v = uint32(field[6])
-	case 3: // SHORT
-		v = uint32(order.Uint16(field[6:]))
-	case 4: // LONG
-		v = order.Uint32(field[6:])
+	data := field[6:]
+	if n := count * uint64(size); n > 4 {
+		offset := uint64(order.Uint32(data))
+		if offset+n > uint64(len(tiff)) {
+			return 0
+		}
+		data = tiff[offset:]
+	}
+	var v uint32 // a negative value is above 8
+	switch size {
+	case 1:
+		v = uint32(data[0])
+	case 2:
+		v = uint32(order.Uint16(data))
+	case 4:
+		v = order.Uint32(data)
 	}
 	if v < 1 || v > 8 {
 		return 0
