@@ -26,8 +26,8 @@ func frameOf(r image.Rectangle, index uint8) *image.Paletted {
 	return f
 }
 
-// movingGIF has frames of parts of its screen, with holes, and every way to go
-// on.
+// movingGIF has frames that cover parts of its screen, with transparent holes
+// and every disposal.
 func movingGIF() *gif.GIF {
 	holes := frameOf(image.Rect(8, 8, 56, 40), 2)
 	for i := range holes.Pix {
@@ -47,7 +47,7 @@ func movingGIF() *gif.GIF {
 	}
 }
 
-// composited is how each frame stands on the screen, by the book.
+// composited returns the screen after each frame, as the standard defines it.
 func composited(g *gif.GIF) (frames []*image.NRGBA) {
 	screen := image.NewNRGBA(image.Rect(0, 0, g.Config.Width, g.Config.Height))
 	for i, f := range g.Image {
@@ -82,7 +82,7 @@ func animate(t *testing.T, data []byte, o Options) *gif.GIF {
 	return out
 }
 
-func TestAnimationsAreThoseOfAnotherDecoder(t *testing.T) {
+func TestAnimationsMatchAReferenceDecoder(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
 	out := animate(t, testpicture.EncodeGIF(in), Options{Sizes: []Size{{Width: 64, Height: 48}}, MaxFrames: 10})
@@ -129,7 +129,7 @@ func TestAnimationsOfTooManyFramesAreStills(t *testing.T) {
 	}
 }
 
-func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
+func TestDamagedAnimationKeepsItsWholeFrames(t *testing.T) {
 	t.Parallel()
 	in := movingGIF()
 	data := testpicture.EncodeGIF(in)
@@ -161,7 +161,7 @@ func TestTheWholeFramesOfADamagedAnimation(t *testing.T) {
 	}
 }
 
-func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
+func TestSmartCropIsTheSameForAllFrames(t *testing.T) {
 	t.Parallel()
 	// Left half red, right half blue; the first frame has stripes on the left,
 	// the second more of them on the right.
@@ -186,46 +186,58 @@ func TestTheSmartCropOfAnAnimationStays(t *testing.T) {
 	}
 }
 
-// oddFrame is a GIF whose one frame may be larger than its screen, with the
-// pixels of so many rows.
+// oddFrame is a GIF whose screen has a frame of its own size, and a second frame
+// that may be larger, with the pixels of so many rows.
 func oddFrame(screenW, screenH, w, h, rows int, interlaced bool) []byte {
 	le := binary.LittleEndian
 	out := le.AppendUint16(le.AppendUint16([]byte("GIF89a"), uint16(screenW)), uint16(screenH))
-	out = append(out, 0x80, 0, 0, 200, 40, 40, 10, 20, 30, 0x2c, 0, 0, 0, 0)
-	out = append(le.AppendUint16(le.AppendUint16(out, uint16(w)), uint16(h)), map[bool]byte{true: 0x40}[interlaced], 2)
-	var packed bytes.Buffer
-	z := lzw.NewWriter(&packed, lzw.LSB, 2)
-	row := make([]byte, w)
-	for range rows {
-		z.Write(row)
+	out = append(out, 0x80, 0, 0, 200, 40, 40, 10, 20, 30)
+	frame := func(w, h, rows int, interlaced bool) {
+		out = append(out, 0x2c, 0, 0, 0, 0)
+		out = append(le.AppendUint16(le.AppendUint16(out, uint16(w)), uint16(h)), map[bool]byte{true: 0x40}[interlaced], 2)
+		var packed bytes.Buffer
+		z := lzw.NewWriter(&packed, lzw.LSB, 2)
+		row := make([]byte, w)
+		for range rows {
+			z.Write(row)
+		}
+		z.Close()
+		for block := range slices.Chunk(packed.Bytes(), 255) {
+			out = append(append(out, byte(len(block))), block...)
+		}
+		out = append(out, 0)
 	}
-	z.Close()
-	for block := range slices.Chunk(packed.Bytes(), 255) {
-		out = append(append(out, byte(len(block))), block...)
-	}
-	return append(out, 0, 0x3b)
+	frame(screenW, screenH, screenH, false)
+	frame(w, h, rows, interlaced)
+	return append(out, 0x3b)
 }
 
-func TestFramesLargerThanTheScreen(t *testing.T) {
+// The first frame sets the size of the picture. A later frame is cropped: the
+// rows below the screen are not read, unless the next pass of an interlaced
+// frame follows them.
+func TestLaterFramesLargerThanTheScreenAreCropped(t *testing.T) {
 	t.Parallel()
-	// The rows below the screen are not there: whoever wants them finds the
-	// end.
-	for _, frames := range []int{0, 5} {
-		res, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, false)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxFrames: frames})
+	for _, tt := range []struct {
+		name string
+		data []byte
+	}{
+		{"rows below the screen are missing", oddFrame(10, 10, 65535, 8000, 10, false)},
+		{"interlaced", oddFrame(10, 10, 50, 400, 205, true)},
+	} {
+		res, err := Make(t.Context(), bytes.NewReader(tt.data), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxFrames: 5})
 		if err != nil {
-			t.Fatalf("at most %d frames: %v", frames, err)
+			t.Fatalf("%s: %v", tt.name, err)
 		}
-		img, _, err := image.Decode(bytes.NewReader(res.Thumbnails[0].Data))
-		if err != nil || !testpicture.Near(img.At(9, 9), color.NRGBA{200, 40, 40, 255}, 12) {
-			t.Errorf("at most %d frames: %v, or another colour than the frame's", frames, err)
+		g, err := gif.DecodeAll(bytes.NewReader(res.Thumbnails[0].Data))
+		if err != nil || len(g.Image) != 2 {
+			t.Fatalf("%s: got %s, %v, want two frames", tt.name, res.Thumbnails[0].ContentType, err)
 		}
-	}
-	// Interlaced, all but the last pass must be passed over.
-	if _, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 50, 400, 205, true)), Options{Sizes: []Size{{Width: 10, Height: 10}}}); err != nil {
-		t.Errorf("interlaced: %v", err)
+		if got := g.Image[1].At(9, 9); !testpicture.Near(got, color.NRGBA{200, 40, 40, 255}, 12) {
+			t.Errorf("%s: got %v", tt.name, got)
+		}
 	}
 	for _, interlaced := range []bool{false, true} {
-		_, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, interlaced)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxPixels: 1e6})
+		_, err := Make(t.Context(), bytes.NewReader(oddFrame(10, 10, 65535, 8000, 10, interlaced)), Options{Sizes: []Size{{Width: 10, Height: 10}}, MaxPixels: 1e6, MaxFrames: 5})
 		got, ok := errors.AsType[*TooLargeError](err)
 		if !ok || got.Got != 65535*8000 || got.Setting != "MaxPixels" {
 			t.Errorf("got %v, want a refusal by the frame's pixels", err)
@@ -233,7 +245,7 @@ func TestFramesLargerThanTheScreen(t *testing.T) {
 	}
 }
 
-// As imgproxy counts: width x height x frames.
+// As in imgproxy, the pixels of an animation are width x height x frames.
 func TestPixelsOfAnAnimationAreThoseOfItsFrames(t *testing.T) {
 	t.Parallel()
 	data := testpicture.EncodeGIF(movingGIF())

@@ -11,7 +11,10 @@ import (
 func (g *reader) Animate(ratio float64, show func(img *raster.Raster, delay int) error) error {
 	screen, reduction := newScreen(g.w, g.h), raster.ReductionFor(ratio, g.w, g.h)
 	for n := 0; ; n++ {
-		f, err := g.nextFrame()
+		f, err := g.first, error(nil)
+		if n > 0 {
+			f, err = g.nextFrame()
+		}
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,17 @@ func Open(r *bufio.Reader, o Options) (*codec.Header, error) {
 	if err := g.readScreen(); err != nil {
 		return nil, err
 	}
+	f, err := g.nextFrame()
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		// A first frame that is larger than the screen enlarges it, as in
+		// Pillow, libnsgif and Wuffs.
+		g.w, g.h = max(g.w, f.rect.Max.X), max(g.h, f.rect.Max.Y)
+		f.onScreen = f.rect.Dy()
+	}
+	g.first = f
 	return &codec.Header{Width: g.w, Height: g.h, Decoder: g}, nil
 }
 
@@ -45,6 +56,7 @@ type reader struct {
 	palette *palette // of the screen; nil for none
 	loop    int      // as image/gif counts: 0 for ever, -1 once
 	control control  // of the next frame
+	first   *frame   // read by Open; nil where the file has none
 }
 
 // MemoryBytes counts a row of the screen and the reduced picture. Rows of an
@@ -61,14 +73,10 @@ func (g *reader) MemoryBytes(ratio float64) int64 {
 
 // Decode returns the first frame.
 func (g *reader) Decode(ratio float64) (*raster.Raster, error) {
-	f, err := g.nextFrame()
-	if err != nil {
-		return nil, err
-	}
-	if f == nil {
+	if g.first == nil {
 		return nil, codec.Corrupt(codec.GIF, "GIF holds no picture")
 	}
-	return g.still(f, raster.ReductionFor(ratio, g.w, g.h))
+	return g.still(g.first, raster.ReductionFor(ratio, g.w, g.h))
 }
 
 // LoopCount is how often the animation runs.
@@ -177,16 +185,13 @@ func (g *reader) readFrame() (*frame, error) {
 	at := func(i int) int { return int(binary.LittleEndian.Uint16(head[i:])) }
 	f := &frame{control: g.control, rect: image.Rect(at(0), at(2), at(0)+at(4), at(2)+at(6)), interlaced: head[8]&0x40 != 0}
 	g.control = control{transparent: -1}
-	if f.rect.Empty() {
-		return nil, codec.Corrupt(codec.GIF, "GIF frame has no pixels")
-	}
 	if pixels := int64(f.rect.Dx()) * int64(f.rect.Dy()); pixels > g.o.MaxPixels {
 		return nil, &codec.Error{
 			Kind: codec.KindTooManyPixels, Format: codec.GIF, Got: pixels, Limit: g.o.MaxPixels,
 			Reason: fmt.Sprintf("a %dx%d frame of a %dx%d GIF", f.rect.Dx(), f.rect.Dy(), g.w, g.h),
 		}
 	}
-	f.onScreen = min(f.rect.Dy(), g.h-f.rect.Min.Y)
+	f.onScreen = max(0, min(f.rect.Dy(), g.h-f.rect.Min.Y))
 	switch {
 	case head[8]&0x80 != 0:
 		if err := f.palette.read(g.r, head[8]); err != nil {
@@ -195,7 +200,8 @@ func (g *reader) readFrame() (*frame, error) {
 	case g.palette != nil:
 		f.palette = *g.palette
 	default:
-		return nil, codec.Corrupt(codec.GIF, "GIF frame has no palette")
+		// As in libnsgif; the other colours are transparent.
+		f.palette = palette{{0, 0, 0, 255}, {255, 255, 255, 255}}
 	}
 	if f.transparent >= 0 {
 		f.palette[f.transparent] = [4]byte{}
@@ -204,11 +210,15 @@ func (g *reader) readFrame() (*frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bits < 1 || bits > 8 {
-		return nil, codec.Corrupt(codec.GIF, fmt.Sprintf("GIF frame has pixels of %d bits", bits))
+	if bits < 1 || bits >= maxCodeBits {
+		return nil, codec.Corrupt(codec.GIF, fmt.Sprintf("GIF frame has codes of %d bits, want 1 to %d", bits, maxCodeBits-1))
 	}
 	f.blocks = &blocks{r: g.r}
-	f.pixels = lzw.NewReader(f.blocks, lzw.LSB, int(bits))
+	if bits >= 2 && bits <= 8 {
+		f.pixels = lzw.NewReader(f.blocks, lzw.LSB, int(bits))
+	} else {
+		f.pixels = newCodes(f.blocks, int(bits))
+	}
 	return f, nil
 }
 
