@@ -358,7 +358,8 @@ func (f *form) readTransparency(data []byte) error {
 	case f.colour == colourGrey && len(data) == 2, f.colour == colourRGB && len(data) == 6:
 		f.clear = true
 		for i := range len(data) / 2 {
-			f.key[i] = binary.BigEndian.Uint16(data[2*i:])
+			// Bits above the depth do not count, as in libpng.
+			f.key[i] = binary.BigEndian.Uint16(data[2*i:]) & (1<<f.depth - 1)
 		}
 		return nil
 	}

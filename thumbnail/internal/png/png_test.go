@@ -17,8 +17,8 @@ import (
 	"sluice/thumbnail/internal/raster"
 )
 
-// file writes a PNG of random samples in any form there is. Filters change from
-// row to row.
+// file writes a PNG of random samples in any form. Filters change from row to
+// row.
 type file struct {
 	w, h, depth int
 	colour      byte
