@@ -93,18 +93,21 @@ type Decoder struct {
 
 // component is one color channel of the frame.
 type component struct {
-	id    byte
-	h, v  int
-	tq    byte
-	bw    int // blocks that hold samples, in each direction:
-	bh    int // what a scan of this component alone has
-	pw    int // the same with the padding to whole MCUs
-	ph    int
-	seen  bool // a scan had it
-	quant [64]uint16
-	deq   dequant
-	pred  int       // DC predictor
-	low   [64]uint8 // progressive: the lowest bit known of a coefficient
+	id   byte
+	h, v int
+	tq   byte
+	bw   int // blocks that hold samples, in each direction:
+	bh   int // what a scan of this component alone has
+	pw   int // the same with the padding to whole MCUs
+	ph   int
+	seen bool // a scan had it
+	// unsent has a bit for each coefficient of a progressive picture, by its
+	// zig-zag index, that no scan has sent to its last bit.
+	unsent uint64
+	quant  [64]uint16
+	deq    dequant
+	pred   int       // DC predictor
+	low    [64]uint8 // progressive: the lowest bit known of a coefficient
 
 	n      int // samples of a block, in each direction: 1, 2, 4 or 8
 	place  *placement
@@ -243,7 +246,8 @@ func (d *Decoder) decodeScans() error {
 			if err := d.src.failed(); err != nil {
 				return err
 			}
-			if d.hdr.Progressive || !d.allSeen() {
+			// A file that lacks only its end has its picture whole.
+			if !d.allSeen() || d.hdr.Progressive && !d.allSent() {
 				d.damaged(d.src.short("no end of image"))
 			}
 			return nil
@@ -259,6 +263,16 @@ func (d *Decoder) decodeScans() error {
 func (d *Decoder) allSeen() bool {
 	for i := range d.hdr.Components {
 		if !d.comps[i].seen {
+			return false
+		}
+	}
+	return true
+}
+
+// allSent reports whether the scans have sent every bit of every coefficient.
+func (d *Decoder) allSent() bool {
+	for i := range d.hdr.Components {
+		if d.comps[i].unsent != 0 {
 			return false
 		}
 	}
@@ -296,6 +310,7 @@ func (d *Decoder) allocate() error {
 	for i := range d.hdr.Components {
 		c := &d.comps[i]
 		c.seen = false
+		c.unsent = ^uint64(0)
 		c.n = d.hdr.blockSize(i, d.scale, d.opts.FineChroma)
 		c.place = &d.places[0]
 		if c.n != 8/d.scale {

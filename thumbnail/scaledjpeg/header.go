@@ -49,8 +49,8 @@ type Header struct {
 	// Progressive pictures come in several scans, coarse to fine.
 	Progressive bool
 	ColorModel  ColorModel
-	// Inverted is set for CMYK and YCCK files with an Adobe marker: 255 stands
-	// for no ink.
+	// Inverted is set for CMYK and YCCK files: 255 stands for no ink. Files
+	// without an Adobe marker are read the same way, as by libvips and Pillow.
 	Inverted bool
 	// Sampling has an entry for each component, the others are zero. A gray
 	// picture always has (1,1).

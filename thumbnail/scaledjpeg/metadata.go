@@ -61,7 +61,7 @@ func (d *Decoder) setColorModel() {
 		if d.adobe && d.adobeColor != 0 {
 			h.ColorModel = YCCK
 		}
-		h.Inverted = d.adobe
+		h.Inverted = true
 	}
 }
 

@@ -90,7 +90,7 @@ func TestColorModel(t *testing.T) {
 		{name: "named RGB", comps: 3, ids: ids("RGB"), want: RGB},
 		{name: "named RGB, JFIF", comps: 3, ids: ids("RGB"), o: writeOptions{jfif: true}, want: YCbCr},
 		{name: "named RGB, Adobe 1", comps: 3, ids: ids("RGB"), o: writeOptions{adobe: 2}, want: YCbCr},
-		{name: "four", comps: 4, want: CMYK},
+		{name: "four", comps: 4, want: CMYK, inverted: true},
 		{name: "four, Adobe 0", comps: 4, o: writeOptions{adobe: 1}, want: CMYK, inverted: true},
 		{name: "four, Adobe 1", comps: 4, o: writeOptions{adobe: 2}, want: YCCK, inverted: true},
 		{name: "four, Adobe 3", comps: 4, o: writeOptions{adobe: 4}, want: YCCK, inverted: true},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // scan is one scan's header and the layout of its MCUs.
@@ -49,6 +50,7 @@ func (d *Decoder) scan() (byte, error) {
 		}
 		return d.pass(), nil
 	}
+	s.noteSent()
 	if d.hdr.Progressive && !d.wanted(s) {
 		return d.pass(), nil
 	}
@@ -65,6 +67,16 @@ func (d *Decoder) scan() (byte, error) {
 		}
 	}
 	return d.mcuRuns(s)
+}
+
+// noteSent marks the coefficients of the scan as sent to their last bit, or not.
+func (s *scan) noteSent() {
+	band := ^uint64(0) << s.ss & (^uint64(0) >> (63 - s.se))
+	for _, c := range s.comps[:s.n] {
+		if c.unsent &^= band; s.al > 0 {
+			c.unsent |= band
+		}
+	}
 }
 
 // pass skips a scan's data and returns the marker that ends it.
@@ -108,7 +120,9 @@ func (d *Decoder) scanHeader(s *scan) error {
 		id, tables := b[3+2*i], b[4+2*i]
 		var c *component
 		for j := range d.hdr.Components {
-			if d.comps[j].id == id {
+			// Of components with equal ids each scan takes the next, as in
+			// libjpeg.
+			if d.comps[j].id == id && (c == nil || slices.Contains(s.comps[:i], c)) {
 				c = &d.comps[j]
 			}
 		}

@@ -52,6 +52,9 @@ func (d *Decoder) segment(m byte) error {
 		return d.src.short(markerName(m))
 	}
 	n := int(b[0])<<8 + int(b[1]) - 2
+	if n < 0 && (m >= mAPP0 && m <= mAPP0+15 || m == mCOM) {
+		n = 0 // libjpeg accepts such an empty segment
+	}
 	if n < 0 {
 		return &Error{Offset: at, Detail: markerName(m) + ": impossible length", Err: ErrCorrupt}
 	}
@@ -125,11 +128,6 @@ func (d *Decoder) frame(m byte, n int) (left int, err error) {
 		c := &d.comps[i]
 		c.id, c.tq = b[0], b[2]
 		s := Sampling{H: b[1] >> 4, V: b[1] & 15}
-		for j := range i {
-			if d.comps[j].id == c.id {
-				return 0, d.corrupt("two components %d", c.id)
-			}
-		}
 		if s.H < 1 || s.H > 4 || s.V < 1 || s.V > 4 {
 			return 0, d.corrupt("component %d: sampling %dx%d", c.id, s.H, s.V)
 		}

@@ -164,7 +164,7 @@ func refusal(err error) error {
 	}
 	switch {
 	case errors.Is(err, scaledjpeg.ErrUnsupported):
-		return codec.Unsupported(codec.JPEG, detail)
+		return codec.Unsupported(codec.JPEG, detail+": save it as a baseline or progressive JPEG of 8 bits")
 	case errors.Is(err, scaledjpeg.ErrTruncated):
 		return &codec.Error{Kind: codec.KindCorrupt, Format: codec.JPEG, Reason: "JPEG data ends early", Err: err}
 	}
