@@ -12,11 +12,11 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// noPictures are the photographs that are no good ones.
+// noPictures are files of the photographs' folder that are not valid pictures.
 var noPictures = map[string]bool{"corrupt-header.jpg": true, "truncated.jpg": true}
 
-// TestContactSheet puts all thumbnails of testdata/images on one sheet, and of
-// the photographs on another, to be looked at:
+// TestContactSheet writes all thumbnails of testdata/images to one sheet, and of
+// the photographs to another, for review:
 //
 //	go test ./thumbnail -run ContactSheet -artifacts -outputdir /tmp
 func TestContactSheet(t *testing.T) {
@@ -62,7 +62,7 @@ func TestContactSheet(t *testing.T) {
 // sheetFile is the sheet that README.md shows.
 const sheetFile = "testdata/sheet.jpg"
 
-// TestReadmesSheet makes it of testdata/images; -update writes it.
+// TestReadmesSheet makes the sheet from testdata/images; -update writes it.
 func TestReadmesSheet(t *testing.T) {
 	t.Parallel()
 	orientations, err := filepath.Glob(filepath.Join(imagesDir, "orientation-*.jpg"))
@@ -103,12 +103,12 @@ func TestReadmesSheet(t *testing.T) {
 		t.Errorf("%s has %d bytes", sheetFile, len(got))
 	}
 	if !sameFile(got, out.Bytes()) {
-		t.Errorf("%s is not what this test makes; -update rewrites it, look at it then", sheetFile)
+		t.Errorf("%s differs from the sheet that this test makes: run it with -update, and review the file", sheetFile)
 	}
 }
 
-// sheet lays pictures out on a chequered ground, which shows what is
-// transparent.
+// sheet arranges pictures on a chequered background, which shows through
+// transparent parts.
 func sheet(pictures []image.Image, cell, columns int) *image.NRGBA {
 	out := image.NewNRGBA(image.Rect(0, 0, cell*columns, cell*((len(pictures)+columns-1)/columns)))
 	for i := range out.Pix {

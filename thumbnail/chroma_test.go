@@ -17,7 +17,7 @@ import (
 	"sluice/thumbnail/internal/colour"
 )
 
-// redLines are lines of one pixel of the thumbnail, at full size k pixels wide.
+// redLines draws lines that are k pixels wide, and one pixel in the thumbnail.
 func redLines(k int) *image.NRGBA {
 	img := image.NewNRGBA(image.Rect(0, 0, 200*k, 150*k))
 	draw.Draw(img, img.Rect, image.White, image.Point{}, draw.Src)
@@ -58,7 +58,7 @@ func TestGraphicsKeepTheirChroma(t *testing.T) {
 	}
 }
 
-// fullChromaJPEG encodes by our own writer: image/jpeg halves chroma always.
+// fullChromaJPEG encodes at 4:4:4 by jpegenc: image/jpeg always halves chroma.
 func fullChromaJPEG(t *testing.T, img *image.YCbCr) []byte {
 	t.Helper()
 	p := &jpegenc.Picture{W: img.Rect.Dx(), H: img.Rect.Dy(), Planes: [][]byte{img.Y, img.Cb, img.Cr}}
@@ -88,7 +88,7 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 		if _, ratio := chromaSampling(t, data); ratio != image.YCbCrSubsampleRatio420 {
 			t.Errorf("%s: got %v, want 4:2:0", f, ratio)
 		}
-		// As if it had come as PNG, and as JPEG of full chroma.
+		// The same picture as PNG, and as JPEG of full chroma.
 		img := onlySmall(t, data, Size{Width: 800, Height: 800})
 		if n := hardShareOf(onlySmall(t, data, Size{Width: 200, Height: 200})); n > 0.001 {
 			t.Errorf("%s: %.3f %% of its pixels are hard, which is near the threshold", f, 100*n)
@@ -109,8 +109,8 @@ func TestPhotographsHaveHalfTheirChroma(t *testing.T) {
 	}
 }
 
-// hardShareOf is the part of a picture's pixels that are far from the mean of
-// their four.
+// hardShareOf is the share of a picture's pixels that are far from the mean of
+// their group of four.
 func hardShareOf(img image.Image) float64 {
 	b := img.Bounds()
 	w, h, planes := b.Dx(), b.Dy(), make([][]byte, 3)

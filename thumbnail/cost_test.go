@@ -18,7 +18,7 @@ import (
 )
 
 // tableProfile is an RGB profile with a grid of 33 x 33 x 33 points of 16 bits,
-// and three megabytes of nothing. It packs well.
+// and three megabytes of zeros, which compress well.
 func tableProfile() []byte {
 	b := append([]byte("mft2"), 0, 0, 0, 0, 3, 3, 33, 0)
 	b = append(b, make([]byte, 36)...)
@@ -42,8 +42,8 @@ func tableProfile() []byte {
 	return p
 }
 
-// costPictures are the fixtures, and those that fixtures are not: tiny, flat,
-// with profiles.
+// costPictures returns the fixtures, and generated pictures that are tiny, flat
+// or have profiles.
 func costPictures(t *testing.T) map[string][]byte {
 	all := map[string][]byte{}
 	files, err := filepath.Glob(filepath.Join(imagesDir, "*.[gjpw]*"))
@@ -83,7 +83,7 @@ func costPictures(t *testing.T) map[string][]byte {
 	return all
 }
 
-// Not parallel: it measures the process.
+// The test is not parallel, because it measures the process.
 func TestCostBoundsWhatIsAllocated(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates by itself")
@@ -145,7 +145,7 @@ func TestOpenAllocatesByTheFileNotByItsClaims(t *testing.T) {
 	}
 }
 
-// Of an animation it is what is in use at once.
+// The cost of an animation bounds the memory that is in use at one time.
 func TestCostOfAnAnimation(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates by itself")

@@ -26,7 +26,7 @@ var updateDigests = flag.Bool("update-digests", false, "rewrite testdata/digests
 const digestFile = "testdata/digests.txt"
 
 // digestForms are the size forms of commit c49c48e and the options that change
-// what they give.
+// their thumbnails.
 var digestForms = []struct {
 	name    string
 	sizes   string
@@ -39,7 +39,7 @@ var digestForms = []struct {
 	{"quality", "200x200", thumbnail.Options{Quality: 62, Pool: new(thumbnail.Pool)}},
 }
 
-// digestPictures are the fixtures and pictures made by a program.
+// digestPictures returns the fixtures and generated pictures.
 func digestPictures(t *testing.T) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("../testdata/images/*.[gjpw]*")
@@ -86,8 +86,8 @@ func digestPictures(t *testing.T) map[string][]byte {
 	return all
 }
 
-// goRelease is the Go release without its patch number. The encoders of PNG and
-// GIF are the standard library's, and may write the same pixels otherwise.
+// goRelease is the Go release without its patch number. PNG and GIF are written
+// by the standard library, whose bytes may change between releases.
 func goRelease() string {
 	parts := strings.SplitN(runtime.Version(), ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
@@ -126,8 +126,8 @@ func digestOf(t *testing.T, thumb thumbnail.Thumbnail) string {
 	return fmt.Sprintf("%s %dx%d %x %x", thumb.Ext, thumb.Width, thumb.Height, sum, pixels.Sum(nil))
 }
 
-// Thumbnails of the sizes that commit c49c48e had are its own, byte for byte. A
-// change of the pictures on purpose rewrites the digests with -update-digests.
+// Thumbnails of the sizes of commit c49c48e are equal to that commit's, byte for
+// byte. After an intended change, -update-digests rewrites the digests.
 func TestThumbnailBytesAreThoseOfCommitC49c48e(t *testing.T) {
 	t.Parallel()
 	if runtime.GOARCH != "amd64" {

@@ -40,8 +40,8 @@ func ExampleMake() {
 	// 120x120-sharpen: 120x80 image/jpeg
 }
 
-// A caller that makes thumbnails in parallel weighs each picture before it is
-// decoded.
+// A caller that makes thumbnails in parallel reads the cost of each picture
+// before decoding it.
 func ExampleOpen() {
 	f, err := os.Open("../testdata/images/transparent.png")
 	if err != nil {
@@ -55,7 +55,7 @@ func ExampleOpen() {
 		return
 	}
 	fmt.Println(p.Format(), p.Width(), p.Height(), p.Cost() < 10<<20)
-	// Here: semaphore.Acquire(ctx, p.Cost()) … defer Release
+	// A real caller acquires p.Cost() bytes of a semaphore here.
 	res, err := p.Thumbnails(context.Background())
 	if err != nil {
 		fmt.Println(err)
@@ -67,7 +67,7 @@ func ExampleOpen() {
 	// image/png
 }
 
-// Errors of these three types are final: trying again does not help.
+// Errors of the package's three types are final: retrying does not help.
 func ExampleUnsupportedError() {
 	_, err := thumbnail.Make(context.Background(), strings.NewReader("%PDF-1.7 and more"), thumbnail.Options{
 		Sizes: []thumbnail.Size{{Width: 100, Height: 100}},

@@ -53,7 +53,7 @@ func TestEveryGravityIsThatOfImaging(t *testing.T) {
 	}
 }
 
-func TestGravityStandsOverSmartCrop(t *testing.T) {
+func TestGravityOverridesSmartCrop(t *testing.T) {
 	t.Parallel()
 	data := plainWith(300, 100, image.Rect(250, 20, 290, 80), func(x, y int) color.NRGBA { return color.NRGBA{byte(x * 40), byte(y * 70), 0, 255} })
 	for _, gravity := range []Gravity{"", Center, Left} {
@@ -92,7 +92,7 @@ func TestPaddedBoxes(t *testing.T) {
 		name, size, contentType string
 		data                    []byte
 		w, h                    int
-		border, inside          color.NRGBA // at the top, and where the letter leaves a gap
+		border, inside          color.NRGBA // at the top, and in a gap of the letter
 	}{
 		{"white in a JPEG", "200x200:pad", "image/jpeg", opaque, 200, 200, white, testpicture.Paper},
 		{"a colour in a JPEG", "200x200:pad:008080", "image/jpeg", opaque, 200, 200, teal, testpicture.Paper},
@@ -141,8 +141,8 @@ func TestPaddedBoxesBesideOtherSizes(t *testing.T) {
 		if err != nil || res.Thumbnails[i].Ext != "png" {
 			t.Fatalf("%s: %v, %s", sizes[i], err, res.Thumbnails[i].Ext)
 		}
-		// The upper left corner of the border; of the first the gap of the
-		// letter.
+		// The upper left corner of the border, or for the first size the gap
+		// of the letter.
 		x, y := 1, 1
 		if i == 0 {
 			x, y = 27, 25
@@ -263,10 +263,10 @@ func TestTinyPicturesTakeEverySize(t *testing.T) {
 	}
 }
 
-// imaging and image.Decode would give untrusted input to decoders without
-// limits, imaging's of TIFF and BMP among them. Commands under bench measure
+// imaging and image.Decode pass untrusted input to decoders without limits, such
+// as those of TIFF and BMP. Only the commands under bench use them, to measure
 // them.
-func TestDecodersOfOthersNeverSeeInput(t *testing.T) {
+func TestUntrustedInputNeverReachesOtherDecoders(t *testing.T) {
 	t.Parallel()
 	forbidden := map[string][]string{
 		"github.com/disintegration/imaging": {"Open", "Decode"},

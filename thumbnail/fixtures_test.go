@@ -36,7 +36,7 @@ func fixture(tb testing.TB, name string) []byte {
 }
 
 // photo returns a photograph that is not part of the project, or false where
-// the photographs are absent. They add to the pictures that testpicture makes.
+// the photographs are absent. They supplement the generated pictures.
 func photo(tb testing.TB, name string) ([]byte, bool) {
 	tb.Helper()
 	data, err := os.ReadFile(filepath.Join(photosDir, name))
@@ -49,7 +49,7 @@ func photo(tb testing.TB, name string) ([]byte, bool) {
 	return data, true
 }
 
-// camera is a made picture with the statistics of a photograph.
+// camera returns a generated picture with the statistics of a photograph.
 func camera(w, h int, o testpicture.JPEGOptions) []byte {
 	return testpicture.JPEG(testpicture.Camera(w, h, 5), o)
 }
@@ -126,15 +126,15 @@ func madeFixtures() map[string][]byte {
 		files["orientation-"+name+".jpg"] = testpicture.WithEXIF(testpicture.EncodeJPEG(testpicture.Opaque(testpicture.Turned(upright, int(o)))), int(o))
 	}
 	files["display-p3.png"] = testpicture.WithPNGChunk(testpicture.EncodePNG(upright), "iCCP", append([]byte("Display P3\x00\x00"), testpicture.Deflate(testpicture.P3Profile())...), false)
-	// Two pictures in one file, the second a map of brightness, as telephones
-	// write them.
+	// Two pictures in one file, as phones write them: the second is a map of
+	// brightness.
 	files["gain-map.jpg"] = append(testpicture.WithSegment(testpicture.EncodeJPEG(testpicture.Opaque(upright)), 0xe2, "MPF\x00"+"MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"), testpicture.EncodeJPEG(image.NewGray(image.Rect(0, 0, 120, 80)))...)
 	whole := files["orientation-1-upright.jpg"]
 	files["bad/truncated.jpg"] = whole[:len(whole)/2]
 	return files
 }
 
-func TestFixturesAreWhatTheyWereMadeAs(t *testing.T) {
+func TestFixturesMatchTheirGenerator(t *testing.T) {
 	for name, want := range madeFixtures() {
 		path := filepath.Join(imagesDir, name)
 		if *update {
@@ -144,17 +144,17 @@ func TestFixturesAreWhatTheyWereMadeAs(t *testing.T) {
 		}
 		got, err := os.ReadFile(path)
 		if err != nil {
-			t.Errorf("%v; go test ./thumbnail -run TestFixtures -update makes it", err)
+			t.Errorf("%v: run go test ./thumbnail -run TestFixtures -update to make it", err)
 			continue
 		}
 		if !sameFile(got, want) {
-			t.Errorf("%s is not what this test makes; -update rewrites it", name)
+			t.Errorf("%s differs from the generated file: -update rewrites it", name)
 		}
 	}
 }
 
 // sameFile compares pixels where bytes differ: another Go version may encode
-// the same picture otherwise.
+// the same picture to other bytes.
 func sameFile(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

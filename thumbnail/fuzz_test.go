@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// openBytes is what Open allocates at most, beside what it keeps of the file.
+// openBytes limits what Open allocates, besides the parts of the file it keeps.
 const openBytes = 2 << 20
 
 func FuzzMake(f *testing.F) {

@@ -48,9 +48,9 @@ func TestThumbnailsAgainstImaging(t *testing.T) {
 	}
 }
 
-// The filter works on the stored values, see lanczos.go. This says what linear
-// light would change: little on a photograph, and much on the finest stripes,
-// of which a thumbnail of a photograph has few.
+// The filter works on the stored values. This test records the effect that
+// linear light would have: small for a photograph, and large for the finest
+// stripes, which are rare in photographs.
 func TestGammaAndLinearLight(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)

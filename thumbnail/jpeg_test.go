@@ -11,8 +11,8 @@ import (
 	"sluice/thumbnail/scaledjpeg"
 )
 
-// lanczosPlane is the slow obvious reference for one plane: weighted means in
-// floating point, from the true extent, with edges cut off.
+// lanczosPlane is the reference for one plane, simple and slow: weighted means
+// in floating point, from the true extent, with edges cut off.
 func lanczosPlane(p scaledjpeg.Plane, w, h int) []float64 {
 	axis := func(n, size int, extent float64) (first []int, weights [][]float64) {
 		step := extent / float64(n)
@@ -113,7 +113,7 @@ func colourStripes(t *testing.T) []byte {
 
 // A 4:2:0 thumbnail has a quarter of the chroma, so DC alone is as near to the
 // exact filter as luma is.
-func TestChromaOfAPhotographNeedsNoMore(t *testing.T) {
+func TestChromaOfAPhotographReaches50dB(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)
 	pictures := map[string][]byte{"stripes": colourStripes(t), "made": camera(4000, 2250, testpicture.JPEGOptions{})}
@@ -176,8 +176,7 @@ func TestChromaIsFineEnough(t *testing.T) {
 	}
 }
 
-// What is left out of progressive pictures is not seen: these are at most half
-// a decibel below those of all bits.
+// The bits left out of progressive pictures cost at most half a decibel.
 func TestProgressiveQuality(t *testing.T) {
 	t.Parallel()
 	notUnderRace(t)

@@ -13,8 +13,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// allocated is how many bytes of heap f allocates, freed or not: an upper bound
-// of what it holds at once.
+// allocated returns the bytes of heap that f allocates, freed or not: an upper
+// bound of the memory that it holds at one time.
 func allocated(f func()) int64 {
 	runtime.GC() // so that nothing is counted late
 	return measuredAllocs(f)
@@ -30,7 +30,7 @@ func measuredAllocs(f func()) int64 {
 	return int64(sample[0].Value.Uint64() - before)
 }
 
-// Not parallel: it measures the process.
+// The test is not parallel, because it measures the process.
 func TestMemoryStaysBelowTheCost(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates by itself")
@@ -60,7 +60,7 @@ func TestMemoryStaysBelowTheCost(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		// What a call allocates in all is more than it holds at once.
+		// The sum of a call's allocations is more than it holds at one time.
 		if got > p.Cost() {
 			t.Errorf("%s: %d bytes were allocated, the cost is %d", tt.name, got, p.Cost())
 		}
@@ -85,7 +85,7 @@ func flatJPEG(w, h int) []byte {
 	return append(out, 0xff, 0xd9)
 }
 
-// smallFunction is what is left for pictures of a function of 128 MB, see
+// smallFunction is the memory for pictures in a Lambda function of 128 MB; see
 // workers/uploads.
 const smallFunction = 48 << 20
 
@@ -106,15 +106,15 @@ func TestAFlatJPEGOf280MegapixelsFitsASmallFunction(t *testing.T) {
 	if got := res.Thumbnails[0]; res.Width != 20000 || res.Height != 14000 || got.Width != 200 || got.Height != 140 {
 		t.Errorf("got %dx%d of %dx%d", got.Width, got.Height, res.Width, res.Height)
 	}
-	// The same picture wanted large needs what it has.
+	// A large thumbnail of the same picture needs all of its pixels.
 	_, err = Open(bytes.NewReader(data), Options{Sizes: []Size{{Width: 8000, Height: 8000}}, MemoryBytes: smallFunction})
 	if kindOf(err) != "too large" {
 		t.Errorf("got %v, want a refusal by memory", err)
 	}
 }
 
-// An interlaced PNG is kept as far as the thumbnail needs it: 50 MP of 16 bits
-// fit when a small one is wanted, and not when a large one is.
+// An interlaced PNG is kept at the thumbnail's reduction: 50 MP of 16 bits fit
+// the limit for a small thumbnail, and exceed it for a large one.
 func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	t.Parallel()
 	ihdr := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 8660), 5774)
@@ -130,7 +130,7 @@ func TestA16BitInterlacedPNGOf50Megapixels(t *testing.T) {
 	}
 }
 
-// The hot loop allocates nothing: what a thumbnail allocates does not depend on
+// The inner loops allocate nothing: the number of allocations does not depend on
 // the picture's size.
 func TestAllocationsOfAThumbnail(t *testing.T) {
 	if underRace {

@@ -44,7 +44,7 @@ func TestOrientationTurnsBack(t *testing.T) {
 	}
 }
 
-func TestOrientationWhereverItStands(t *testing.T) {
+func TestOrientationIsFoundAnywhereInTheFile(t *testing.T) {
 	t.Parallel()
 	turned := testpicture.Turned(testpicture.Letter(testpicture.Paper), 6)
 	jpg, file := testpicture.EncodeJPEG(testpicture.Opaque(turned)), testpicture.EncodePNG(turned)

@@ -107,8 +107,9 @@ func TestOddPictures(t *testing.T) {
 	}
 }
 
-// lanczos is the slow obvious reference: each pixel is a weighted mean of the
-// source's, in floating point, with weights by alpha, and edges cut off.
+// lanczos is the reference, simple and slow: each pixel is a weighted mean of
+// the source's pixels, in floating point, with weights by alpha, and edges cut
+// off.
 func lanczos(img image.Image, w, h int) *image.NRGBA {
 	b := img.Bounds()
 	weights := func(i, n, size int) (from int, ws []float64) {
@@ -157,7 +158,7 @@ func lanczos(img image.Image, w, h int) *image.NRGBA {
 	return out
 }
 
-func TestThumbnailsAgainstTheSlowObviousWay(t *testing.T) {
+func TestThumbnailsMatchTheReference(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"transparent.png", "sixteen-bit.png", "grey.jpg", "orientation-1-upright.jpg"} {
 		t.Run(file, func(t *testing.T) {
@@ -176,7 +177,7 @@ func TestThumbnailsAgainstTheSlowObviousWay(t *testing.T) {
 	}
 }
 
-// onlySmall gives a thumbnail before it is encoded.
+// onlySmall returns a thumbnail before it is encoded.
 func onlySmall(tb testing.TB, data []byte, s Size) image.Image {
 	tb.Helper()
 	p, err := Open(bytes.NewReader(data), Options{Sizes: []Size{s}})
@@ -190,8 +191,8 @@ func onlySmall(tb testing.TB, data []byte, s Size) image.Image {
 	return images[0]
 }
 
-// notUnderRace leaves whole photographs in floating point to the run without
-// the race detector: it takes ten times as long, and there is one goroutine.
+// notUnderRace skips tests of whole photographs in floating point under the race
+// detector, where they take ten times as long and use one goroutine.
 func notUnderRace(t *testing.T) {
 	t.Helper()
 	if underRace {

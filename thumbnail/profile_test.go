@@ -37,7 +37,7 @@ func TestWideGamutPicturesComeOutInSRGB(t *testing.T) {
 	}
 }
 
-// What a profile changes in pictures of many colours.
+// Profiles are applied to pictures of many colours.
 func TestPicturesWithProfiles(t *testing.T) {
 	t.Parallel()
 	// Numbers of Display P3 become more saturated in sRGB, they do not stay.
@@ -77,8 +77,8 @@ func checkProfiledPhotographs(t *testing.T) {
 		t.Errorf("p3.png differs by %.2f from its numbers as they are: the profile was not applied", d)
 	}
 
-	// What Little CMS makes of some pixels, perceptual intent. The profile is
-	// U.S. Web Coated (SWOP) v2.
+	// Results of Little CMS for some pixels, with perceptual intent. The profile
+	// is U.S. Web Coated (SWOP) v2.
 	img := onlySmall(t, inks, Size{Width: 500, Height: 333})
 	for _, tt := range []struct {
 		x, y int
@@ -96,7 +96,7 @@ func checkProfiledPhotographs(t *testing.T) {
 }
 
 // Colours that sRGB has, so that nothing is clipped.
-func TestWideColoursThatSRGBHas(t *testing.T) {
+func TestWideGamutColoursInsideSRGBAreExact(t *testing.T) {
 	t.Parallel()
 	for _, space := range []struct {
 		name    string

@@ -53,7 +53,7 @@ func holds(img image.Image) bool {
 	return n > 40
 }
 
-func TestSmartCropFindsWhatThereIsToSee(t *testing.T) {
+func TestSmartCropKeepsDetailAndSkin(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 2))
 	noise := func(int, int) color.NRGBA {

@@ -10,7 +10,7 @@ import (
 func BenchmarkMake(b *testing.B) {
 	for _, bb := range []struct {
 		name, file string
-		w, h       int // of the picture that is made where the photograph is absent
+		w, h       int // of the generated picture that replaces an absent photograph
 		o          testpicture.JPEGOptions
 	}{
 		{"src=2mp-jpeg", "2569067123_aca715a2ee_o.jpg", 1800, 1476, testpicture.JPEGOptions{}},
@@ -28,7 +28,7 @@ func BenchmarkMake(b *testing.B) {
 		data = fixture(b, "lossy.webp")
 	}
 	b.Run("src=webp", func(b *testing.B) { benchmarkMake(b, data, "200x200") })
-	// The sizes that imaging finishes, beside those that it does not.
+	// Sizes that imaging finishes, next to sizes that it does not.
 	letter := fixture(b, "orientation-1-upright.jpg")
 	for _, size := range []string{"200x200:fill", "200x200:fill:top", "200x200:pad", "200x200:sharpen"} {
 		b.Run("size="+size, func(b *testing.B) { benchmarkMake(b, letter, size) })

@@ -63,7 +63,7 @@ func checkUpright(t *testing.T, img image.Image, background color.NRGBA, toleran
 	}
 }
 
-func TestPicturesComeOutUprightAndRight(t *testing.T) {
+func TestThumbnailsAreUprightAndHaveTheRightColours(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		file, format string
@@ -148,7 +148,7 @@ func TestSixteenBitsKeepTheGradient(t *testing.T) {
 	}
 }
 
-func TestSeveralSizesInTheirOrder(t *testing.T) {
+func TestThumbnailsFollowTheOrderOfSizes(t *testing.T) {
 	t.Parallel()
 	sizes, err := ParseSizes("40x40,200x200,100x100:fill,4000x4000")
 	if err != nil {
@@ -362,7 +362,7 @@ func TestACancelledContextStops(t *testing.T) {
 		t.Errorf("got %v, want the cause", err)
 	}
 
-	// In the middle of the data.
+	// The context ends in the middle of the data.
 	ctx, cancel = context.WithCancelCause(t.Context())
 	data := fixture(t, "orientation-1-upright.jpg")
 	r := io.MultiReader(bytes.NewReader(data[:len(data)/2]), readerFunc(func(p []byte) (int, error) {

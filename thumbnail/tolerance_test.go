@@ -11,9 +11,9 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// What is not needed to show a picture does not make it a bad one.
+// The tests below check that damage outside the pixel data is tolerated.
 
-func TestDamagedNotesOfPNG(t *testing.T) {
+func TestDamagedAncillaryChunksOfPNGAreIgnored(t *testing.T) {
 	t.Parallel()
 	plain := testpicture.EncodePNG(testpicture.Letter(testpicture.Paper))
 	note := func(kind string, data []byte, atEnd, damaged bool) []byte {
@@ -89,4 +89,42 @@ func TestWebPCutBehindItsData(t *testing.T) {
 	if _, err := Make(t.Context(), bytes.NewReader(data[:at-20]), Options{Sizes: []Size{{Width: 100, Height: 100}}}); kindOf(err) != "corrupt" {
 		t.Errorf("cut in the data: got %v", err)
 	}
+}
+
+// As in libpng: bits of a transparent colour above the depth do not count.
+func TestTransparentColourIsMaskedByTheDepth(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []int{1, 2, 4, 8, 16} {
+		for colour, samples := range map[byte]int{0: 1, 2: 3} {
+			if samples == 3 && depth < 8 {
+				continue
+			}
+			ihdr := append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, 4), 4), byte(depth), colour, 0, 0, 0)
+			var key []byte
+			for range samples {
+				key = binary.BigEndian.AppendUint16(key, 0xffff)
+			}
+			key[0] = byte(map[bool]int{true: 0xff, false: 0xab}[depth == 16])
+			row := append([]byte{0}, bytes.Repeat([]byte{0xff}, (4*samples*depth+7)/8)...)
+			data := testpicture.PNGSignature + string(testpicture.PNGChunk("IHDR", ihdr)) + string(testpicture.PNGChunk("tRNS", key)) +
+				string(testpicture.PNGChunk("IDAT", testpicture.Deflate(bytes.Repeat(row, 4)))) + string(testpicture.PNGChunk("IEND", nil))
+			res, img := makeOne(t, []byte(data), "4x4")
+			if got := color.NRGBAModel.Convert(img.At(1, 1)).(color.NRGBA); res.Thumbnails[0].Ext != "png" || got.A != 0 {
+				t.Errorf("colour type %d, %d bits: got %v in a %s, want a transparent pixel", colour, depth, got, res.Thumbnails[0].Ext)
+			}
+		}
+	}
+}
+
+// As in libvips and Pillow: 255 is no ink, with Adobe's marker and without.
+func TestCMYKWithoutAdobeMarkerIsNotInverted(t *testing.T) {
+	t.Parallel()
+	data := fixture(t, "cmyk.jpg")
+	at := bytes.Index(data, []byte("\xff\xeeAdobe"[:2]))
+	n := int(binary.BigEndian.Uint16(data[at+2:]))
+	if at < 0 || string(data[at+4:at+9]) != "Adobe" || data[at+15] != 0 {
+		t.Fatalf("the fixture has no Adobe marker of CMYK at %d", at)
+	}
+	_, img := makeOne(t, append(bytes.Clone(data[:at]), data[at+2+n:]...), "200x200")
+	checkUpright(t, img, testpicture.Paper, 14)
 }

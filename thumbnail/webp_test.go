@@ -11,7 +11,7 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-func TestSmallWebPsAreThoseOfTheFilteredPicture(t *testing.T) {
+func TestReducedWebPMatchesTheFilteredPicture(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"lossy.webp", "known-colours.webp"} {
 		checkUnfiltered(t, fixture(t, name))

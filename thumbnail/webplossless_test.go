@@ -13,8 +13,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// Not parallel: it measures the process.
-func TestHuffmanGroupsOfWebPCount(t *testing.T) {
+// The test is not parallel, because it measures the process.
+func TestCostCountsHuffmanGroupsOfWebP(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector allocates by itself")
 	}
@@ -63,7 +63,7 @@ func TestHuffmanGroupsOfWebPCount(t *testing.T) {
 
 // The transparency of a lossy picture may be a lossless one: the same data
 // behind one byte instead of five.
-func TestHuffmanGroupsOfTransparencyCount(t *testing.T) {
+func TestCostCountsHuffmanGroupsOfTransparency(t *testing.T) {
 	t.Parallel()
 	lossless := testpicture.ManyGroups(204, 204, 2600, 11)[20+5:]
 	chunk := func(kind string, data []byte) []byte {
@@ -88,7 +88,7 @@ func TestHuffmanGroupsOfTransparencyCount(t *testing.T) {
 	}
 }
 
-func TestLookingAheadInWebPLosesNothing(t *testing.T) {
+func TestLookAheadInWebPLosesNoBytes(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection lost")
 	data := testpicture.ManyGroups(40, 40, 90, 11)

@@ -95,7 +95,7 @@ func TestTablesOfStages(t *testing.T) {
 	}
 }
 
-func TestATableStandsOverTheMatrix(t *testing.T) {
+func TestTableOverridesTheMatrix(t *testing.T) {
 	t.Parallel()
 	tags := map[string][]byte{"A2B0": stagesTag(testpicture.SRGBCurve(), testpicture.P3Primaries[0], testpicture.P3Primaries[1], testpicture.P3Primaries[2], [3]byte{}, 0)}
 	for i, c := range []string{"r", "g", "b"} {
@@ -109,7 +109,7 @@ func TestATableStandsOverTheMatrix(t *testing.T) {
 	if got, want := tr.convert([4]byte{180, 120, 90}), testpicture.WideToSRGB([3]byte{180, 120, 90}, testpicture.SRGBToLinear, testpicture.P3ToSRGB); !testpicture.Near(color.NRGBA{got[0], got[1], got[2], 255}, want, 2) {
 		t.Errorf("got %v, want %v by the table", got, want)
 	}
-	// A table that cannot be used leaves it to the matrix.
+	// The matrix applies when the table cannot be used.
 	tags["A2B0"] = []byte("mAB \x00\x00\x00\x00\x03\x03\x00\x00")
 	if NewTransform(stagesProfile(2, tags), raster.RGB) != nil {
 		t.Error("the matrix, which is sRGB's, was not taken")
@@ -118,7 +118,7 @@ func TestATableStandsOverTheMatrix(t *testing.T) {
 
 // The black of version 4's perceptual tables is a print's, and becomes a
 // screen's.
-func TestTheBlackOfPerceptualTables(t *testing.T) {
+func TestBlackOfPerceptualTablesBecomesScreenBlack(t *testing.T) {
 	t.Parallel()
 	grey := func(offset float64) []byte {
 		tag := stagesTag([]byte("curv\x00\x00\x00\x00\x00\x00\x00\x00"), [3]float64{}, [3]float64{}, [3]float64{}, [3]byte{}, 0)

@@ -115,8 +115,8 @@ func TestInflateOfBadData(t *testing.T) {
 	}
 }
 
-// The standard library and this one agree on every input: on data, and on
-// whether it is valid.
+// This package and the standard library agree for every input, on the data and
+// on whether it is valid.
 func FuzzInflate(f *testing.F) {
 	for i := range 6 {
 		f.Add(testpicture.Deflate(compressible(300*i*i, uint64(i))))

@@ -24,7 +24,7 @@ func TestFewColoursStayAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestManyColoursComeNear(t *testing.T) {
+func TestManyColoursStayWithinTolerance(t *testing.T) {
 	t.Parallel()
 	img := image.NewNRGBA(image.Rect(0, 0, 128, 128))
 	for i := range 128 * 128 {
@@ -44,7 +44,7 @@ func TestManyColoursComeNear(t *testing.T) {
 	}
 }
 
-func TestWhatIsHardlySeenIsNot(t *testing.T) {
+func TestFaintPixelsBecomeTransparent(t *testing.T) {
 	t.Parallel()
 	img := image.NewNRGBA(image.Rect(0, 0, 2, 1))
 	copy(img.Pix, []byte{200, 0, 0, 127, 200, 0, 0, 128})

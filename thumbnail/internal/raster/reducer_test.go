@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestReducerAgainstThePlainWay(t *testing.T) {
+func TestReducerMatchesTheReference(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, k := range []int{1, 2, 3, 5, 8, 15, 256} {
@@ -83,7 +83,7 @@ func TestPremultiply(t *testing.T) {
 	}
 }
 
-func TestHalveAgainstThePlainWay(t *testing.T) {
+func TestHalveMatchesTheReference(t *testing.T) {
 	t.Parallel()
 	for w := 1; w < 40; w++ {
 		for _, h := range []int{1, 2, 3, 8} {

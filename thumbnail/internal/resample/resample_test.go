@@ -68,7 +68,7 @@ func resamplePlainly(src *raster.Plane, sx, sy Span) []byte {
 	return out
 }
 
-func TestResampleAgainstThePlainWay(t *testing.T) {
+func TestResampleMatchesTheReference(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		w, h   int

@@ -6,7 +6,7 @@ import (
 	"image/draw"
 )
 
-// The colours of [Letter]. Its corners tell how it is turned.
+// The colours of [Letter]. Its corners show its orientation.
 var (
 	TopLeft     = color.NRGBA{220, 40, 40, 255}
 	TopRight    = color.NRGBA{40, 180, 60, 255}
@@ -37,8 +37,8 @@ func Letter(background color.NRGBA) *image.NRGBA {
 	return img
 }
 
-// Turned returns an upright picture as a camera held in that EXIF orientation
-// stores it.
+// Turned returns the pixels that a camera held in that EXIF orientation stores
+// for an upright picture.
 func Turned(img image.Image, orientation int) *image.NRGBA {
 	b := img.Bounds()
 	w, h := b.Dx(), b.Dy()

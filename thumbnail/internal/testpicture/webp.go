@@ -28,7 +28,7 @@ func (w *losslessWriter) code(n, symbol int) {
 	}
 }
 
-// one says that a code has one symbol, which takes no bits.
+// one writes a code of one symbol, which takes no bits.
 func (w *losslessWriter) one(symbol int) {
 	w.bits(1, 1)
 	w.bits(1, 0)
@@ -36,8 +36,8 @@ func (w *losslessWriter) one(symbol int) {
 	w.bits(8, symbol)
 }
 
-// even says that a code's first 1 << n symbols have n bits each. It takes some
-// 60 bits, however many they are.
+// even writes a code whose first 1 << n symbols have n bits each. It takes about
+// 60 bits for any n.
 func (w *losslessWriter) even(n int) {
 	order := []int{17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 	w.bits(1, 0)

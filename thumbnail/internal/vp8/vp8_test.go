@@ -251,8 +251,8 @@ func (c *blockWriter) mode(p *[9]uint8) uint8 {
 	return [2]uint8{horizontalDownMode, horizontalUpMode}[c.coin(b, p[8])]
 }
 
-// block writes random tokens and tells whether there were any. Large values are
-// rare, or all would be clipped.
+// block writes random tokens and reports whether there were any. Large values
+// are rare, so that not all samples are clipped.
 func (c *blockWriter) block(kind int, context uint8, first int) uint8 {
 	b, i := c.tokens, first
 	p := &c.probs[kind][bandOf[i]][context]
@@ -335,7 +335,7 @@ func checkPlane(t *testing.T, what string, p *raster.Plane, want func(x, y int) 
 	}
 }
 
-func TestFramesAgainstAnotherDecoder(t *testing.T) {
+func TestFramesMatchAReferenceDecoder(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(6, 386))
 	for range 60 {

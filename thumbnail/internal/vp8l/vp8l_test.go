@@ -7,8 +7,8 @@ import (
 	"sluice/thumbnail/internal/testpicture"
 )
 
-// What is not understood is taken for the worst: a flipped bit may make the
-// look ahead fail where the decoder does not.
+// Data that the look-ahead cannot read counts as the worst case, because a
+// flipped bit may stop the look-ahead but not the decoder.
 func FuzzReadGroups(f *testing.F) {
 	f.Add(testpicture.OneGroup(20, 20)[5:], 20, 20)
 	f.Add(testpicture.ManyGroups(20, 20, 7, 11)[25:], 20, 20)
