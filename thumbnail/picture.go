@@ -49,13 +49,9 @@ func Open(r io.Reader, o Options) (_ *Picture, err error) {
 	o = o.withDefaults()
 	src := &source{r: r, limit: o.MaxBytes}
 	br := bufio.NewReaderSize(src, 32<<10)
-	head, err := br.Peek(sniffLen)
-	if err != nil && err != io.EOF {
-		return nil, src.fail("", err)
-	}
-	format, err := sniff(head)
+	format, err := formatOf(br)
 	if err != nil {
-		return nil, err
+		return nil, src.fail("", err)
 	}
 	defer recoverAsCorrupt(format, &err)
 	h, err := openFormat(format, br, &o)
@@ -71,6 +67,23 @@ func Open(r io.Reader, o Options) (_ *Picture, err error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// formatOf returns the format of a picture by its first bytes. It reads more of
+// them only to name what is not a picture.
+func formatOf(r *bufio.Reader) (string, error) {
+	var format string
+	var head []byte
+	var err error
+	for _, n := range []int{magicLen, sniffLen} {
+		if head, err = r.Peek(n); err != nil && err != io.EOF {
+			return "", err
+		}
+		if format, err = sniff(head); err == nil {
+			break
+		}
+	}
+	return format, err
 }
 
 func openFormat(format string, r *bufio.Reader, o *Options) (*codec.Header, error) {

@@ -14,6 +14,9 @@ import (
 // comment.
 const sniffLen = 1024
 
+// magicLen is the number of bytes by which a picture is known.
+const magicLen = 12
+
 // describedLen is the number of first bytes that an error shows.
 const describedLen = 16
 
