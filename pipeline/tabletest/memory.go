@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,13 @@ import (
 type Memory struct {
 	mu    sync.Mutex
 	items map[pipeline.Key]pipeline.Item
+}
+
+// Keys returns the keys of all items, in no order.
+func (m *Memory) Keys() []pipeline.Key {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.items))
 }
 
 // Get implements [pipeline.Table].

@@ -66,7 +66,7 @@ func build(c Config, clients Clients, log *slog.Logger) (*Worker, error) {
 			Parallel: c.Parallel, MaxAttempts: c.MaxAttempts, Reserve: c.Reserve,
 			SQS: clients.SQS, SourceQueueURL: c.SourceQueueURL,
 			DeadLetterQueueURL: c.DeadLetterQueueURL, DeadLetterBucket: c.DeadLetterBucket, Objects: clients.DeadLetters,
-			Connect: []func(context.Context) error{sqsqueue.Queue{Client: clients.SQS, URL: c.DeadLetterQueueURL}.Connect, connectTable(clients.Records)},
+			Connect: []func(context.Context) error{sqsqueue.Queue{Client: clients.SQS, URL: c.DeadLetterQueueURL}.Connect, setup.ConnectTable(clients.Records)},
 		}, log),
 		log: log,
 	}

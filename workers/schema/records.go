@@ -159,6 +159,9 @@ type User struct {
 	Email string `json:"email"`
 	Name  string `json:"name,omitempty"`
 	ID    string `json:"id,omitempty"`
+	// Credentials is the join of the user's credentials in table state. A login
+	// needs both to match.
+	Credentials string `json:"credentials,omitempty"`
 }
 
 // Order is the data of an order's record.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"sluice/pipeline"
 )
 
 // connectTimeout bounds the connecting of a warm-up.
@@ -49,4 +52,15 @@ func WarmUp(ctx context.Context, log *slog.Logger, connects ...func(context.Cont
 	}
 	wg.Wait()
 	return []byte(warmedUp)
+}
+
+// ConnectTable returns a function that connects the client of a table. It asks
+// for an item that does not exist.
+func ConnectTable(t pipeline.Table) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if _, err := t.Get(ctx, pipeline.Key{PK: "warm-up", SK: "-"}); !errors.Is(err, pipeline.ErrNotFound) {
+			return err
+		}
+		return nil
+	}
 }
