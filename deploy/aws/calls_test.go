@@ -50,7 +50,9 @@ func recordCalls(ctx context.Context, scenarios []scenario) (map[string]map[call
 		if err != nil {
 			return nil, err
 		}
-		scenarios = append(scenarios, scenario{name: file, function: functionOf(file, event), event: event})
+		if name := functionOf(file, event); name != "" { // not of a worker that the template lacks
+			scenarios = append(scenarios, scenario{name: file, function: name, event: event})
+		}
 	}
 	if len(scenarios) < 50 {
 		return nil, fmt.Errorf("got %d events, want at least 50", len(scenarios))

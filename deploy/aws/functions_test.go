@@ -41,7 +41,7 @@ var unset = map[string]map[string]string{
 
 // lambdas are the functions of the template.
 var lambdas = func() (all []function) {
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		all = append(all, function{f, f.LogicalName(), unset[f.Name]})
 	}
 	return all

@@ -47,6 +47,7 @@ type container struct {
 
 	queues      []*eventsource.QueueMapping
 	feed        *eventsource.FeedMapping
+	api         *apiServer          // nil without the function api
 	checkpoints *leases.Checkpoints // nil without a function on the stream
 	stream      *streamWatch        // nil without a function on the stream
 	health      health
@@ -84,7 +85,7 @@ func (c *container) build(ctx context.Context) ([]builtFunction, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	wanted, err := chooseFunctions(c.options.Functions)
+	wanted, err := chooseFunctions(c.options.Functions, c.options.Environ["API_ADDR"])
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +117,9 @@ func (c *container) build(ctx context.Context) ([]builtFunction, error) {
 		if f.Source.Stream != "" {
 			add(f.Name, c.settings.validateTables())
 		}
+		if f.Source.HTTP && c.settings.APIAddr == "" {
+			add(f.Name, errors.New("configuration: API_ADDR is required"))
+		}
 		built = append(built, builtFunction{f, own, w})
 	}
 	return built, errors.Join(problems...)
@@ -132,6 +136,9 @@ func (c *container) connect(ctx context.Context, built []builtFunction) error {
 		connect := c.mapQueue
 		if f.Source.Stream != "" {
 			connect = c.mapStream
+		}
+		if f.Source.HTTP {
+			connect = c.mapHTTP
 		}
 		if err := connect(ctx, f); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", f.Name, err))
@@ -263,6 +270,10 @@ func (c *container) run(ctx context.Context) error {
 		c.log.Info("mapping", "stream", c.feed.Feed.ARN(), "function", c.feed.FunctionName, "copy", c.checkpoints.Owner())
 		start(c.feed.FunctionName, c.runFeed)
 	}
+	if c.api != nil {
+		c.log.Info("serving", "address", c.api.listener.Addr().String(), "function", c.api.name)
+		start(c.api.name, c.api.run)
+	}
 	running.Wait()
 	return errors.Join(problems...)
 }
@@ -290,6 +301,9 @@ func (c *container) describe() map[string]any {
 	if c.feed != nil {
 		names = append(names, c.feed.FunctionName)
 		d["copy"], d["shards"] = c.checkpoints.Owner(), c.checkpoints.Held()
+	}
+	if c.api != nil {
+		names = append(names, c.api.name)
 	}
 	d["functions"] = names
 	return d

@@ -114,7 +114,7 @@ func (l *listing) status(ctx context.Context, args []string) error {
 
 // queues are the source and dead-letter queues that the environment names.
 func (l *listing) queues() (all []queueStatus) {
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		for _, url := range []string{l.environ[f.QueueVariable()], environOf(f, l.environ)["DEAD_LETTER_QUEUE_URL"]} {
 			if url != "" && !slices.ContainsFunc(all, func(q queueStatus) bool { return q.Queue == url }) {
 				all = append(all, queueStatus{Function: f.Name, Queue: url})
@@ -126,7 +126,7 @@ func (l *listing) queues() (all []queueStatus) {
 
 func (l *listing) deadLetters(ctx context.Context, args []string) error {
 	var queues []deadletters.Queue
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		url := environOf(f, l.environ)["DEAD_LETTER_QUEUE_URL"]
 		if url == "" {
 			continue

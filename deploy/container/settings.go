@@ -20,6 +20,7 @@ type settings struct {
 	StateTable       string        `env:"STATE_TABLE"`            // leases and checkpoints
 	DeadLetterBucket string        `env:"LETTER_BUCKET"`          // changes that are given up
 	Lease            time.Duration `env:"LEASE" envDefault:"30s"` // the longest that a shard stops when its copy dies
+	APIAddr          string        `env:"API_ADDR"`               // host:port of the function api; empty does not run it
 	HealthAddr       string        `env:"HEALTH_ADDR"`            // host:port of GET /healthz; empty has none
 }
 
@@ -65,9 +66,13 @@ func (c functionConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// chooseFunctions returns the functions with these names, or all.
-func chooseFunctions(names []string) ([]functions.Function, error) {
+// chooseFunctions returns the functions with these names, or all. Without an
+// address for it, the function api runs only if it is named.
+func chooseFunctions(names []string, apiAddr string) ([]functions.Function, error) {
 	if len(names) == 0 {
+		if apiAddr == "" {
+			return functions.Mapped(), nil
+		}
 		return functions.All, nil
 	}
 	var chosen []functions.Function

@@ -29,8 +29,8 @@ func TestSettingsAreCheckedTogether(t *testing.T) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
-	err = runContainer(t.Context(), options{Functions: []string{"jobs", "api"}, Logger: slog.New(slog.DiscardHandler)})
-	if err == nil || !strings.Contains(err.Error(), `"api"`) {
+	err = runContainer(t.Context(), options{Functions: []string{"jobs", "coffee"}, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), `"coffee"`) {
 		t.Errorf("an unknown function: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"sluice/workers/api"
 	"sluice/workers/changes"
 	"sluice/workers/messages"
 	"sluice/workers/setup"
@@ -13,6 +14,14 @@ func buildUploads(b Backends) (Worker, error) {
 		return nil, err
 	}
 	return worker(uploads.Build(c, uploads.Clients{S3: b.S3, SQS: b.SQS}, b.Logger))
+}
+
+func buildAPI(b Backends) (Worker, error) {
+	c, err := setup.Read[api.Config](b.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return worker(api.Build(c, api.Clients{Records: b.Records, State: b.State}, b.Logger))
 }
 
 func buildChanges(b Backends) (Worker, error) {

@@ -17,6 +17,7 @@ import (
 
 	"sluice/notify"
 	"sluice/pipeline"
+	"sluice/workers/api"
 	"sluice/workers/changes"
 	"sluice/workers/messages"
 	"sluice/workers/schema"
@@ -41,6 +42,10 @@ var All = []Function{
 	{
 		Name: "notifications", Worker: "messages", Source: Source{Queue: schema.QueueNotifications},
 		Timeout: time.Minute, MemoryMB: 256, Config: messages.Config{}, Build: buildMessages,
+	},
+	{
+		Name: "api", Worker: "api", Source: Source{HTTP: true},
+		Timeout: 10 * time.Second, MemoryMB: 512, Config: api.Config{}, Build: buildAPI,
 	},
 }
 
@@ -77,11 +82,12 @@ type Function struct {
 // queue, as AWS advises.
 const VisibilityFactor = 6
 
-// A Source is what a function's event source mapping reads. One of its fields
-// is set.
+// A Source is what invokes a function: HTTP requests, or the event source mapping
+// that reads a queue or a stream. One of its fields is set.
 type Source struct {
 	Queue  string // an SQS queue
 	Stream string // a table with a change stream
+	HTTP   bool
 }
 
 // A Worker handles Lambda events. Invoke takes an event and returns the
@@ -110,6 +116,12 @@ type Backends struct {
 	Logger *slog.Logger
 }
 
+// Mapped returns the functions that an event source mapping invokes, in the order
+// of All. The template has these.
+func Mapped() []Function {
+	return slices.DeleteFunc(slices.Clone(All), func(f Function) bool { return f.Source.HTTP })
+}
+
 // Named returns the function with a name.
 func Named(name string) (Function, error) {
 	for _, f := range All {
@@ -131,8 +143,15 @@ func Names() []string {
 
 // Workers are the names of all workers, sorted.
 func Workers() []string {
-	names := make([]string, len(All))
-	for i, f := range All {
+	return workersOf(All)
+}
+
+// MappedWorkers are the names of the workers of Mapped, sorted.
+func MappedWorkers() []string { return workersOf(Mapped()) }
+
+func workersOf(functions []Function) []string {
+	names := make([]string, len(functions))
+	for i, f := range functions {
 		names[i] = f.Worker
 	}
 	slices.Sort(names)

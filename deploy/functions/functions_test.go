@@ -29,10 +29,16 @@ func TestRowsAreComplete(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("../../workers", f.Worker, "bootstrap", "main.go")); err != nil {
 			t.Errorf("%s: %v", f.Name, err)
 		}
-		switch {
-		case (f.Source.Queue == "") == (f.Source.Stream == ""):
+		set := 0
+		for _, is := range []bool{f.Source.Queue != "", f.Source.Stream != "", f.Source.HTTP} {
+			if is {
+				set++
+			}
+		}
+		if set != 1 {
 			t.Errorf("%s: got the source %+v, want one field", f.Name, f.Source)
-		case f.Source.Queue != "":
+		}
+		if f.Source.Queue != "" {
 			once("queue " + f.Source.Queue)
 		}
 		if f.Timeout <= 0 || f.MemoryMB < 128 || f.Config == nil || f.Build == nil {

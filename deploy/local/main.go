@@ -66,7 +66,10 @@ type command struct {
 	stderr  io.Writer
 }
 
-const defaultAddr = "127.0.0.1:9324"
+const (
+	defaultAddr    = "127.0.0.1:9324"
+	defaultAPIAddr = "127.0.0.1:9325"
+)
 
 func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	c := command{stdout: stdout, stderr: stderr}
@@ -79,6 +82,7 @@ func run(ctx context.Context, args []string, environ map[string]string, stdout, 
 	verbose := flags.Bool("v", false, "log what the functions do")
 	flags.StringVar(&c.options.Dir, "data", ".sluice", "folder for all state")
 	flags.StringVar(&c.options.Addr, "addr", "", "address to listen on (default "+defaultAddr+" to serve, a free port otherwise)")
+	flags.StringVar(&c.options.APIAddr, "api", "", "address of the HTTP API (default "+defaultAPIAddr+" to serve, a free port beside another -addr)")
 	flags.BoolVar(&c.public, "public", false, "allow an address that other machines can reach")
 	flags.BoolVar(&c.options.Open, "open", false, "accept requests without a signature")
 	flags.DurationVar(&c.options.DrainLimit, "drain", 20*time.Second, "how long to wait at the end for work in progress")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,12 +17,16 @@ import (
 // checkAddr refuses an address that other machines can reach, unless -public
 // allows it, and refuses -open there.
 func (c *command) checkAddr() error {
-	if c.options.Addr == "" {
+	return errors.Join(c.checkHost("-addr", c.options.Addr, defaultAddr), c.checkHost("-api", c.options.APIAddr, defaultAPIAddr))
+}
+
+func (c *command) checkHost(flag, addr, example string) error {
+	if addr == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(c.options.Addr)
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("-addr: got %q, want host:port such as %s", c.options.Addr, defaultAddr)
+		return fmt.Errorf("%s: got %q, want host:port such as %s", flag, addr, example)
 	}
 	ip, err := netip.ParseAddr(host)
 	loopback := host == "localhost" || err == nil && ip.IsLoopback()
@@ -29,7 +34,7 @@ func (c *command) checkAddr() error {
 	case loopback:
 		return nil
 	case !c.public:
-		return fmt.Errorf("-addr: other machines can reach %s; add -public to allow it", c.options.Addr)
+		return fmt.Errorf("%s: other machines can reach %s; add -public to allow it", flag, addr)
 	case c.options.Open:
 		return errors.New("-open and -public exclude each other: together they let anybody in")
 	}
@@ -40,7 +45,10 @@ func (c *command) checkAddr() error {
 func (c *command) serve(ctx context.Context) error {
 	if c.options.Addr == "" {
 		c.options.Addr = defaultAddr
+		c.options.APIAddr = cmp.Or(c.options.APIAddr, defaultAPIAddr)
 	}
+	// Beside another address, the default one may be in use.
+	c.options.APIAddr = cmp.Or(c.options.APIAddr, "127.0.0.1:0")
 	if r, running := admin.Find(c.options.Dir); running {
 		return fmt.Errorf("the folder %s is in use: process %d serves it at %s", c.options.Dir, r.PID, r.URL)
 	}
@@ -50,7 +58,7 @@ func (c *command) serve(ctx context.Context) error {
 	}
 	r := s.Runtime()
 	fmt.Fprintf(c.stdout, servingText, r.URL, r.AccessKey, r.SecretKey, admin.Region, s.QueueURL(schema.QueueJobs), c.options.Dir,
-		strings.TrimPrefix(r.URL, "http://"))
+		strings.TrimPrefix(r.URL, "http://"), s.APIURL())
 	select {
 	case <-ctx.Done():
 		c.printStopping()
@@ -69,6 +77,7 @@ const servingText = `Sluice serves S3 and SQS at %[1]s. Send it work from anothe
   s3cmd     s3cmd --access_key=$AWS_ACCESS_KEY_ID --secret_key=$AWS_SECRET_ACCESS_KEY --no-ssl --host=%[7]s --host-bucket=%[7]s put photo.jpg s3://uploads/photo.jpg
   curl      curl -T photo.jpg "$(go run ./deploy/local -data %[6]s presign photo.jpg)"
   sluice    go run ./deploy/local -data %[6]s photo.jpg
+  HTTP API  curl %[8]s/hello        its documentation: %[8]s/docs
 
 Thumbnails are in s3://thumbnails, notifications in %[6]s/outbox. Ctrl-C stops it; nothing is lost.
 `

@@ -15,7 +15,7 @@ import (
 func TestAnotherPayloadIsAFunctionError(t *testing.T) {
 	const sqs = `{"Records":[{"messageId":"m-1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:jobs"}]}`
 	const stream = `{"Records":[{"eventID":"e-1","eventSource":"aws:dynamodb","dynamodb":{"SequenceNumber":"1","Keys":{"PK":{"S":"a"}}}}]}`
-	for _, worker := range functions.Workers() {
+	for _, worker := range functions.MappedWorkers() {
 		t.Run(worker, func(t *testing.T) {
 			t.Parallel()
 			p := launch(t, bootstrap(t, worker), startSettings, nil)

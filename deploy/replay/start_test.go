@@ -15,6 +15,7 @@ func TestBinariesReportAllWrongSettings(t *testing.T) {
 	for worker, wrong := range map[string][]string{
 		"uploads":  {"THUMBNAIL_BUCKET", "JOBS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "THUMBNAIL_SIZES"},
 		"changes":  {"JOBS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "PARALLEL"},
+		"api":      {"RECORDS_TABLE", "STATE_TABLE", "JWT_KEYS"},
 		"messages": {"RECORDS_TABLE", "STATE_TABLE", "DEAD_LETTER_QUEUE_URL", "MAX_ATTEMPTS"},
 	} {
 		t.Run(worker, func(t *testing.T) {

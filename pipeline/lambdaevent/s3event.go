@@ -88,8 +88,7 @@ const (
 
 // S3Events decodes the S3 events in a record's body: an S3 event notification,
 // one in an SNS envelope, or an event of EventBridge. It accepts versions from
-// 2.0, which MinIO and the samples of Lambda's libraries write, to below 3, and
-// ignores unknown fields.
+// 2.1 to below 3 and ignores unknown fields.
 //
 // Only the test event, which S3 sends when a notification is configured, has no
 // S3 events. An error is Permanent and wraps an *EventError that names the
@@ -234,7 +233,7 @@ func decodeS3Event(s *scanner) S3Event {
 		}
 	}
 	if !versionKnown(version) {
-		s.Problem("eventVersion", fmt.Sprintf("is %q, want 2.0 or a later 2", version))
+		s.Problem("eventVersion", fmt.Sprintf("is %q, want 2.1 or a later 2", version))
 	}
 	var err error
 	if e.Key, err = url.QueryUnescape(key); err != nil {
@@ -303,15 +302,15 @@ func (s *scanner) object(e *S3Event, field string) (key string) {
 	return key
 }
 
-// versionKnown reports whether version has the major version 2. S3 increases the
+// versionKnown reports whether version is compatible with 2.1. S3 increases the
 // minor version for a new field, and the major version for a changed one.
 func versionKnown(version string) bool {
 	minor, ok := strings.CutPrefix(version, "2.")
 	if !ok {
 		return false
 	}
-	_, err := strconv.ParseUint(minor, 10, 32)
-	return err == nil
+	n, err := strconv.ParseUint(minor, 10, 32)
+	return err == nil && n >= 1
 }
 
 // decodeEventBridgeS3Event decodes an S3 event of EventBridge, whose key is not

@@ -28,7 +28,7 @@ const (
 // has four alarms and a metric filter, a queue function one more alarm, a
 // stream function three more. A test compares the numbers with the template.
 var (
-	functionCount = len(functions.All)
+	functionCount = len(functions.Mapped())
 	polledQueues  = countQueueFunctions()
 	streams       = functionCount - polledQueues
 	alarms        = 4*functionCount + polledQueues + 3*streams
@@ -45,7 +45,7 @@ const (
 )
 
 func countQueueFunctions() (n int) {
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		if f.Source.Queue != "" {
 			n++
 		}

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	workers := functions.Workers()
+	workers := functions.MappedWorkers()
 	names := flags.Args()
 	if len(names) == 0 {
 		names = workers
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // workerOf is the worker of a function with a logical id.
 func workerOf(logicalID string) (string, bool) {
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		if f.LogicalName()+"Function" == logicalID {
 			return f.Worker, true
 		}

@@ -39,7 +39,7 @@ func TestZipsAreReproducible(t *testing.T) {
 	}
 	elsewhere := filepath.Join(t.TempDir(), "another-checkout")
 	copySources(t, root, elsewhere)
-	for _, worker := range functions.Workers() {
+	for _, worker := range functions.MappedWorkers() {
 		t.Run(worker, func(t *testing.T) {
 			file := filepath.Join(dist, worker+".zip")
 			if !strings.Contains(output.String(), file) || !bytes.Contains(template, []byte("CodeUri: "+worker+".zip")) {
@@ -156,7 +156,7 @@ func TestRunRefusesWrongArguments(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"nobody":                         `worker: got "nobody", want one of `,
-		"-bare DIR":                      fmt.Sprintf("-bare: got %d workers, want one", len(functions.Workers())),
+		"-bare DIR":                      fmt.Sprintf("-bare: got %d workers, want one", len(functions.MappedWorkers())),
 		"-bare DIR uploads nobody":       `worker: got "nobody"`,
 		"-bare DIR uploads messages":     "-bare: got 2 workers, want one",
 		"-o /dev/null/no-folder uploads": "/dev/null",
@@ -179,7 +179,7 @@ func TestWithZipsNamesTheZipOfEveryFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	uses := map[string]int{}
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		uses[f.Worker+".zip"]++
 	}
 	for zip, times := range uses {

@@ -32,7 +32,7 @@ func writeTemplate(root, file string) error {
 // nothing else.
 func withZips(text string) (string, error) {
 	zips := map[string]string{}
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		zips[f.LogicalName()+"Function"] = f.Worker + ".zip"
 	}
 	seen := 0

@@ -11,8 +11,8 @@ import (
 
 // DeadLetterQueues are the dead-letter queues of all functions.
 func (c *Client) DeadLetterQueues(ctx context.Context) ([]deadletters.Queue, error) {
-	queues := make([]deadletters.Queue, len(functions.All))
-	for i, f := range functions.All {
+	queues := make([]deadletters.Queue, len(functions.Mapped()))
+	for i, f := range functions.Mapped() {
 		url, err := c.queueURL(ctx, f.DeadLetterQueue())
 		if err != nil {
 			return nil, err

@@ -98,7 +98,7 @@ func respondJSON(w http.ResponseWriter, v any, err error) {
 
 func (s *Stack) idle(ctx context.Context) (admin.Idle, error) {
 	out := admin.Idle{Idle: true}
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		if f.Source.Queue == "" {
 			continue
 		}

@@ -14,6 +14,9 @@ type Options struct {
 	Dir string
 	// Addr is the host:port to listen on. Port 0 takes a free one.
 	Addr string
+	// APIAddr is the host:port that the api worker listens on. Port 0 takes a
+	// free one. If it is empty, the api is not served.
+	APIAddr string
 	// Open lets requests without a signature in. The admin API asks for its
 	// token all the same.
 	Open bool

@@ -29,7 +29,7 @@ func createQueues(ctx context.Context, q *sqsserver.Service, log *slog.Logger) e
 		}
 		return err
 	}
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		err := ensure(f.DeadLetterQueue(), map[string]string{"MessageRetentionPeriod": seconds(deadLettersRetention)})
 		if err != nil {
 			return err

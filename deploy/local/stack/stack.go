@@ -44,6 +44,8 @@ type Stack struct {
 	sender        notificationSender
 	outcomes      *outcomes
 
+	jwtKeys   string // of the api's tokens
+	api       *apiServer
 	listener  net.Listener // nil under Hooks.Transport
 	server    *http.Server
 	inFlight  *inFlightRequests
@@ -92,6 +94,9 @@ func Open(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err := s.startWorkers(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.serveAPI(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.runtime.Write(o.Dir); err != nil {
 		return nil, err
 	}
@@ -122,13 +127,22 @@ func (s *Stack) listen(ctx context.Context) error {
 		}
 		s.listener, addr = l, l.Addr()
 	}
-	s.runtime = admin.Runtime{URL: "http://" + addr.String(), Token: rand.Text(), PID: os.Getpid(), Started: time.Now().UTC()}
-	if host, port, err := net.SplitHostPort(addr.String()); err == nil && net.ParseIP(host).IsUnspecified() {
-		s.runtime.URL = "http://" + net.JoinHostPort("127.0.0.1", port)
-	}
+	s.runtime = admin.Runtime{URL: localURL(addr), Token: rand.Text(), PID: os.Getpid(), Started: time.Now().UTC()}
 	k, err := readKeys(s.options.Dir)
 	s.runtime.AccessKey, s.runtime.SecretKey = k.AccessKey, k.SecretKey
+	if err != nil {
+		return err
+	}
+	s.jwtKeys, err = readJWTKeys(s.options.Dir)
 	return err
+}
+
+// localURL returns the URL at which this machine reaches an address.
+func localURL(addr net.Addr) string {
+	if host, port, err := net.SplitHostPort(addr.String()); err == nil && net.ParseIP(host).IsUnspecified() {
+		return "http://" + net.JoinHostPort("127.0.0.1", port)
+	}
+	return "http://" + addr.String()
 }
 
 // openServices opens queues, objects and tables, with the queues and buckets
@@ -237,10 +251,11 @@ func (s *Stack) shut() error {
 	if s.inFlight != nil {
 		s.inFlight.refuse()
 	}
+	var left []error
+	left = append(left, s.api.close(ctx)) // before the mappings and tables, which its requests use
 	if s.stop != nil {
 		s.stop()
 	}
-	var left []error
 	if s.queues != nil {
 		left = append(left, s.queues.Close()) // ends long polls; deletes and visibility changes still work
 	}

@@ -50,12 +50,14 @@ func (s *Stack) settings(f functions.Function) map[string]string {
 		"RECORDS_TABLE":           tableRecords,
 		"STATE_TABLE":             tableState,
 		"LETTER_BUCKET":           BucketFailures,
-		"DEAD_LETTER_QUEUE_URL":   s.queues.URL(f.DeadLetterQueue()),
+	}
+	if !f.Source.HTTP {
+		own["DEAD_LETTER_QUEUE_URL"] = s.queues.URL(f.DeadLetterQueue())
 	}
 	if f.Source.Queue != "" {
 		own["SOURCE_QUEUE_URL"] = s.queues.URL(f.Source.Queue)
 	}
-	environ := map[string]string{"NOTIFY_TO": "operator@localhost"}
+	environ := map[string]string{"NOTIFY_TO": "operator@localhost", "JWT_KEYS": s.jwtKeys}
 	maps.Copy(environ, s.options.Environ)
 	delete(environ, "SOURCE_QUEUE_URL")
 	maps.Copy(environ, own)
@@ -104,7 +106,7 @@ func (s *Stack) startWorkers(ctx context.Context) error {
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	for _, f := range functions.All {
+	for _, f := range functions.Mapped() {
 		if f.Source.Queue != "" {
 			// A process that was killed had received messages. No other process
 			// works on them now.

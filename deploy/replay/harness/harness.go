@@ -239,6 +239,8 @@ func (h *Harness) Settings() map[string]string {
 		"LETTER_BUCKET":                   failures,
 		"RECORDS_TABLE":                   tableName,
 		"STATE_TABLE":                     stateName,
+		"JWT_KEYS":                        "replay=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"BCRYPT_COST":                     "4",
 		"NOTIFY_TO":                       "operator@example.com",
 		"OUTBOX_DIR":                      h.outbox,
 		"MAX_ATTEMPTS":                    "4",

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"sluice/deploy/eventsource"
 	"sluice/deploy/functions"
 	"sluice/pipeline/dynamotable"
+	"sluice/pipeline/httpevent"
 	"sluice/pipeline/lambdaevent"
 )
 
@@ -48,6 +50,9 @@ func WorkerOf(file string, payload []byte) (string, error) {
 // workerOfPayload finds the worker by the source of the event: by its queue's
 // name or its kind, and by the content of the first message of another queue.
 func workerOfPayload(payload []byte) (string, error) {
+	if _, _, err := httpevent.Decode(context.Background(), payload); err == nil {
+		return workerOf(func(s functions.Source) bool { return s.HTTP })
+	}
 	batch, err := lambdaevent.Decode(payload)
 	if err != nil {
 		return "", err
