@@ -105,7 +105,8 @@ func TestBuildRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// TestNewMakesNoCalls builds the worker as Lambda does, where nothing answers.
+// TestNewMakesNoCalls builds the worker as Lambda does, with an endpoint that
+// refuses connections.
 func TestNewMakesNoCalls(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "key")

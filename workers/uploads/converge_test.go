@@ -31,7 +31,7 @@ func converge(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	changes := 12
 	type message struct {
-		notice  map[string]any
+		record  map[string]any
 		attempt int
 	}
 	var waiting []message
@@ -97,14 +97,14 @@ func converge(t *testing.T, seed uint64) {
 	for range 3 {
 		wg.Go(func() {
 			for m, more := take(); more; m, more = take() {
-				r := pipeline.Record{ID: "1", Attempt: m.attempt, Body: []byte(s3Event(m.notice))}
+				r := pipeline.Record{ID: "1", Attempt: m.attempt, Body: []byte(s3Event(m.record))}
 				if err := b.handle(pipeline.WithRecord(t.Context(), r), r); err != nil {
 					if pipeline.IsPermanent(err) {
 						t.Error(err)
 						return
 					}
 					mu.Lock()
-					waiting = append(waiting, message{m.notice, m.attempt + 1})
+					waiting = append(waiting, message{m.record, m.attempt + 1})
 					mu.Unlock()
 				}
 			}

@@ -33,18 +33,18 @@ import (
 
 // engine is a real S3, as .ci/versitygw starts one, with buckets of one test.
 type engine struct {
-	t                            *testing.T
-	client                       *s3.Client
-	uploads, thumbnails, letters string
-	queue                        queue
+	t                                *testing.T
+	client                           *s3.Client
+	uploads, thumbnails, deadLetters string
+	queue                            queue
 }
 
 func openEngine(t *testing.T) *engine {
 	t.Helper()
 	e := &engine{t: t, client: engineClient(t, "local")}
 	name := strings.ToLower("uploads-" + rand.Text()[:10])
-	e.uploads, e.thumbnails, e.letters = name+"-in", name+"-out", name+"-letters"
-	for _, bucket := range []string{e.uploads, e.thumbnails, e.letters} {
+	e.uploads, e.thumbnails, e.deadLetters = name+"-in", name+"-out", name+"-letters"
+	for _, bucket := range []string{e.uploads, e.thumbnails, e.deadLetters} {
 		if _, err := e.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func engineClient(t *testing.T, secret string) *s3.Client {
 func (e *engine) worker(objects uploads.Objects, more map[string]string) *uploads.Worker {
 	e.t.Helper()
 	environ := map[string]string{
-		"THUMBNAIL_BUCKET": e.thumbnails, "THUMBNAIL_SIZES": "32x32,16x16:fill", "LETTER_BUCKET": e.letters,
+		"THUMBNAIL_BUCKET": e.thumbnails, "THUMBNAIL_SIZES": "32x32,16x16:fill", "LETTER_BUCKET": e.deadLetters,
 		"JOBS_QUEUE_URL": "jobs", "DEAD_LETTER_QUEUE_URL": "dead",
 	}
 	maps.Copy(environ, more)
@@ -120,13 +120,13 @@ func (e *engine) invokeVersion(w *uploads.Worker, event, bucket, key, version st
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	var answer struct {
+	var response struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
+	if err := json.Unmarshal(raw, &response); err != nil {
 		e.t.Fatal(err)
 	}
-	return len(answer.BatchItemFailures) > 0
+	return len(response.BatchItemFailures) > 0
 }
 
 func (e *engine) put(key string, body []byte) (etag string) {
@@ -416,7 +416,7 @@ func TestVersionsOnEngine(t *testing.T) {
 }
 
 // TestVersionsRemovedOnEngine takes versions away from the top: each time the one
-// below stands, without a S3 event of its own.
+// below stands, without an S3 event of its own.
 func TestVersionsRemovedOnEngine(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t)

@@ -161,19 +161,19 @@ func (m *memory) DeleteObject(_ context.Context, in *s3.DeleteObjectInput, _ ...
 	return &s3.DeleteObjectOutput{}, nil
 }
 
-// refused is the SDK's error for a code of S3's.
+// refused returns the SDK's error for an error code of S3.
 func refused(status int, code string) error {
 	return answered(status, &smithy.GenericAPIError{Code: code, Message: "as S3 says"})
 }
 
-// queue is SQS in memory, of one worker.
+// queue is an in-memory SQS for one worker.
 type queue struct {
-	mu       sync.Mutex
-	messages []pipeline.Message
-	urls     []string // of the queues that the messages went to
-	letters  []*sqs.SendMessageInput
-	delayed  []*sqs.ChangeMessageVisibilityInput
-	err      error // of SendMessageBatch
+	mu          sync.Mutex
+	messages    []pipeline.Message
+	urls        []string // of the queues that the messages went to
+	deadLetters []*sqs.SendMessageInput
+	delayed     []*sqs.ChangeMessageVisibilityInput
+	err         error // of SendMessageBatch
 }
 
 func (q *queue) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
@@ -195,7 +195,7 @@ func (q *queue) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInpu
 func (q *queue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.letters = append(q.letters, in)
+	q.deadLetters = append(q.deadLetters, in)
 	return &sqs.SendMessageOutput{}, nil
 }
 
@@ -206,10 +206,10 @@ func (q *queue) ChangeMessageVisibility(_ context.Context, in *sqs.ChangeMessage
 	return &sqs.ChangeMessageVisibilityOutput{}, nil
 }
 
-// reasons are those of the dead letters.
+// reasons returns the reasons of the dead letters.
 func (q *queue) reasons() []string {
 	var all []string
-	for _, l := range q.letters {
+	for _, l := range q.deadLetters {
 		all = append(all, attribute(l.MessageAttributes, sqsqueue.AttrReason))
 	}
 	return all
@@ -219,7 +219,7 @@ func attribute(attrs map[string]types.MessageAttributeValue, name string) string
 	return aws.ToString(attrs[name].StringValue)
 }
 
-// bench is a worker over both.
+// bench is a worker over in-memory S3 and SQS.
 type bench struct {
 	*testing.T
 	*Worker
@@ -228,7 +228,7 @@ type bench struct {
 	seq int
 }
 
-// settings are those of a bench: two small sizes, and 128 MB.
+// settings returns the configuration of a bench: two small sizes and 128 MB.
 func settings() Config {
 	return Config{
 		ThumbnailBucket: "thumbs", Sizes: "8x8,4x4:fill", KeyTemplate: "thumbnails/{size}/{key}",
@@ -254,8 +254,8 @@ func newBench(t *testing.T, edit ...func(*Config)) *bench {
 	return b
 }
 
-// notice is one record of S3's form.
-func (b *bench) notice(event, bucket, key string) map[string]any {
+// s3Record returns one record of an S3 event notification.
+func (b *bench) s3Record(event, bucket, key string) map[string]any {
 	b.seq++
 	o := map[string]any{"key": url.QueryEscape(key), "sequencer": fmt.Sprintf("%016X", b.seq)}
 	if now, ok := b.s3.get(bucket + "/" + key); ok && strings.HasPrefix(event, "ObjectCreated") {
@@ -268,22 +268,22 @@ func (b *bench) notice(event, bucket, key string) map[string]any {
 }
 
 func (b *bench) created(key string) map[string]any {
-	return b.notice("ObjectCreated:Put", "uploads", key)
+	return b.s3Record("ObjectCreated:Put", "uploads", key)
 }
 
 func (b *bench) removed(key string) map[string]any {
-	return b.notice("ObjectRemoved:Delete", "uploads", key)
+	return b.s3Record("ObjectRemoved:Delete", "uploads", key)
 }
 
-// versionRemoved is the S3 event of a version, or a delete marker, that was removed
-// for good.
+// versionRemoved returns the S3 event of a permanently removed version or delete
+// marker.
 func (b *bench) versionRemoved(key, version string) map[string]any {
 	n := b.removed(key)
 	n["s3"].(map[string]any)["object"].(map[string]any)["versionId"] = version
 	return n
 }
 
-// marked is the S3 event of a delete marker that was put on an object.
+// marked returns the S3 event of a new delete marker on an object.
 func (b *bench) marked(key, version string) map[string]any {
 	n := b.versionRemoved(key, version)
 	n["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
@@ -298,7 +298,7 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-func s3Event(notices ...map[string]any) string { return asJSON(map[string]any{"Records": notices}) }
+func s3Event(records ...map[string]any) string { return asJSON(map[string]any{"Records": records}) }
 
 // sqsEvent is a batch of messages with ids 1, 2, ... on their attempt.
 func sqsEvent(attempt int, bodies ...string) []byte {
@@ -313,17 +313,17 @@ func sqsEvent(attempt int, bodies ...string) []byte {
 	return []byte(asJSON(map[string]any{"Records": records}))
 }
 
-// failures invokes the worker and gives the ids that it gives back.
+// failures invokes the worker and returns the ids of the failed messages.
 func (b *bench) failures(event []byte) []string {
 	b.Helper()
-	answer, err := b.Invoke(b.Context(), event)
+	response, err := b.Invoke(b.Context(), event)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var a struct {
 		BatchItemFailures []struct{ ItemIdentifier string }
 	}
-	if err := json.Unmarshal(answer, &a); err != nil {
+	if err := json.Unmarshal(response, &a); err != nil {
 		b.Fatal(err)
 	}
 	var ids []string
@@ -335,41 +335,41 @@ func (b *bench) failures(event []byte) []string {
 
 // done invokes the worker with one message of S3 events that must be acknowledged
 // without a dead letter.
-func (b *bench) done(notices ...map[string]any) {
+func (b *bench) done(records ...map[string]any) {
 	b.Helper()
-	before := len(b.sqs.letters)
-	if ids := b.failures(sqsEvent(1, s3Event(notices...))); len(ids) != 0 || len(b.sqs.letters) != before {
-		b.Fatalf("given back %v, letters %q; want it done", ids, b.sqs.reasons())
+	before := len(b.sqs.deadLetters)
+	if ids := b.failures(sqsEvent(1, s3Event(records...))); len(ids) != 0 || len(b.sqs.deadLetters) != before {
+		b.Fatalf("got failed messages %v, dead letters %q; want none", ids, b.sqs.reasons())
 	}
 }
 
-// fails invokes the worker with one message of S3 events, of which it must have an
-// error that may be retried and holds text.
-func (b *bench) fails(text string, notices ...map[string]any) error {
+// fails invokes the worker with one message of S3 events that must fail with a
+// retryable error that contains text.
+func (b *bench) fails(text string, records ...map[string]any) error {
 	b.Helper()
-	before := len(b.sqs.letters)
-	err := b.handle(b.Context(), pipeline.Record{ID: "1", Body: []byte(s3Event(notices...))})
+	before := len(b.sqs.deadLetters)
+	err := b.handle(b.Context(), pipeline.Record{ID: "1", Body: []byte(s3Event(records...))})
 	if err == nil || pipeline.IsPermanent(err) || !strings.Contains(err.Error(), text) {
 		b.Fatalf("got %v, want an error to be retried with %q", err, text)
 	}
-	if ids := b.failures(sqsEvent(1, s3Event(notices...))); !slices.Equal(ids, []string{"1"}) || len(b.sqs.letters) != before {
-		b.Fatalf("given back %v, letters %q; want it to come again", ids, b.sqs.reasons())
+	if ids := b.failures(sqsEvent(1, s3Event(records...))); !slices.Equal(ids, []string{"1"}) || len(b.sqs.deadLetters) != before {
+		b.Fatalf("got failed messages %v, dead letters %q; want message 1 and no new dead letter", ids, b.sqs.reasons())
 	}
 	return err
 }
 
 // deadLettered invokes the worker with one message of S3 events that must become a
 // dead letter whose reason holds text.
-func (b *bench) deadLettered(text string, notices ...map[string]any) {
+func (b *bench) deadLettered(text string, records ...map[string]any) {
 	b.Helper()
-	before := len(b.sqs.letters)
-	ids := b.failures(sqsEvent(1, s3Event(notices...)))
+	before := len(b.sqs.deadLetters)
+	ids := b.failures(sqsEvent(1, s3Event(records...)))
 	if reasons := b.sqs.reasons()[before:]; len(ids) != 0 || len(reasons) != 1 || !strings.Contains(reasons[0], text) {
-		b.Fatalf("given back %v, letters %q; want a letter with %q", ids, reasons, text)
+		b.Fatalf("got failed messages %v, dead letters %q; want a dead letter with %q", ids, reasons, text)
 	}
 }
 
-// told are the types and subjects of the messages that were sent.
+// told returns the types and subjects of the messages sent.
 func (b *bench) told() []string {
 	var all []string
 	for _, m := range b.sqs.messages {
@@ -381,11 +381,11 @@ func (b *bench) told() []string {
 func (b *bench) wantTold(want ...string) {
 	b.Helper()
 	if got := b.told(); !slices.Equal(got, want) {
-		b.Errorf("told %q, want %q", got, want)
+		b.Errorf("messages: got %q, want %q", got, want)
 	}
 }
 
-// wantConverged compares the thumbnails of an upload with what it is now.
+// wantConverged compares the thumbnails of an upload with its current content.
 func (b *bench) wantConverged(key string) {
 	b.Helper()
 	var made []thumbnail.Thumbnail
@@ -400,12 +400,12 @@ func (b *bench) wantConverged(key string) {
 	}
 	for i, size := range b.options.Sizes {
 		name := "thumbs/" + b.template.key(size.Name(), "uploads", key)
-		got, stands := b.s3.get(name)
+		got, exists := b.s3.get(name)
 		switch {
-		case stands != (made != nil):
-			b.Errorf("%s stands: %v, want %v", name, stands, made != nil)
-		case stands && (!bytes.Equal(got.data, made[i].Data) || got.metadata["source-etag"] != source.etag()):
-			b.Errorf("%s is not of the upload as it is now", name)
+		case exists != (made != nil):
+			b.Errorf("%s exists: got %v, want %v", name, exists, made != nil)
+		case exists && (!bytes.Equal(got.data, made[i].Data) || got.metadata["source-etag"] != source.etag()):
+			b.Errorf("%s: got a thumbnail of another upload, want that of the current one", name)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// answered is an error as the SDK gives it for an answer of S3.
+// answered returns the error of the SDK for a response of S3.
 func answered(status int, err error) error {
 	return &smithy.OperationError{ServiceID: "S3", OperationName: "GetObject", Err: &awshttp.ResponseError{
 		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err},
@@ -31,9 +31,9 @@ func TestIsNotFound(t *testing.T) {
 		want bool
 	}{
 		{"nothing", nil, false},
-		{"no answer", errors.New("connection refused"), false},
+		{"no response", errors.New("connection refused"), false},
 		{"a key that is gone", answered(404, &types.NoSuchKey{}), true},
-		{"HEAD, whose answer has no body", answered(404, &types.NotFound{}), true},
+		{"HEAD, whose response has no body", answered(404, &types.NotFound{}), true},
 		{"a bucket that is gone", answered(404, &smithy.GenericAPIError{Code: "NoSuchBucket"}), false},
 		{"the same, typed", answered(404, &types.NoSuchBucket{}), false},
 		{"refused", answered(403, &smithy.GenericAPIError{Code: "AccessDenied"}), false},
@@ -44,9 +44,9 @@ func TestIsNotFound(t *testing.T) {
 	}
 }
 
-// TestAnswersOfS3 reads answers as S3 gives them through the SDK, which has types
+// TestResponsesOfS3 reads responses as S3 gives them through the SDK, which has types
 // for few of them.
-func TestAnswersOfS3(t *testing.T) {
+func TestResponsesOfS3(t *testing.T) {
 	t.Parallel()
 	type kind int
 	const (
@@ -57,7 +57,7 @@ func TestAnswersOfS3(t *testing.T) {
 	rows := []struct {
 		call   string
 		status int
-		code   string // HEAD's answers have none
+		code   string // empty in responses to HEAD
 		want   kind
 	}{
 		{"GET", 404, "NoSuchKey", gone},

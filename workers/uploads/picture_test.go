@@ -131,7 +131,7 @@ func TestPictureDeletedMeanwhile(t *testing.T) {
 			b.meanwhile(call, 1, func() { b.s3.remove("uploads/a.png") })
 			b.done(n)
 			b.wantConverged("a.png")
-			b.wantTold() // the removal's notice will tell
+			b.wantTold() // the S3 event of the removal sends the message
 			b.done(b.removed("a.png"))
 			b.wantTold("image-removed uploads/a.png")
 		})
@@ -232,10 +232,10 @@ func TestDeleteMarkerRemovedRestores(t *testing.T) {
 		t.Error("the restored picture has the id of the first message: it would be known already")
 	}
 	gets := len(b.s3.called("GET"))
-	b.done(late) // S3's notice of the marker, once more
+	b.done(late) // the marker's S3 event, redelivered
 	b.wantTold(told...)
 	if got := len(b.s3.called("GET")); got != gets {
-		t.Errorf("a late notice of the marker read the object %d times", got-gets)
+		t.Errorf("late S3 event of the marker: got %d reads of the object", got-gets)
 	}
 }
 
@@ -253,14 +253,14 @@ func TestPictureCreatedAgainWhileItsThumbnailsGo(t *testing.T) {
 			b.meanwhile(r.call, r.nth, func() { b.s3.put("uploads/a.png", green) })
 			b.done(n)
 			b.wantConverged("a.png")
-			b.wantTold() // the creation's notice will tell
+			b.wantTold() // the S3 event of the creation sends the message
 		})
 	}
 }
 
 // TestRemovalThatWroteAndFailed: the first delivery of a removal finds the object
 // created again, writes thumbnails of a version that is no more, and fails before
-// it looks. Nobody else will come: the second delivery must bring them right.
+// it looks. No other S3 event follows, so the second delivery must correct them.
 func TestRemovalThatWroteAndFailed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -533,7 +533,7 @@ func TestSameEventTwice(t *testing.T) {
 		ids[m.ID]++
 	}
 	if len(b.sqs.messages) != 3 || b.sqs.messages[0].ID != b.sqs.messages[1].ID || len(ids) != 2 {
-		t.Errorf("ids %v, want one of the notice that came twice, another of the other", ids)
+		t.Errorf("ids: got %v, want one for the redelivered S3 event and another for the other", ids)
 	}
 }
 
@@ -614,9 +614,9 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestMemoryIsGivenBackAfterFailures: a picture that breaks in the middle, or
-// whose context ends while it waits, keeps nothing.
-func TestMemoryIsGivenBackAfterFailures(t *testing.T) {
+// TestMemoryIsReleasedAfterFailures covers a picture that breaks in the middle and
+// one whose context ends while it waits.
+func TestMemoryIsReleasedAfterFailures(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.s3.put("uploads/a.png", red)

@@ -18,28 +18,28 @@ func TestOtherTypesOfEventsAreSkipped(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		name   string
-		notice func(b *bench) map[string]any
+		record func(b *bench) map[string]any
 	}{
 		{"folder", func(b *bench) map[string]any { return b.created("a/") }},
 		{"folder removed", func(b *bench) map[string]any { return b.removed("a/") }},
-		{"tags", func(b *bench) map[string]any { return b.notice("ObjectTagging:Put", "uploads", "a.png") }},
+		{"tags", func(b *bench) map[string]any { return b.s3Record("ObjectTagging:Put", "uploads", "a.png") }},
 		{"a thumbnail in its bucket", func(b *bench) map[string]any {
-			return b.notice("ObjectCreated:Put", "thumbs", "thumbnails/8x8/a.png")
+			return b.s3Record("ObjectCreated:Put", "thumbs", "thumbnails/8x8/a.png")
 		}},
-		{"a thumbnail that went", func(b *bench) map[string]any {
-			return b.notice("ObjectRemoved:Delete", "thumbs", "thumbnails/8x8/a.png")
+		{"removed thumbnail", func(b *bench) map[string]any {
+			return b.s3Record("ObjectRemoved:Delete", "thumbs", "thumbnails/8x8/a.png")
 		}},
-		{"a letter", func(b *bench) map[string]any {
-			return b.notice("ObjectCreated:Put", "failures", "letters/uploads/1")
+		{"dead letter", func(b *bench) map[string]any {
+			return b.s3Record("ObjectCreated:Put", "failures", "letters/uploads/1")
 		}},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.done(r.notice(b))
+			b.done(r.record(b))
 			if len(b.s3.calls) != 0 || len(b.sqs.messages) != 0 {
-				t.Errorf("S3 was asked %q, told %q", b.s3.calls, b.told())
+				t.Errorf("got S3 calls %q, messages %q, want none", b.s3.calls, b.told())
 			}
 		})
 	}
@@ -78,7 +78,7 @@ func TestBucketSharedWithUploads(t *testing.T) {
 	})
 }
 
-func TestLettersOfAnotherBucketArePictures(t *testing.T) {
+func TestDeadLetterPrefixInAnotherBucketHoldsPictures(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.s3.put("uploads/letters/a.png", red)
@@ -86,26 +86,27 @@ func TestLettersOfAnotherBucketArePictures(t *testing.T) {
 	b.wantTold("image-processed uploads/letters/a.png")
 }
 
-// TestMessageIsSentBeforeTheAcknowledgement: what cannot be announced comes again.
+// TestMessageIsSentBeforeTheAcknowledgement checks that an S3 event whose message
+// cannot be sent is retried.
 func TestMessageIsSentBeforeTheAcknowledgement(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"created", "rejected", "removed"} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			notice := b.removed("a.png")
+			record := b.removed("a.png")
 			switch what {
 			case "created":
 				b.s3.put("uploads/a.png", red)
-				notice = b.created("a.png")
+				record = b.created("a.png")
 			case "rejected":
 				b.s3.put("uploads/a.png", []byte("Dear colleague,"))
-				notice = b.created("a.png")
+				record = b.created("a.png")
 			}
 			b.sqs.err = errors.New("queue is away")
-			b.fails("queue is away", notice)
+			b.fails("queue is away", record)
 			b.sqs.err = nil
-			b.done(notice)
+			b.done(record)
 			if len(b.sqs.messages) != 1 {
 				t.Errorf("told %q", b.told())
 			}
@@ -113,7 +114,6 @@ func TestMessageIsSentBeforeTheAcknowledgement(t *testing.T) {
 	}
 }
 
-// TestEventsOfOneMessageSucceedOrFailTogether stand or fall together.
 func TestEventsOfOneMessageSucceedOrFailTogether(t *testing.T) {
 	t.Parallel()
 	const denied = "GET uploads/denied.png"
@@ -155,15 +155,15 @@ func TestEventsOfOneMessageSucceedOrFailTogether(t *testing.T) {
 	t.Run("at the last attempt", func(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)
-		if ids := b.failures(sqsEvent(4, s3Event(b.created("denied.png")))); len(ids) != 0 || len(b.sqs.letters) != 1 {
-			t.Fatalf("failed %v, %d letters; want a letter", ids, len(b.sqs.letters))
+		if ids := b.failures(sqsEvent(4, s3Event(b.created("denied.png")))); len(ids) != 0 || len(b.sqs.deadLetters) != 1 {
+			t.Fatalf("got failed messages %v, %d dead letters, want none and one", ids, len(b.sqs.deadLetters))
 		}
-		l := b.sqs.letters[0]
+		l := b.sqs.deadLetters[0]
 		if reason := b.sqs.reasons()[0]; !strings.Contains(reason, "s3:GetObject") || !strings.Contains(reason, "s3:ListBucket") {
 			t.Errorf("reason %q does not tell both", reason)
 		}
 		if attribute(l.MessageAttributes, sqsqueue.AttrWorker) != "uploads" || attribute(l.MessageAttributes, sqsqueue.AttrAttempts) != "4" || *l.QueueUrl != b.config.DeadLetterQueueURL {
-			t.Errorf("letter %+v", l)
+			t.Errorf("dead letter: got %+v", l)
 		}
 	})
 }
@@ -208,8 +208,8 @@ func TestBatchFailsInPart(t *testing.T) {
 		return nil
 	}
 	ids := b.failures(sqsEvent(1, s3Event(b.created("a.png")), s3Event(b.created("slow.png")), "no JSON", `{"Service":"Amazon S3","Event":"s3:TestEvent"}`))
-	if !slices.Equal(ids, []string{"2"}) || len(b.sqs.letters) != 1 {
-		t.Errorf("failed %v, letters %q", ids, b.sqs.reasons())
+	if !slices.Equal(ids, []string{"2"}) || len(b.sqs.deadLetters) != 1 {
+		t.Errorf("got failed messages %v, dead letters %q", ids, b.sqs.reasons())
 	}
 	if len(b.sqs.delayed) != 1 || *b.sqs.delayed[0].QueueUrl != "http://sqs.test/1/uploads" || *b.sqs.delayed[0].ReceiptHandle != "r2" || b.sqs.delayed[0].VisibilityTimeout < 8 || b.sqs.delayed[0].VisibilityTimeout > 15 {
 		t.Errorf("delayed %+v, want the second message, by 8 to 15 seconds", b.sqs.delayed)
@@ -242,8 +242,8 @@ func TestBatchThatFailsWhole(t *testing.T) {
 	}
 }
 
-// TestInvokedDirectly: each source hands over its S3 events, and without a partial
-// answer a failure is the function's.
+// TestInvokedDirectly covers sources without a partial batch response, where a
+// failure is a function error.
 func TestInvokedDirectly(t *testing.T) {
 	t.Parallel()
 	sources := []struct {
@@ -272,15 +272,15 @@ func TestInvokedDirectly(t *testing.T) {
 			b.s3.put("uploads/a.png", red)
 			event := []byte(source.event(b))
 			b.s3.before = func(string) error { return refused(http.StatusServiceUnavailable, "SlowDown") }
-			if answer, err := b.Invoke(t.Context(), event); err == nil || !strings.Contains(err.Error(), "SlowDown") {
-				t.Errorf("got %s, %v, want a function error", answer, err)
+			if response, err := b.Invoke(t.Context(), event); err == nil || !strings.Contains(err.Error(), "SlowDown") {
+				t.Errorf("got %s, %v, want a function error", response, err)
 			}
 			if len(b.sqs.delayed) != 0 {
 				t.Error("there is no message to be delayed")
 			}
 			b.s3.before = nil
-			if answer, err := b.Invoke(t.Context(), event); err != nil || string(answer) != "null" {
-				t.Errorf("got %s, %v", answer, err)
+			if response, err := b.Invoke(t.Context(), event); err != nil || string(response) != "null" {
+				t.Errorf("got %s, %v", response, err)
 			}
 			b.wantConverged("a.png")
 			b.wantTold("image-processed uploads/a.png")
@@ -292,8 +292,8 @@ func TestInvokedWithAnotherEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for _, event := range []string{"", "{}", `{"Records":[{"eventSource":"aws:dynamodb","eventID":"1"}]}`} {
-		if answer, err := b.Invoke(t.Context(), []byte(event)); err == nil {
-			t.Errorf("%q: got %s, want an error", event, answer)
+		if response, err := b.Invoke(t.Context(), []byte(event)); err == nil {
+			t.Errorf("%q: got %s, want an error", event, response)
 		}
 	}
 }
