@@ -63,9 +63,9 @@ func engine(t *testing.T) (*dynamotable.Table, *Feed) {
 	return dynamotable.New(client, name, dynamotable.Options{}), New(streams, *out.Table.LatestStreamArn)
 }
 
-// TestFeedReadsDynamoDBLocal: the feed returns the changes in order, page by
+// TestFeedOnEngine: the feed returns the changes in order, page by
 // page, with their images, and reads on after any of them.
-func TestFeedReadsDynamoDBLocal(t *testing.T) {
+func TestFeedOnEngine(t *testing.T) {
 	t.Parallel()
 	table, feed := engine(t)
 	ctx := t.Context()
