@@ -21,7 +21,7 @@ func TestMigrateAddressesMovesRecordsInDynamoDB(t *testing.T) {
 	server := httptest.NewServer(new(dynamotest.Server))
 	defer server.Close()
 	for name, value := range map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": server.URL,
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": server.URL, "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
 	} {
 		t.Setenv(name, value)
 	}
