@@ -24,7 +24,7 @@ func TestRequestsCarryTheInvocationsTrace(t *testing.T) {
 	}))
 	defer server.Close()
 	for name, value := range map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": server.URL,
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": server.URL, "AWS_ENDPOINT_URL_SQS": server.URL,
 		"AWS_LAMBDA_FUNCTION_NAME": "worker", "_X_AMZN_TRACE_ID": others,
 	} {
 		t.Setenv(name, value)
