@@ -102,7 +102,7 @@ func (l *listing) status(ctx context.Context, args []string) error {
 		all = append(all, q)
 	}
 	if l.json {
-		return errors.Join(append(problems, l.printJSON(all))...)
+		return errors.Join(append(problems, termtext.PrintJSON(l.stdout, all))...)
 	}
 	tw := tabwriter.NewWriter(l.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "FUNCTION\tQUEUE\tREADY\tIN FLIGHT\tDELAYED")
@@ -160,7 +160,7 @@ func (l *listing) records(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("record %q: %w", args[0], err)
 		}
-		return l.printJSON(it.Data)
+		return termtext.PrintJSON(l.stdout, it.Data)
 	default:
 		return fmt.Errorf("records: got %d arguments, want a key at most", len(args))
 	}
@@ -177,7 +177,7 @@ func (l *listing) records(ctx context.Context, args []string) error {
 	}
 	slices.SortFunc(all, func(a, b record) int { return strings.Compare(a.Key, b.Key) })
 	if l.json {
-		return l.printJSON(all)
+		return termtext.PrintJSON(l.stdout, all)
 	}
 	tw := tabwriter.NewWriter(l.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "KEY\tSTATUS")
@@ -187,10 +187,4 @@ func (l *listing) records(ctx context.Context, args []string) error {
 		fmt.Fprintf(tw, "%s\t%s\n", termtext.Safe(r.Key), termtext.Safe(change.Status))
 	}
 	return tw.Flush()
-}
-
-func (l *listing) printJSON(v any) error {
-	e := json.NewEncoder(l.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -16,7 +16,7 @@ func (c *command) migrateAddresses(ctx context.Context, s *admin.Client) error {
 		return err
 	}
 	if c.json {
-		if err := printJSON(c.stdout, report); err != nil {
+		if err := termtext.PrintJSON(c.stdout, report); err != nil {
 			return err
 		}
 	} else {

@@ -27,7 +27,7 @@ func (c *command) outbox(id string) error {
 	}
 	switch {
 	case c.json:
-		return printJSON(c.stdout, found)
+		return termtext.PrintJSON(c.stdout, found)
 	case id != "" && len(found) == 0:
 		return fmt.Errorf("outbox: no notification has the ID %q", id)
 	case id != "":

@@ -38,7 +38,7 @@ func (c *command) records(ctx context.Context, s *admin.Client, prefix string) e
 		}
 	}
 	if c.json {
-		return printJSON(c.stdout, all)
+		return termtext.PrintJSON(c.stdout, all)
 	}
 	tw := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "KEY\tSTATUS\tAT")

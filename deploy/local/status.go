@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"text/tabwriter"
 	"time"
 
+	"sluice/deploy/internal/termtext"
 	"sluice/deploy/local/admin"
 )
 
@@ -18,7 +17,7 @@ func (c *command) status(ctx context.Context, s *admin.Client) error {
 		return err
 	}
 	if c.json {
-		return printJSON(c.stdout, st)
+		return termtext.PrintJSON(c.stdout, st)
 	}
 	tw := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "QUEUE\tREADY\tIN FLIGHT\tDELAYED\tOLDEST")
@@ -35,10 +34,4 @@ func (c *command) status(ctx context.Context, s *admin.Client) error {
 	fmt.Fprintf(c.stdout, "\nrecords %d (%s), uploads %d, thumbnails %d, notifications %d, store %s\n",
 		st.Records, behind, st.Uploads, st.Thumbnails, st.Notifications, formatBytes(st.StoreBytes))
 	return nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

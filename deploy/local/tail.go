@@ -27,7 +27,7 @@ func (c *command) tail(ctx context.Context, s *admin.Client) error {
 		after = page.Last
 		for _, change := range page.Changes {
 			if c.json {
-				if err := printJSON(c.stdout, change); err != nil {
+				if err := termtext.PrintJSON(c.stdout, change); err != nil {
 					return err
 				}
 				continue

@@ -2,7 +2,6 @@ package deadletters
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +78,7 @@ func (c *Command) print(all []DeadLetter, match func(DeadLetter) bool, whole boo
 	}
 	switch {
 	case c.JSON:
-		return c.printJSON(found)
+		return termtext.PrintJSON(c.Stdout, found)
 	case whole && len(found) == 0:
 		return errors.New("dead-letters show: no dead letter has this ID")
 	case whole:
@@ -111,7 +110,7 @@ func (c *Command) print(all []DeadLetter, match func(DeadLetter) bool, whole boo
 // printMoved prints what was redriven or dropped, also where an error ended it.
 func (c *Command) printMoved(what string, done []DeadLetter, err error) error {
 	if c.JSON {
-		return errors.Join(c.printJSON(done), err)
+		return errors.Join(termtext.PrintJSON(c.Stdout, done), err)
 	}
 	for _, d := range done {
 		fmt.Fprintf(c.Stdout, "%s  %s from %s: %s\n", what, termtext.Safe(d.ID), d.Queue, termtext.Shorten(termtext.Safe(d.Reason)))
@@ -120,10 +119,4 @@ func (c *Command) printMoved(what string, done []DeadLetter, err error) error {
 		return errors.New("dead-letters: no dead letter matches")
 	}
 	return err
-}
-
-func (c *Command) printJSON(v any) error {
-	e := json.NewEncoder(c.Stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -2,6 +2,7 @@
 package termtext
 
 import (
+	"encoding/json"
 	"io"
 	"strconv"
 	"strings"
@@ -66,4 +67,11 @@ func Shorten(s string) string {
 		return string(r[:most-1]) + "…"
 	}
 	return s
+}
+
+// PrintJSON writes v to w as indented JSON, which escapes control characters.
+func PrintJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
